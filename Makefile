@@ -1,0 +1,49 @@
+# Two commands on an empty machine: `make run` and `make test`. Everything is installed into .venv.
+PYTHON ?= python3
+PORT ?= 8080
+DATA ?= var/demo
+BIN := .venv/bin
+
+.PHONY: install run test check bench lock clean
+
+install: .venv/.run-installed ## .venv with the labtrail command in it
+
+run: install ## the whole service in one process, with simulated clinics
+	$(BIN)/labtrail up --demo --data $(DATA) --port $(PORT)
+
+test: .venv/.dev-installed ## every test that this machine can run; says what it skipped and why
+	$(BIN)/python -m pytest
+
+check: .venv/.dev-installed ## style, types, floors, fast tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q -m "not slow and not kafka and not postgres and not browser and not prometheus"
+
+bench: .venv/.dev-installed ## rates and latencies beside their peers, measured in the same run
+	$(BIN)/python -m bench
+
+lock: ## renew the locked versions (needs uv)
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	  --no-annotate --no-header -q -o requirements/run.txt --group build
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	  --no-annotate --no-header -q -o requirements/dev.txt --group test --group check --group bench --group build
+
+clean:
+	rm -rf .venv var
+
+.venv/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Labtrail needs Python 3.11 or later: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.run-installed: .venv/.python requirements/run.txt pyproject.toml
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/run.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev-installed: .venv/.run-installed requirements/dev.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@

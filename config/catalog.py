@@ -1,0 +1,194 @@
+"""The catalog: what the clinics have (sites, routes, tests, tubes, supplies), read from a folder of CSV files.
+
+Everything that differs from one clinic network to the next and is not a secret stands in these files.
+The structs are plain values, so the pure modules in `models/` take them as arguments.
+"""
+
+import csv
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from config.errors import LabtrailError
+
+DEFAULT_CATALOG = Path(__file__).parent / "catalog"
+ROWS_MAX = 100_000
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class CatalogError(LabtrailError):
+    """A catalog file can't be used; the message names file, line and column."""
+
+
+class Site(msgspec.Struct, frozen=True, kw_only=True):
+    code: str
+    name: str
+    kind: str
+    """`clinic`, `hub` or `lab`: result turnaround starts at receipt at a `lab`."""
+    timezone: str
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """One leg that couriers run, with the hours each step may take."""
+
+    from_site: str
+    to_site: str
+    dispatch_hours_max: float
+    pickup_hours_max: float
+    transit_hours_max: float
+
+
+class Test(msgspec.Struct, frozen=True, kw_only=True):
+    __test__ = False  # not a pytest class
+
+    code: str
+    name: str
+    loinc: str | None
+    container: str
+    min_ml: float | None
+    stability_room_hours: float | None
+    """0: never at room temperature; None: not known."""
+    stability_refrigerated_hours: float | None
+    tat_routine_hours: float
+    tat_stat_hours: float | None
+    """None: the routine turnaround holds for a STAT too."""
+
+
+class Container(msgspec.Struct, frozen=True, kw_only=True):
+    code: str
+    name: str
+    specimen_type: str
+    additive: str | None
+    cap_colour: str
+    draw_ml: float
+    item: str
+    temperature_min_c: float
+    temperature_max_c: float
+
+
+class Supply(msgspec.Struct, frozen=True, kw_only=True):
+    item: str
+    name: str
+    unit: str
+    gtin: str | None
+
+
+class ParLevel(msgspec.Struct, frozen=True, kw_only=True):
+    site: str
+    item: str
+    reorder_point: float
+    par_level: float
+    lead_time_days: float
+
+
+class CriticalValue(msgspec.Struct, frozen=True, kw_only=True):
+    test: str
+    unit: str
+    low_below: float | None
+    high_above: float | None
+
+
+class RejectReason(msgspec.Struct, frozen=True, kw_only=True):
+    code: str
+    text: str
+
+
+class Printer(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    kind: str
+    """`file` (address: a folder), `zpl` (address: host:port) or `cups` (address: the queue)."""
+    address: str
+    dpi: int
+
+
+class Catalog(msgspec.Struct, frozen=True, kw_only=True):
+    """All nine files. The mappings are read-only and keyed by what an event names."""
+
+    sites: Mapping[str, Site]
+    routes: Mapping[tuple[str, str], Route]
+    tests: Mapping[str, Test]
+    containers: Mapping[str, Container]
+    supplies: Mapping[str, Supply]
+    par_levels: Mapping[tuple[str, str], ParLevel]
+    critical_values: Mapping[str, CriticalValue]
+    reject_reasons: Mapping[str, RejectReason]
+    printers: Mapping[str, Printer]
+
+
+def _rows(folder: Path, name: str, kind: type[T]) -> list[T]:
+    path = folder / f"{name}.csv"
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise CatalogError(f"{path} is missing: put it there, or point LABTRAIL_CATALOG at a whole catalog") from None
+    except (OSError, UnicodeDecodeError) as fault:
+        raise CatalogError(f"{path} can't be read ({fault}): save it as UTF-8 and make it readable") from fault
+    reader = csv.DictReader(text.splitlines(), strict=True)
+    lacking = [c for c in kind.__struct_fields__ if c not in (reader.fieldnames or ())]
+    if lacking:
+        raise CatalogError(f"{path} lacks the column {lacking[0]}: add it to the first line")
+    rows: list[T] = []
+    for row in reader:
+        if len(rows) >= ROWS_MAX:
+            raise CatalogError(f"{path} has more than {ROWS_MAX} lines: split the network into several homes")
+        values: dict[str, Any] = {c: (row[c] or "").strip() or None for c in kind.__struct_fields__}
+        try:
+            rows.append(msgspec.convert(values, kind, strict=False))
+        except msgspec.ValidationError as fault:
+            raise CatalogError(f"{path} line {reader.line_num}: {fault}: mend the value") from None
+    return rows
+
+
+def _by(folder: Path, name: str, kind: type[T], key: Callable[[T], Any]) -> Mapping[Any, T]:
+    table: dict[Any, T] = {}
+    for row in _rows(folder, name, kind):
+        if key(row) in table:
+            raise CatalogError(f"{folder / name}.csv has {key(row)} twice: remove one line")
+        table[key(row)] = row
+    return MappingProxyType(table)
+
+
+def _names(catalog: Catalog) -> None:
+    """Every name that one file uses must stand in the file that defines it."""
+    checks = [
+        ("routes", "site", catalog.sites, {s for pair in catalog.routes for s in pair}),
+        ("tests", "container", catalog.containers, {t.container for t in catalog.tests.values()}),
+        ("containers", "item", catalog.supplies, {c.item for c in catalog.containers.values()}),
+        ("par_levels", "site", catalog.sites, {site for site, _ in catalog.par_levels}),
+        ("par_levels", "item", catalog.supplies, {item for _, item in catalog.par_levels}),
+        ("critical_values", "test", catalog.tests, set(catalog.critical_values)),
+    ]
+    for file, what, known, used in checks:
+        for name in sorted(used - set(known)):
+            raise CatalogError(f"{file}.csv names the {what} {name}, which no line of the catalog defines: add it")
+    for site in catalog.sites.values():
+        if site.kind not in ("clinic", "hub", "lab"):
+            raise CatalogError(f"sites.csv: {site.code} has kind {site.kind}: use clinic, hub or lab")
+        try:
+            ZoneInfo(site.timezone)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise CatalogError(f"sites.csv: {site.code} has an unknown time zone {site.timezone}") from None
+
+
+def load_catalog(folder: Path) -> Catalog:
+    """Read and check a catalog folder.
+
+    Raises CatalogError, whose message names the file, the line and what to mend.
+    """
+    catalog = Catalog(
+        sites=_by(folder, "sites", Site, lambda r: r.code),
+        routes=_by(folder, "routes", Route, lambda r: (r.from_site, r.to_site)),
+        tests=_by(folder, "tests", Test, lambda r: r.code),
+        containers=_by(folder, "containers", Container, lambda r: r.code),
+        supplies=_by(folder, "supplies", Supply, lambda r: r.item),
+        par_levels=_by(folder, "par_levels", ParLevel, lambda r: (r.site, r.item)),
+        critical_values=_by(folder, "critical_values", CriticalValue, lambda r: r.test),
+        reject_reasons=_by(folder, "reject_reasons", RejectReason, lambda r: r.code),
+        printers=_by(folder, "printers", Printer, lambda r: r.name),
+    )
+    _names(catalog)
+    return catalog

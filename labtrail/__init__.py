@@ -1,0 +1,1 @@
+"""Labtrail: chain of custody for specimens, stock-keeping for supplies."""

@@ -1,0 +1,439 @@
+"""Events: the CloudEvents envelope, one frozen struct per type, and the checks at the edge.
+
+`parse` turns the bytes of one log record into an `Event` or raises `Refused` with the quarantine reason.
+The bytes themselves are what is stored; attributes and fields that are not known stay in them.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from models.identifiers import BADGE, MANIFEST, SPECIMEN, TOTE, Kind, is_identifier, looks_like
+
+if TYPE_CHECKING:
+    from config.catalog import Catalog
+
+EVENT_BYTES_MAX = 64 * 1024
+SPECIMENS_TOPIC = "lab.specimens"
+SUPPLIES_TOPIC = "lab.supplies"
+ALERTS_TOPIC = "lab.alerts"
+
+Reason = Literal[
+    "not-json", "not-cloudevents", "unknown-type", "invalid-data", "bad-identifier", "unknown-site",
+    "unknown-item", "unknown-test", "unknown-container", "no-offset", "too-large", "id-conflict",
+]  # fmt: skip
+
+Name = Annotated[str, Meta(min_length=1, max_length=128)]
+Text = Annotated[str, Meta(max_length=2000)]
+Quantity = Annotated[float, Meta(ge=0, le=1_000_000_000)]
+Celsius = Annotated[float, Meta(ge=-273.15, le=1000)]
+Millilitres = Annotated[float, Meta(ge=0, le=100_000)]
+Tests = Annotated[tuple[Name, ...], Meta(min_length=1, max_length=200)]
+Priority = Literal["routine", "stat"]
+Transport = Literal["ambient", "refrigerated", "frozen"]
+ResultStatus = Literal["preliminary", "final", "corrected", "cancelled"]
+Flag = Literal["normal", "low", "high", "abnormal", "critical-low", "critical-high", "critical"]
+
+
+class OrderPlaced(Struct, frozen=True, kw_only=True):
+    patient: Name
+    priority: Priority
+    tests: Tests
+    ordered_by: Text | None = None
+    site: Name | None = None
+
+
+class OrderCancelled(Struct, frozen=True, kw_only=True):
+    reason: Text
+
+
+class SupplyLine(Struct, frozen=True, kw_only=True):
+    item: Name
+    quantity: Quantity
+    lot: Name | None = None
+
+
+class Collected(Struct, frozen=True, kw_only=True):
+    order: Name
+    patient: Name
+    container: Name
+    tests: Tests
+    priority: Priority
+    volume_ml: Millilitres | None = None
+    fasting: bool | None = None
+    body_site: Text | None = None
+    supplies: Annotated[tuple[SupplyLine, ...], Meta(max_length=100)] = ()
+
+
+class NotCollected(Struct, frozen=True, kw_only=True):
+    order: Name
+    reason: Text
+    container: Name | None = None
+
+
+class Labeled(Struct, frozen=True, kw_only=True):
+    label: Name
+    scanned: Text
+    patient: Name | None = None
+
+
+class Relabeled(Struct, frozen=True, kw_only=True):
+    label: Name
+    voids: Name
+    reason: Text
+
+
+class Dispatched(Struct, frozen=True, kw_only=True):
+    manifest: Name
+    destination: Name
+    transport: Transport = "ambient"
+    tote: Name | None = None
+    seal: Name | None = None
+
+
+class PickedUp(Struct, frozen=True, kw_only=True):
+    manifest: Name
+    temperature_c: Celsius | None = None
+    seal: Name | None = None
+    released_by: Name | None = None
+
+
+class Received(Struct, frozen=True, kw_only=True):
+    manifest: Name | None = None
+    condition: Name | None = None
+    temperature_c: Celsius | None = None
+
+
+class Rejected(Struct, frozen=True, kw_only=True):
+    reason: Name
+    note: Text | None = None
+    recollect: bool | None = None
+
+
+class Child(Struct, frozen=True, kw_only=True):
+    accession: Name
+    container: Name
+    volume_ml: Millilitres | None = None
+
+
+class Aliquoted(Struct, frozen=True, kw_only=True):
+    children: Annotated[tuple[Child, ...], Meta(min_length=1, max_length=100)]
+
+
+class Stored(Struct, frozen=True, kw_only=True):
+    location: Text
+
+
+class Disposed(Struct, frozen=True, kw_only=True):
+    method: Text | None = None
+
+
+class Missing(Struct, frozen=True, kw_only=True):
+    manifest: Name | None = None
+    note: Text | None = None
+
+
+class Found(Struct, frozen=True, kw_only=True):
+    manifest: Name | None = None
+    note: Text | None = None
+
+
+class ResultReported(Struct, frozen=True, kw_only=True):
+    test: Name
+    status: ResultStatus
+    value: Text | float | None = None
+    unit: Text | None = None
+    flag: Flag | None = None
+
+
+class ResultAcknowledged(Struct, frozen=True, kw_only=True):
+    test: Name
+    read_back: bool
+    note: Text | None = None
+
+
+class SupplyReceived(Struct, frozen=True, kw_only=True):
+    lot: Name
+    expires: date
+    quantity: Quantity
+    order: Name | None = None
+
+
+class SupplyUsed(Struct, frozen=True, kw_only=True):
+    quantity: Quantity
+    lot: Name | None = None
+    specimen: Name | None = None
+    reason: Text | None = None
+
+
+class SupplyWasted(SupplyUsed, frozen=True, kw_only=True):
+    pass
+
+
+class SupplyCounted(Struct, frozen=True, kw_only=True):
+    lot: Name
+    quantity: Quantity
+    reason: Text | None = None
+
+
+class SupplyTransferred(Struct, frozen=True, kw_only=True):
+    lot: Name
+    quantity: Quantity
+    to: Name
+
+
+class SupplyOrdered(Struct, frozen=True, kw_only=True):
+    quantity: Quantity
+    expected: date | None = None
+    order: Name | None = None
+
+
+class SupplyRecalled(Struct, frozen=True, kw_only=True):
+    lot: Name
+    notice: Text
+
+
+class Voided(Struct, frozen=True, kw_only=True):
+    voids: Name
+    reason: Text
+
+
+Data = (
+    OrderPlaced | OrderCancelled | Collected | NotCollected | Labeled | Relabeled | Dispatched | PickedUp | Received
+    | Rejected | Aliquoted | Stored | Disposed | Missing | Found | ResultReported | ResultAcknowledged
+    | SupplyReceived | SupplyUsed | SupplyWasted | SupplyCounted | SupplyTransferred | SupplyOrdered
+    | SupplyRecalled | Voided
+)  # fmt: skip
+
+Subject = Literal["order", "specimen", "specimen-or-order", "stock", "any"]
+
+
+class EventType(Struct, frozen=True):
+    """One row of the table of event types."""
+
+    data: type[Struct]
+    subject: Subject
+    rank: int
+    """Lifecycle rank: which of two events at the same microsecond comes first."""
+
+
+TYPES: dict[str, EventType] = {
+    "order.placed": EventType(OrderPlaced, "order", 0),
+    "order.cancelled": EventType(OrderCancelled, "order", 1),
+    "specimen.collected": EventType(Collected, "specimen", 10),
+    "specimen.not-collected": EventType(NotCollected, "specimen-or-order", 11),
+    "specimen.labeled": EventType(Labeled, "specimen", 20),
+    "specimen.relabeled": EventType(Relabeled, "specimen", 21),
+    "specimen.dispatched": EventType(Dispatched, "specimen", 30),
+    "specimen.picked-up": EventType(PickedUp, "specimen", 40),
+    "specimen.received": EventType(Received, "specimen", 50),
+    "specimen.rejected": EventType(Rejected, "specimen", 60),
+    "specimen.aliquoted": EventType(Aliquoted, "specimen", 61),
+    "result.reported": EventType(ResultReported, "specimen", 70),
+    "result.acknowledged": EventType(ResultAcknowledged, "specimen", 71),
+    "specimen.missing": EventType(Missing, "specimen", 80),
+    "specimen.found": EventType(Found, "specimen", 81),
+    "specimen.stored": EventType(Stored, "specimen", 82),
+    "specimen.disposed": EventType(Disposed, "specimen", 90),
+    # stock: what comes in before what goes out; a count last, since it already holds what happened by then
+    "supply.ordered": EventType(SupplyOrdered, "stock", 0),
+    "supply.received": EventType(SupplyReceived, "stock", 10),
+    "supply.transferred": EventType(SupplyTransferred, "stock", 20),
+    "supply.used": EventType(SupplyUsed, "stock", 30),
+    "supply.wasted": EventType(SupplyWasted, "stock", 31),
+    "supply.counted": EventType(SupplyCounted, "stock", 40),
+    "supply.recalled": EventType(SupplyRecalled, "stock", 50),
+    "event.voided": EventType(Voided, "any", 99),
+}
+
+
+class Event(Struct, frozen=True, gc=False):
+    """One thing that happened. `time_us` is microseconds since 1970-01-01 UTC."""
+
+    id: str
+    type: str
+    subject: str
+    time_us: int
+    site: str
+    actor: str
+    data: Data
+    rank: int
+
+    @property
+    def order(self) -> tuple[int, int, str]:
+        """The place in a history: time, then lifecycle rank, then id."""
+        return (self.time_us, self.rank, self.id)
+
+
+class Refused(Exception):  # noqa: N818 - it is an outcome of parsing, not a failure of the program
+    """A record that can't be taken as an event. `reason` is the contract's code, `detail` says what to mend."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason: Reason = reason
+        self.detail = detail
+
+
+class _Envelope(Struct):
+    specversion: Literal["1.0"]
+    id: Name
+    source: Annotated[str, Meta(min_length=1, max_length=512)]
+    type: Annotated[str, Meta(min_length=1, max_length=128)]
+    subject: Name
+    time: Annotated[str, Meta(min_length=1, max_length=64)]
+    actor: Name
+    site: Name | None = None
+    data: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class _Route(Struct):
+    type: Any = None
+    subject: Any = None
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_envelope = msgspec.json.Decoder(_Envelope)
+_route = msgspec.json.Decoder(_Route)
+_data: dict[str, msgspec.json.Decoder[Any]] = {name: msgspec.json.Decoder(row.data) for name, row in TYPES.items()}
+# a recall comes from the maker and holds everywhere; an order may be placed from outside the clinics
+_SITE_OPTIONAL = frozenset({"supply.recalled", "order.placed", "order.cancelled", "event.voided"})
+
+
+def microseconds(moment: datetime) -> int:
+    """Microseconds since 1970 of an aware datetime."""
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment} has no time zone: a naive time is an error")
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def moment_of(time_us: int) -> datetime:
+    """The UTC datetime of microseconds since 1970."""
+    return _EPOCH + timedelta(microseconds=time_us)
+
+
+def utc_text(time_us: int | None) -> str | None:
+    """`YYYY-MM-DDTHH:MM:SS.ffffffZ`, the form of every exported time; None stays None."""
+    return None if time_us is None else f"{moment_of(time_us):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def _time_us(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise Refused("not-cloudevents", "time is not a date and time: write it like 2026-11-21T09:12:44-05:00") from None
+    if moment.tzinfo is None:
+        raise Refused("no-offset", "time has no offset: end it with Z or the offset from UTC, like -05:00")
+    return microseconds(moment)
+
+
+def parse(raw: bytes) -> Event:
+    """One record's bytes as an event. Raises Refused; never any other exception, whatever the bytes are."""
+    if len(raw) > EVENT_BYTES_MAX:
+        raise Refused("too-large", f"the event has {len(raw)} bytes; at most {EVENT_BYTES_MAX} are taken: split it")
+    try:
+        raw.decode()
+        head = _envelope.decode(raw)
+    except msgspec.ValidationError as fault:
+        raise Refused("not-cloudevents", str(fault)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        raise Refused("not-json", str(fault)) from None
+    row = TYPES.get(head.type)
+    if row is None:
+        raise Refused("unknown-type", f"no event type {head.type!r}: see docs/schema for those there are")
+    time_us = _time_us(head.time)
+    if b"\\u0000" in raw:
+        raise Refused("invalid-data", "the event holds the character NUL: remove it")
+    try:
+        data = _data[head.type].decode(head.data)
+    except (msgspec.DecodeError, RecursionError) as fault:
+        raise Refused("invalid-data", str(fault)) from None
+    if head.site is None and head.type not in _SITE_OPTIONAL:
+        raise Refused("not-cloudevents", "the attribute site is missing: it says where this happened")
+    return Event(head.id, head.type, head.subject, time_us, head.site or "", head.actor, data, row.rank)
+
+
+def route(raw: bytes) -> tuple[str, bytes | None]:
+    """The topic and key under which a record is appended, bad ones too: any bytes have a place."""
+    try:
+        head = _route.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return SPECIMENS_TOPIC, None
+    if not isinstance(head.type, str) or not isinstance(head.subject, str) or not head.subject:
+        return SPECIMENS_TOPIC, None
+    supply = head.type.startswith("supply.") or (head.type == "event.voided" and "/" in head.subject)
+    return (SUPPLIES_TOPIC if supply else SPECIMENS_TOPIC), head.subject.encode("utf-8", "replace")[:256]
+
+
+def _identifiers(event: Event) -> Iterator[tuple[str, str, Kind]]:
+    """Where, value, kind of each identifier that must verify."""
+    data: Any = event.data
+    yield "actor", event.actor, BADGE
+    subject = TYPES[event.type].subject
+    if subject == "specimen" or (subject != "order" and looks_like(event.subject, SPECIMEN)):
+        yield "subject", event.subject, SPECIMEN
+    if getattr(data, "manifest", None) is not None:
+        yield "manifest", data.manifest, MANIFEST
+    if getattr(data, "tote", None) is not None:
+        yield "tote", data.tote, TOTE
+    if getattr(data, "released_by", None) is not None:
+        yield "released_by", data.released_by, BADGE
+    if getattr(data, "specimen", None) is not None:
+        yield "specimen", data.specimen, SPECIMEN
+    for child in getattr(data, "children", ()):
+        yield "children", child.accession, SPECIMEN
+
+
+def stock_subject(subject: str) -> tuple[str, str]:
+    """(site, item) of a supply subject `SITE/ITEM`; the site is `*` for a recall."""
+    site, slash, item = subject.partition("/")
+    if not slash or not site or not item:
+        raise Refused("invalid-data", f"the subject {subject!r} is not SITE/ITEM")
+    return site, item
+
+
+def _names(event: Event) -> Iterator[tuple[Reason, str]]:
+    """Every catalog name that the event uses, with the reason that holds where it isn't known."""
+    data: Any = event.data
+    if event.site:
+        yield "unknown-site", event.site
+    for field in ("destination", "to", "site"):
+        if getattr(data, field, None) is not None:
+            yield "unknown-site", getattr(data, field)
+    if event.type.startswith("supply."):
+        site, item = stock_subject(event.subject)
+        if (site == "*") != (event.type == "supply.recalled"):
+            raise Refused("invalid-data", "a recall has the subject */ITEM, every other supply event SITE/ITEM")
+        if site != "*":
+            yield "unknown-site", site
+        yield "unknown-item", item
+    for line in getattr(data, "supplies", ()):
+        yield "unknown-item", line.item
+    for test in getattr(data, "tests", ()):
+        yield "unknown-test", test
+    if getattr(data, "test", None) is not None:
+        yield "unknown-test", data.test
+    if getattr(data, "container", None) is not None:
+        yield "unknown-container", data.container
+    for child in getattr(data, "children", ()):
+        yield "unknown-container", child.container
+
+
+def check(event: Event, catalog: "Catalog", outside: re.Pattern[str] | None = None) -> None:
+    """Check digits first, then every name against the catalog. Raises Refused."""
+    for where, value, kind in _identifiers(event):
+        if not is_identifier(value, kind, outside):
+            raise Refused("bad-identifier", f"{where} {value!r} is no valid {kind} number: scan it again")
+    known = {
+        "unknown-site": catalog.sites,
+        "unknown-item": catalog.supplies,
+        "unknown-test": catalog.tests,
+        "unknown-container": catalog.containers,
+    }
+    for reason, name in _names(event):
+        if name not in known[reason]:
+            raise Refused(reason, f"{name!r} is not in the catalog: mend the event, or add it and requeue")
