@@ -299,7 +299,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _envelope = msgspec.json.Decoder(_Envelope)
 _route = msgspec.json.Decoder(_Route)
-_data: dict[str, msgspec.json.Decoder[Any]] = {name: msgspec.json.Decoder(row.data) for name, row in TYPES.items()}
+_data: dict[str, msgspec.json.Decoder[Any]] = {
+    name: msgspec.json.Decoder(row.data) for name, row in TYPES.items()
+}
 # a recall comes from the maker and holds everywhere; an order may be placed from outside the clinics
 _SITE_OPTIONAL = frozenset({"supply.recalled", "order.placed", "order.cancelled", "event.voided"})
 
@@ -325,7 +327,9 @@ def _time_us(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise Refused("not-cloudevents", "time is not a date and time: write it like 2026-11-21T09:12:44-05:00") from None
+        raise Refused(
+            "not-cloudevents", "time is not a date and time: write it like 2026-11-21T09:12:44-05:00"
+        ) from None
     if moment.tzinfo is None:
         raise Refused("no-offset", "time has no offset: end it with Z or the offset from UTC, like -05:00")
     return microseconds(moment)
@@ -334,7 +338,9 @@ def _time_us(text: str) -> int:
 def parse(raw: bytes) -> Event:
     """One record's bytes as an event. Raises Refused; never any other exception, whatever the bytes are."""
     if len(raw) > EVENT_BYTES_MAX:
-        raise Refused("too-large", f"the event has {len(raw)} bytes; at most {EVENT_BYTES_MAX} are taken: split it")
+        raise Refused(
+            "too-large", f"the event has {len(raw)} bytes; at most {EVENT_BYTES_MAX} are taken: split it"
+        )
     try:
         raw.decode()
         head = _envelope.decode(raw)
@@ -407,7 +413,9 @@ def _names(event: Event) -> Iterator[tuple[Reason, str]]:
     if event.type.startswith("supply."):
         site, item = stock_subject(event.subject)
         if (site == "*") != (event.type == "supply.recalled"):
-            raise Refused("invalid-data", "a recall has the subject */ITEM, every other supply event SITE/ITEM")
+            raise Refused(
+                "invalid-data", "a recall has the subject */ITEM, every other supply event SITE/ITEM"
+            )
         if site != "*":
             yield "unknown-site", site
         yield "unknown-item", item

@@ -40,7 +40,12 @@ def is_identifier(value: str, kind: Kind, outside: re.Pattern[str] | None = None
     a value that it matches in full is accepted as it is.
     """
     form = _FORM.fullmatch(value)
-    if form is not None and form[1] == kind and int(_LETTER[kind] + form[2]) % 97 == 1 and 2 <= int(form[2][-2:]) <= 98:
+    if (
+        form is not None
+        and form[1] == kind
+        and int(_LETTER[kind] + form[2]) % 97 == 1
+        and 2 <= int(form[2][-2:]) <= 98
+    ):
         return True
     return outside is not None and outside.fullmatch(value) is not None
 

@@ -1,0 +1,300 @@
+"""Settings: environment `LABTRAIL_*` over a TOML file over defaults, as one frozen struct.
+
+The struct is the one table: name, type, limits, default and description of every setting. `docs/settings.md`
+is tested against it. `load_settings` takes the environment as an argument and reads nothing else but files.
+"""
+
+import re
+import secrets
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
+
+import msgspec
+from msgspec import Meta
+
+from config.catalog import DEFAULT_CATALOG
+from config.errors import LabtrailError
+from config.policy import Policy
+
+PREFIX = "LABTRAIL_"
+CONFIG_VARIABLE = "LABTRAIL_CONFIG"
+DEBUG_VARIABLE = "LABTRAIL_DEBUG"
+FILE_BYTES_MAX = 1_000_000
+HIDDEN = "(set, not shown)"
+DEFAULT_DATA = Path("var/labtrail")
+
+
+class Settings(Policy, frozen=True, kw_only=True, repr_omit_defaults=False):
+    """Everything that differs from one installation to the next and is not in the catalog.
+
+    `{data}` inside a value stands for the home folder.
+    """
+
+    data: Annotated[
+        Path, Meta(description="The home folder: embedded log, database, keys, checkpoints, labels.")
+    ] = DEFAULT_DATA
+    broker: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="Where events are appended: `sqlite:///PATH` (embedded) or `kafka://host:9092`, "
+            "several hosts with commas between.",
+        ),
+    ] = "sqlite:///{data}/log.db"
+    database: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="Where the tables are: `sqlite:///PATH` or `postgresql+psycopg://user:password@host/name`.",
+        ),
+    ] = "sqlite:///{data}/labtrail.db"
+    catalog: Annotated[
+        Path,
+        Meta(description="The folder of the catalog's CSV files; the packaged example network by default."),
+    ] = DEFAULT_CATALOG
+
+    serial_digits: Annotated[
+        int,
+        Meta(ge=6, le=10, description="Digits of the serial in new identifiers; 6 give a million a year."),
+    ] = 6
+    outside_identifiers: Annotated[
+        str,
+        Meta(
+            description="Regular expression of identifiers from outside (a reference lab's accession numbers) that "
+            "are taken without our check digits; empty: none."
+        ),
+    ] = ""
+
+    partitions: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1000,
+            description="Partitions of each topic, set when the topic is made; the most workers.",
+        ),
+    ] = 8
+    retention_days: Annotated[
+        float,
+        Meta(gt=0, description="The embedded log keeps records that were committed for this many days."),
+    ] = 14.0
+    kafka_security: Annotated[
+        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"],
+        Meta(description="How to talk to Kafka: `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`."),
+    ] = "PLAINTEXT"
+    kafka_ca_file: Annotated[
+        Path | None,
+        Meta(description="PEM file of the authority that signed the Kafka brokers' certificates."),
+    ] = None
+    kafka_sasl: Annotated[
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"],
+        Meta(description="SASL mechanism: `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`."),
+    ] = "SCRAM-SHA-512"
+    kafka_username: Annotated[str, Meta(description="User name at the Kafka brokers, for SASL.")] = ""
+    kafka_password: Annotated[Secret, Meta(description="Password at the Kafka brokers, for SASL.")] = Secret()
+
+    sweep_seconds: Annotated[
+        float, Meta(ge=0.1, le=3600, description="How often the leader looks for what has become late.")
+    ] = 2.0
+    outbox_batch: Annotated[
+        int, Meta(ge=1, le=10_000, description="Most alerts and print jobs that are sent in one go.")
+    ] = 200
+    signing_key_file: Annotated[
+        Path, Meta(description="The Ed25519 key that signs ledger checkpoints; made at the first start.")
+    ] = Path("{data}/ledger.key")
+    checkpoint_folder: Annotated[
+        Path, Meta(description="Where signed checkpoints are written; carry them off the machine.")
+    ] = Path("{data}/checkpoints")
+    checkpoint_seconds: Annotated[
+        float,
+        Meta(ge=1, le=86_400, description="How often a checkpoint is signed, when there are new events."),
+    ] = 60.0
+
+    host: Annotated[
+        str, Meta(min_length=1, description="Address on which the station and metrics are served.")
+    ] = "127.0.0.1"
+    port: Annotated[
+        int, Meta(ge=0, le=65_535, description="Port of the station and metrics; 0: any free one.")
+    ] = 8080
+    session_idle_minutes: Annotated[
+        float,
+        Meta(gt=0, le=1440, description="A station session ends after this many minutes without a touch."),
+    ] = 5.0
+    session_hours_max: Annotated[
+        float, Meta(gt=0, le=168, description="A station session ends after this many hours in any case.")
+    ] = 12.0
+    pepper: Annotated[
+        Secret,
+        Meta(
+            description="Mixed into the hashes of PINs, kept outside the database; made for an embedded home."
+        ),
+    ] = Secret()
+
+    print_on_collection: Annotated[
+        str,
+        Meta(description="Printer of the catalog that prints a label for every collected tube; empty: none."),
+    ] = "files"
+    patient_key: Annotated[
+        Secret,
+        Meta(
+            description="Encrypts names, birth dates and MRNs in the database; 64 hex digits; made for an embedded home."
+        ),
+    ] = Secret()
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"],
+        Meta(description="How much is logged: `DEBUG`, `INFO`, `WARNING` or `ERROR`."),
+    ] = "INFO"
+
+    @property
+    def policy(self) -> Policy:
+        """The medical director's limits alone."""
+        return Policy(**{name: getattr(self, name) for name in Policy.__struct_fields__})
+
+    @property
+    def outside(self) -> re.Pattern[str] | None:
+        """The pattern of identifiers from outside; None when there is none."""
+        return re.compile(self.outside_identifiers, re.ASCII) if self.outside_identifiers else None
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the log is the single-machine one."""
+        return self.broker.startswith("sqlite:")
+
+    def shown(self) -> dict[str, str]:
+        """Every setting as text fit for a screen: secrets and passwords hidden."""
+        return {name: _shown(getattr(self, name)) for name in self.__struct_fields__}
+
+    def __repr__(self) -> str:
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.shown().items())})"
+
+
+def fields() -> list[Field]:
+    """Every setting with its variable, type, limits, default and description."""
+    hints = typing.get_type_hints(Settings, include_extras=True)
+    rows = []
+    for field in msgspec.structs.fields(Settings):
+        kind, meta = get_args(hints[field.name])
+        rows.append(Field(field.name, PREFIX + field.name.upper(), kind, meta, field.default))
+    return rows
+
+
+def load_settings(environ: Mapping[str, str], *, data: Path | None = None) -> Settings:
+    """The settings of this environment.
+
+    `data`: the home folder given on the command line; it goes before LABTRAIL_DATA. The TOML file is the one that
+    LABTRAIL_CONFIG names, else `labtrail.toml` in the home folder, if there. A variable that ends in `_FILE`
+    (LABTRAIL_DATABASE_FILE) names a file that holds the value. An empty variable counts as not set where the
+    setting can't be empty. Raises SettingsError, whose message names the variable and what to write.
+    """
+    given = _from_environment(environ)
+    if data is not None:
+        given["data"] = data
+    config = environ.get(CONFIG_VARIABLE)
+    if config:
+        given = {**_from_toml(Path(config)), **given}
+        home = given.get("data", DEFAULT_DATA)
+    else:
+        home = given.get("data", DEFAULT_DATA)
+        if (home / "labtrail.toml").exists():
+            given = {**_from_toml(home / "labtrail.toml"), **given}
+    given["data"] = Path(home).absolute()
+    given = {**_from_home(given["data"]), **given}
+    defaults = {field.name: field.default for field in fields()}
+    values = {name: _with_data(value, given["data"]) for name, value in (defaults | given).items()}
+    settings = Settings(**values)
+    _check(settings)
+    return settings
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """Variables that look like ours and are none: most often a misspelling."""
+    known = {field.variable for field in fields()} | {CONFIG_VARIABLE, DEBUG_VARIABLE}
+    known |= {variable + "_FILE" for variable in known}
+    return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
+
+
+def make_home(settings: Settings) -> Settings:
+    """Make the home folder, readable by its owner only, and its two keys where none are set.
+
+    Returns the settings with these keys in. Keys that were made stay: without them nobody can sign in, and the
+    patients' names can't be read. Raises SettingsError when the folder can't be made.
+    """
+    try:
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        made = {}
+        for name in _HOME_KEYS:
+            if not getattr(settings, name):
+                made[name] = Secret(_key_file(settings.data / f"{name}.key"))
+    except OSError as fault:
+        raise SettingsError(
+            f"{settings.data} can't be made ({fault.strerror}): give another folder by --data or LABTRAIL_DATA"
+        ) from fault
+    return msgspec.structs.replace(settings, **made) if made else settings
+
+
+_HOME_KEYS = ("pepper", "patient_key")
+
+
+def _key_file(path: Path) -> str:
+    """The key in this file; made first if there is none. Two processes that start at once get the same one."""
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    if not path.exists():
+        partial.touch(mode=0o600)
+        partial.write_text(secrets.token_hex(32) + "\n")
+        try:
+            path.hardlink_to(partial)
+        except FileExistsError:
+            pass
+        finally:
+            partial.unlink()
+    return path.read_text().strip()
+
+
+def _from_home(home: Path) -> dict[str, Any]:
+    paths = {name: home / f"{name}.key" for name in _HOME_KEYS}
+    return {name: Secret(_file_text(str(path), path)) for name, path in paths.items() if path.exists()}
+
+
+def _with_data(value: Any, home: Path) -> Any:
+    if isinstance(value, Path):
+        return Path(str(value).replace("{data}", str(home)))
+    return value.replace("{data}", str(home)) if isinstance(value, str) else value
+
+
+def _check(settings: Settings) -> None:
+    """What a single field's type can't say."""
+    if not re.match(r"sqlite:///.|kafka://[^/]", settings.broker):
+        raise SettingsError("LABTRAIL_BROKER must be sqlite:///PATH or kafka://host:9092")
+    if not re.match(r"sqlite:///.|postgresql\+psycopg://", settings.database):
+        raise SettingsError(
+            "LABTRAIL_DATABASE must be sqlite:///PATH or postgresql+psycopg://user:password@host/name"
+        )
+    try:
+        re.compile(settings.outside_identifiers)
+    except re.error as fault:
+        raise SettingsError(
+            f"LABTRAIL_OUTSIDE_IDENTIFIERS is no regular expression ({fault}): mend it"
+        ) from None
+    if settings.refrigerated_min_c > settings.refrigerated_max_c:
+        raise SettingsError("LABTRAIL_REFRIGERATED_MIN_C is above LABTRAIL_REFRIGERATED_MAX_C: swap them")
+    if settings.kafka_security.startswith("SASL") and not (
+        settings.kafka_username and settings.kafka_password
+    ):
+        raise SettingsError(
+            f"LABTRAIL_KAFKA_SECURITY is {settings.kafka_security}: "
+            "set LABTRAIL_KAFKA_USERNAME and LABTRAIL_KAFKA_PASSWORD too"
+        )
+    if settings.patient_key and not re.fullmatch(r"[0-9a-fA-F]{64}", settings.patient_key.reveal()):
+        raise SettingsError(
+            "LABTRAIL_PATIENT_KEY is not usable: write 64 hex digits, as `openssl rand -hex 32` gives"
+        )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str):
+        return re.sub(r"(://[^:/@]*):.*@", rf"\1:{HIDDEN}@", value)
+    return repr(value) if isinstance(value, Secret) else str(value)

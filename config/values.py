@@ -1,0 +1,129 @@
+"""Where settings' values come from, and how a text becomes a value: independent of which settings there are."""
+
+import tomllib
+import types
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
+
+import msgspec
+from msgspec import Meta
+
+from config.errors import LabtrailError
+
+FILE_BYTES_MAX = 1_000_000
+HIDDEN = "(set, not shown)"
+
+
+class SettingsError(LabtrailError):
+    """A setting can't be used; the message names the variable and what to write."""
+
+
+class Secret:
+    """A value that no repr, log line or doctor shows. `reveal` gives it; an empty secret is false."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str = "") -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __repr__(self) -> str:
+        return HIDDEN if self._value else "(not set)"
+
+
+class Field(NamedTuple):
+    """One row of the table of settings."""
+
+    name: str
+    variable: str
+    type: Any
+    meta: Meta
+    default: Any
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for field in fields():
+        path = environ.get(field.variable + "_FILE")
+        if path and environ.get(field.variable):
+            raise SettingsError(
+                f"{field.variable} and {field.variable}_FILE are both set: remove one of them"
+            )
+        text = _file_text(field.variable + "_FILE", Path(path)) if path else environ.get(field.variable)
+        if text is None:
+            continue
+        try:
+            values[field.name] = _convert(field, text, field.variable, strict=False)
+        except SettingsError:
+            if text.strip():
+                raise
+    return values
+
+
+def _from_toml(path: Path) -> dict[str, Any]:
+    text = _file_text(CONFIG_VARIABLE, path)
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as fault:
+        raise SettingsError(f"{path} is no TOML ({fault}): mend that line") from None
+    known = {field.name: field for field in fields()}
+    for name in table:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"write {near[0]}" if near else "see docs/settings.md for those there are"
+            raise SettingsError(f"{path}: there is no setting {name}: {hint}")
+    return {
+        name: _convert(known[name], value, f"{path}: {name}", strict=True) for name, value in table.items()
+    }
+
+
+def _file_text(what: str, path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.read(FILE_BYTES_MAX).strip()
+    except (OSError, UnicodeDecodeError) as fault:
+        raise SettingsError(f"{what}: {path} can't be read ({fault}): name a readable text file") from None
+
+
+def _decode(kind: type, value: Any) -> Any:
+    if kind is Secret and isinstance(value, str):
+        return Secret(value)
+    if issubclass(kind, Path) and isinstance(value, str) and value:
+        return Path(value)
+    raise ValueError(f"{type(value).__name__} is not what is wanted")
+
+
+def _convert(field: Field, value: Any, where: str, *, strict: bool) -> Any:
+    try:
+        # a whole number is a fine value for a setting that takes fractions, in TOML too
+        return msgspec.convert(value, Annotated[field.type, field.meta], strict=strict, dec_hook=_decode)
+    except (msgspec.ValidationError, ValueError):
+        shown = "not usable" if field.type is Secret else repr(value)
+        raise SettingsError(f"{where} is {shown}: write {wanted(field)}") from None
+
+
+def wanted(field: Field) -> str:
+    """What may be written for a setting, in words: 'a whole number from 6 to 10'."""
+    kind, meta = field.type, field.meta
+    if get_origin(kind) is Literal:
+        return "one of " + ", ".join(get_args(kind))
+    if kind in (int, float):
+        low = (
+            f" from {meta.ge:g}"
+            if meta.ge is not None
+            else f" above {meta.gt:g}"
+            if meta.gt is not None
+            else ""
+        )
+        high = f" to {meta.le:g}" if meta.le is not None else ""
+        return ("a whole number" if kind is int else "a number") + low + high
+    if kind is Path or get_origin(kind) is types.UnionType:
+        return "a path"
+    return "a text" if kind is not Secret else "a secret text"
