@@ -22,7 +22,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         float,
         Meta(
             ge=0,
-            description="Two devices' clocks may differ by this much before their times contradict each other.",
+            description="Two devices' clocks may differ by this many minutes "
+            "before their times contradict each other.",
         ),
     ] = 5.0
     critical_ack_minutes_max: Annotated[
@@ -40,7 +41,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             gt=0,
             le=1,
-            description="A tube is at risk when this part of its stability limit has passed before receipt at a lab.",
+            description="A tube is at risk when this part of its stability limit has passed "
+            "before receipt at a lab.",
         ),
     ] = 0.75
     use_rate_days: Annotated[

@@ -6,26 +6,21 @@ is tested against it. `load_settings` takes the environment as an argument and r
 
 import re
 import secrets
-import tomllib
-import types
 import typing
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta
 
 from config.catalog import DEFAULT_CATALOG
-from config.errors import LabtrailError
 from config.policy import Policy
+from config.values import HIDDEN, Field, Secret, SettingsError, from_environment, from_toml, read_text
 
 PREFIX = "LABTRAIL_"
 CONFIG_VARIABLE = "LABTRAIL_CONFIG"
 DEBUG_VARIABLE = "LABTRAIL_DEBUG"
-FILE_BYTES_MAX = 1_000_000
-HIDDEN = "(set, not shown)"
 DEFAULT_DATA = Path("var/labtrail")
 
 
@@ -65,8 +60,8 @@ class Settings(Policy, frozen=True, kw_only=True, repr_omit_defaults=False):
     outside_identifiers: Annotated[
         str,
         Meta(
-            description="Regular expression of identifiers from outside (a reference lab's accession numbers) that "
-            "are taken without our check digits; empty: none."
+            description="Regular expression of identifiers from outside (a reference lab's accession "
+            "numbers) that are taken without our check digits; empty: none."
         ),
     ] = ""
 
@@ -141,7 +136,8 @@ class Settings(Policy, frozen=True, kw_only=True, repr_omit_defaults=False):
     patient_key: Annotated[
         Secret,
         Meta(
-            description="Encrypts names, birth dates and MRNs in the database; 64 hex digits; made for an embedded home."
+            description="Encrypts names, birth dates and MRNs in the database: 64 hex digits; "
+            "made for an embedded home."
         ),
     ] = Secret()
     log_level: Annotated[
@@ -185,53 +181,46 @@ def fields() -> list[Field]:
 def load_settings(environ: Mapping[str, str], *, data: Path | None = None) -> Settings:
     """The settings of this environment.
 
-    `data`: the home folder given on the command line; it goes before LABTRAIL_DATA. The TOML file is the one that
-    LABTRAIL_CONFIG names, else `labtrail.toml` in the home folder, if there. A variable that ends in `_FILE`
-    (LABTRAIL_DATABASE_FILE) names a file that holds the value. An empty variable counts as not set where the
-    setting can't be empty. Raises SettingsError, whose message names the variable and what to write.
+    `data`: the home folder given on the command line; it goes before LABTRAIL_DATA. The TOML file is the one
+    that LABTRAIL_CONFIG names, else `labtrail.toml` in the home folder, if there. Raises SettingsError, whose
+    message names the variable and what to write.
     """
-    given = _from_environment(environ)
+    rows = fields()
+    given = from_environment(rows, environ)
     if data is not None:
         given["data"] = data
     config = environ.get(CONFIG_VARIABLE)
-    if config:
-        given = {**_from_toml(Path(config)), **given}
-        home = given.get("data", DEFAULT_DATA)
-    else:
-        home = given.get("data", DEFAULT_DATA)
-        if (home / "labtrail.toml").exists():
-            given = {**_from_toml(home / "labtrail.toml"), **given}
-    given["data"] = Path(home).absolute()
-    given = {**_from_home(given["data"]), **given}
-    defaults = {field.name: field.default for field in fields()}
-    values = {name: _with_data(value, given["data"]) for name, value in (defaults | given).items()}
-    settings = Settings(**values)
+    beside = given.get("data", DEFAULT_DATA) / "labtrail.toml"
+    if config or beside.exists():
+        given = from_toml(rows, Path(config) if config else beside) | given
+    home = given.get("data", DEFAULT_DATA).absolute()
+    given = {row.name: row.default for row in rows} | _from_home(home) | given | {"data": home}
+    settings = Settings(**{name: _with_data(value, home) for name, value in given.items()})
     _check(settings)
     return settings
 
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """Variables that look like ours and are none: most often a misspelling."""
-    known = {field.variable for field in fields()} | {CONFIG_VARIABLE, DEBUG_VARIABLE}
-    known |= {variable + "_FILE" for variable in known}
-    return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
+    known = {row.variable for row in fields()} | {CONFIG_VARIABLE, DEBUG_VARIABLE}
+    return sorted(
+        n for n in environ if n.startswith(PREFIX) and n not in known and n.removesuffix("_FILE") not in known
+    )
 
 
 def make_home(settings: Settings) -> Settings:
     """Make the home folder, readable by its owner only, and its two keys where none are set.
 
-    Returns the settings with these keys in. Keys that were made stay: without them nobody can sign in, and the
-    patients' names can't be read. Raises SettingsError when the folder can't be made.
+    Returns the settings with these keys in. They are not changed later: without them nobody can sign in, and
+    the patients' names can't be read. Raises SettingsError when the folder can't be made.
     """
     try:
         settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        made = {}
-        for name in _HOME_KEYS:
-            if not getattr(settings, name):
-                made[name] = Secret(_key_file(settings.data / f"{name}.key"))
+        made = {name: _key_file(settings.data, name) for name in _HOME_KEYS if not getattr(settings, name)}
     except OSError as fault:
         raise SettingsError(
-            f"{settings.data} can't be made ({fault.strerror}): give another folder by --data or LABTRAIL_DATA"
+            f"{settings.data} can't be written ({fault.strerror}): "
+            "give another folder by --data or LABTRAIL_DATA"
         ) from fault
     return msgspec.structs.replace(settings, **made) if made else settings
 
@@ -239,27 +228,27 @@ def make_home(settings: Settings) -> Settings:
 _HOME_KEYS = ("pepper", "patient_key")
 
 
-def _key_file(path: Path) -> str:
-    """The key in this file; made first if there is none. Two processes that start at once get the same one."""
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+def _key_file(home: Path, name: str) -> Secret:
+    """The key in this home; made first if there is none, also when two processes start at once."""
+    path, partial = home / f"{name}.key", home / f".{name}.{secrets.token_hex(4)}"
     if not path.exists():
         partial.touch(mode=0o600)
-        partial.write_text(secrets.token_hex(32) + "\n")
         try:
+            partial.write_text(secrets.token_hex(32) + "\n")
             path.hardlink_to(partial)
         except FileExistsError:
-            pass
+            pass  # the other process was first: its key is the one
         finally:
             partial.unlink()
-    return path.read_text().strip()
+    return Secret(path.read_text().strip())
 
 
-def _from_home(home: Path) -> dict[str, Any]:
+def _from_home(home: Path) -> dict[str, Secret]:
     paths = {name: home / f"{name}.key" for name in _HOME_KEYS}
-    return {name: Secret(_file_text(str(path), path)) for name, path in paths.items() if path.exists()}
+    return {name: Secret(read_text(f"the {name}", path)) for name, path in paths.items() if path.exists()}
 
 
-def _with_data(value: Any, home: Path) -> Any:
+def _with_data(value: object, home: Path) -> Any:  # noqa: ANN401 - the type is the setting's own
     if isinstance(value, Path):
         return Path(str(value).replace("{data}", str(home)))
     return value.replace("{data}", str(home)) if isinstance(value, str) else value
@@ -268,10 +257,10 @@ def _with_data(value: Any, home: Path) -> Any:
 def _check(settings: Settings) -> None:
     """What a single field's type can't say."""
     if not re.match(r"sqlite:///.|kafka://[^/]", settings.broker):
-        raise SettingsError("LABTRAIL_BROKER must be sqlite:///PATH or kafka://host:9092")
+        raise SettingsError("LABTRAIL_BROKER is of no known kind: write sqlite:///PATH or kafka://host:9092")
     if not re.match(r"sqlite:///.|postgresql\+psycopg://", settings.database):
         raise SettingsError(
-            "LABTRAIL_DATABASE must be sqlite:///PATH or postgresql+psycopg://user:password@host/name"
+            "LABTRAIL_DATABASE is of no known kind: write sqlite:///PATH or postgresql+psycopg://user:password@host/name"
         )
     try:
         re.compile(settings.outside_identifiers)
@@ -294,7 +283,9 @@ def _check(settings: Settings) -> None:
         )
 
 
-def _shown(value: Any) -> str:
-    if isinstance(value, str):
-        return re.sub(r"(://[^:/@]*):.*@", rf"\1:{HIDDEN}@", value)
-    return repr(value) if isinstance(value, Secret) else str(value)
+def _shown(value: object) -> str:
+    """A value as text, without the password that a URL may hold."""
+    if not isinstance(value, str):
+        return str(value)
+    value = re.sub(r"(://[^:/@]*):.*@", rf"\1:{HIDDEN}@", value)
+    return re.sub(r"(password=)[^&]*", rf"\1{HIDDEN}", value)

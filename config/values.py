@@ -1,5 +1,6 @@
-"""Where settings' values come from, and how a text becomes a value: independent of which settings there are."""
+"""Where the values of settings come from, and how a text becomes a value: whatever the settings are."""
 
+import math
 import tomllib
 import types
 from collections.abc import Mapping, Sequence
@@ -48,43 +49,48 @@ class Field(NamedTuple):
     default: Any
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+def from_environment(fields: Sequence[Field], environ: Mapping[str, str]) -> dict[str, Any]:
+    """What the environment gives, by setting. NAME_FILE names a file that holds the value of NAME.
+
+    An empty variable counts as not set where the setting can't be empty: compose files pass such on.
+    """
     values: dict[str, Any] = {}
-    for field in fields():
+    for field in fields:
         path = environ.get(field.variable + "_FILE")
         if path and environ.get(field.variable):
             raise SettingsError(
                 f"{field.variable} and {field.variable}_FILE are both set: remove one of them"
             )
-        text = _file_text(field.variable + "_FILE", Path(path)) if path else environ.get(field.variable)
+        text = read_text(field.variable + "_FILE", Path(path)) if path else environ.get(field.variable)
         if text is None:
             continue
         try:
-            values[field.name] = _convert(field, text, field.variable, strict=False)
+            values[field.name] = convert(field, text, field.variable, strict=False)
         except SettingsError:
             if text.strip():
                 raise
     return values
 
 
-def _from_toml(path: Path) -> dict[str, Any]:
-    text = _file_text(CONFIG_VARIABLE, path)
+def from_toml(fields: Sequence[Field], path: Path) -> dict[str, Any]:
+    """What a TOML file gives, by setting. A name that is no setting is an error, not ignored."""
     try:
-        table = tomllib.loads(text)
+        table = tomllib.loads(read_text("the settings file", path))
     except tomllib.TOMLDecodeError as fault:
         raise SettingsError(f"{path} is no TOML ({fault}): mend that line") from None
-    known = {field.name: field for field in fields()}
+    known = {field.name: field for field in fields}
     for name in table:
         if name not in known:
             near = get_close_matches(name, known, 1)
             hint = f"write {near[0]}" if near else "see docs/settings.md for those there are"
             raise SettingsError(f"{path}: there is no setting {name}: {hint}")
     return {
-        name: _convert(known[name], value, f"{path}: {name}", strict=True) for name, value in table.items()
+        name: convert(known[name], value, f"{path}: {name}", strict=True) for name, value in table.items()
     }
 
 
-def _file_text(what: str, path: Path) -> str:
+def read_text(what: str, path: Path) -> str:
+    """A small text file without the white space around it. Raises SettingsError that names `what`."""
     try:
         with path.open(encoding="utf-8") as file:
             return file.read(FILE_BYTES_MAX).strip()
@@ -92,21 +98,21 @@ def _file_text(what: str, path: Path) -> str:
         raise SettingsError(f"{what}: {path} can't be read ({fault}): name a readable text file") from None
 
 
-def _decode(kind: type, value: Any) -> Any:
-    if kind is Secret and isinstance(value, str):
-        return Secret(value)
-    if issubclass(kind, Path) and isinstance(value, str) and value:
-        return Path(value)
-    raise ValueError(f"{type(value).__name__} is not what is wanted")
+def convert(field: Field, value: object, where: str, *, strict: bool) -> object:
+    """A text or TOML value as the field's type, within its limits.
 
-
-def _convert(field: Field, value: Any, where: str, *, strict: bool) -> Any:
+    Raises SettingsError, whose message says what to write.
+    """
+    shown = "not usable" if field.type is Secret else repr(value)
+    fault = SettingsError(f"{where} is {shown}: write {wanted(field)}")
     try:
-        # a whole number is a fine value for a setting that takes fractions, in TOML too
-        return msgspec.convert(value, Annotated[field.type, field.meta], strict=strict, dec_hook=_decode)
+        kind: Any = Annotated[(field.type, field.meta)]
+        result: object = msgspec.convert(value, kind, strict=strict, dec_hook=_decode)
     except (msgspec.ValidationError, ValueError):
-        shown = "not usable" if field.type is Secret else repr(value)
-        raise SettingsError(f"{where} is {shown}: write {wanted(field)}") from None
+        raise fault from None
+    if isinstance(result, float) and not math.isfinite(result):
+        raise fault
+    return result
 
 
 def wanted(field: Field) -> str:
@@ -127,3 +133,11 @@ def wanted(field: Field) -> str:
     if kind is Path or get_origin(kind) is types.UnionType:
         return "a path"
     return "a text" if kind is not Secret else "a secret text"
+
+
+def _decode(kind: type, value: object) -> object:
+    if kind is Secret and isinstance(value, str):
+        return Secret(value)
+    if issubclass(kind, Path) and isinstance(value, str) and value:
+        return Path(value)
+    raise ValueError(f"{type(value).__name__} is not what is wanted")
