@@ -1,10 +1,10 @@
 """The Merkle tree of RFC 6962 section 2: root, frontier, inclusion and consistency proofs.
 
-Hashes are 32 bytes of SHA-256; a leaf is hashed behind a 0x00 byte, a node behind a 0x01 byte, so that no leaf can be
-passed off as a node. The root of no leaves is the SHA-256 of nothing.
+Hashes are 32 bytes of SHA-256; a leaf is hashed behind a 0x00 byte, a node behind a 0x01 byte, so no leaf can
+be passed off as a node. The root of no leaves is the SHA-256 of nothing.
 
-Proofs are made from `read(level, index)`: the hash over the complete subtree of 2**level leaves that starts at leaf
-index * 2**level. Level 0 is the leaf hash itself. Whoever stores the tree decides which levels to keep.
+Proofs are made from `read(level, index)`: the hash over the complete subtree of 2**level leaves that starts
+at leaf index * 2**level. Level 0 is the leaf hash itself. Whoever stores the tree decides which levels to keep.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -35,13 +35,13 @@ def split(size: int) -> int:
 
 
 class Frontier(Struct, frozen=True):
-    """What must be kept of a tree to append to it: one complete subtree per bit set in `size`, the largest first."""
+    """What must be kept of a tree to append to it: a complete subtree per bit of `size`, largest first."""
 
     size: int = 0
     hashes: tuple[bytes, ...] = ()
 
     def extended(self, leaves: Iterable[bytes]) -> "Frontier":
-        """The frontier after these leaf hashes; O(log size) memory, about one hash of a node for each leaf."""
+        """The frontier after these leaf hashes; O(log size) memory, about one node hash for each leaf."""
         size, stack = self.size, list(self.hashes)
         for leaf in leaves:
             node = leaf
@@ -79,7 +79,7 @@ def trailing_ones(number: int) -> int:
 
 
 def subtree_root(read: ReadSubtree, start: int, end: int) -> bytes:
-    """The Merkle tree hash of leaves start <= i < end, where `start` is a multiple of the power of two that spans them.
+    """The Merkle tree hash of leaves start <= i < end; `start` is a multiple of a power of two spanning them.
 
     Reads at most one complete subtree per bit of end - start.
     """
@@ -137,7 +137,7 @@ def consistency_proof(read: ReadSubtree, first: int, second: int) -> list[bytes]
 
 
 def root_from_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> bytes | None:
-    """The root that this proof leads to (RFC 9162 section 2.1.3.2); None when the proof has not the right length."""
+    """The root that this proof leads to (RFC 9162 section 2.1.3.2); None when its length is wrong."""
     if not 0 <= index < size:
         return None
     position, last, node = index, size - 1, leaf
@@ -155,14 +155,14 @@ def root_from_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[byte
 
 
 def is_included(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
-    """Whether the proof shows that the leaf hash stands at `index` in the tree of `size` leaves with this root."""
+    """Whether the proof shows the leaf hash at `index` in the tree of `size` leaves with this root."""
     return root_from_inclusion(leaf, index, size, proof) == root
 
 
 def is_consistent(
     first: int, first_root: bytes, second: int, second_root: bytes, proof: Sequence[bytes]
 ) -> bool:
-    """Whether the proof shows that the first tree is the beginning of the second (RFC 9162 section 2.1.4.2)."""
+    """Whether the proof shows the first tree to be the beginning of the second (RFC 9162 section 2.1.4.2)."""
     if not 0 <= first <= second:
         return False
     if first in (0, second):

@@ -84,6 +84,15 @@ tree_state = Table(  # one row: how far the tree has grown
     Column("frontier", LargeBinary, nullable=False),
 )
 
+tree_nodes = Table(  # complete subtrees of 256**k leaves, so that a proof need not read every leaf
+    "tree_nodes",
+    metadata,
+    Column("level", Integer, nullable=False),  # 8, 16, 24 …: 2**level leaves
+    Column("node_index", BigInteger, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("level", "node_index"),
+)
+
 quarantine = Table(
     "quarantine",
     metadata,
