@@ -1,0 +1,173 @@
+"""The gauges that show the state of the lab: read from the database at most every few seconds, in a thread.
+
+Three rules hold whatever the database does:
+
+* a scrape never waits longer than `wait_s`, so the counters of the process are seen during a database outage;
+* after a failed read the last values stay, with their old time: an outage shows as stale, never as zeros;
+* before the first good read nothing is exported: "not known" is no series, not a zero.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Generic, TypeVar
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from agents import metrics as declared
+from agents.metrics import Metric
+from models.queries_metrics import Cells, StateSnapshot
+
+MAX_AGE_S = 5.0
+"""How old the values may be before a scrape asks for new ones."""
+WAIT_S = 2.0
+"""How long a scrape waits for new values: below Prometheus' shortest usual scrape_timeout."""
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+class Refreshed(Generic[T]):
+    """A value that is read again, in a thread of its own, when someone asks and it is older than `max_age_s`.
+
+    At most one read is under way, however many ask and however long it hangs.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], T],
+        *,
+        max_age_s: float = MAX_AGE_S,
+        wait_s: float = WAIT_S,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._read = read
+        self._max_age_s = max_age_s
+        self._wait_s = wait_s
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._reading: threading.Thread | None = None
+        self._value: T | None = None
+        self._read_at: float | None = None
+        self._failing = False
+
+    def latest(self) -> T | None:
+        """The value, new if it can be had within `wait_s`, else the last; None before the first good read."""
+        with self._lock:
+            fresh = self._read_at is not None and self._monotonic() - self._read_at < self._max_age_s
+            if not fresh and self._reading is None:
+                self._reading = threading.Thread(target=self._refresh, name="metrics-refresh", daemon=True)
+                self._reading.start()
+            reading = self._reading
+        if not fresh and reading is not None:
+            reading.join(self._wait_s)
+        with self._lock:
+            return self._value
+
+    def _refresh(self) -> None:
+        try:
+            value = self._read()
+        except Exception as fault:  # noqa: BLE001 - whatever a driver raises, the last values stay and show as stale
+            if not self._failing:
+                log.warning(
+                    "the gauges keep their last values: they can't be read (%s)", type(fault).__name__
+                )
+            with self._lock:
+                self._failing = True
+                self._reading = None
+        else:
+            with self._lock:
+                self._value, self._read_at = value, self._monotonic()
+                self._failing = False
+                self._reading = None
+
+
+class StateCollector(Collector):
+    """Exports `STATE_GAUGES` from what was read; the read may be slow or raise anything."""
+
+    def __init__(self, state: Refreshed[StateSnapshot]) -> None:
+        self._state = state
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        """The names alone, so that registering reads no database."""
+        return [_family(metric) for metric in declared.STATE_GAUGES]
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The gauges of the last good read."""
+        state = self._state.latest()
+        if state is None:
+            return
+        for metric, cells in _cells(state):
+            family = _family(metric)
+            for labels, value in cells.items():
+                family.add_metric(labels, value)
+            yield family
+
+
+class LagCollector(Collector):
+    """Exports `LAG_GAUGES`: records waiting by (topic, partition), and when that was read (since 1970)."""
+
+    def __init__(self, lag: Refreshed[tuple[Mapping[tuple[str, int], int], float]]) -> None:
+        self._lag = lag
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        """The names alone, so that registering asks no broker."""
+        return [_family(metric) for metric in declared.LAG_GAUGES]
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The lag of the last good read."""
+        latest = self._lag.latest()
+        if latest is None:
+            return
+        lag, read_s = latest
+        family = _family(declared.LOG_LAG)
+        for (topic, partition), waiting in sorted(lag.items()):
+            family.add_metric((topic, str(partition)), waiting)
+        yield family
+        refreshed = _family(declared.LOG_LAG_REFRESHED)
+        refreshed.add_metric((), read_s)
+        yield refreshed
+
+
+def _family(metric: Metric) -> GaugeMetricFamily:
+    return GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
+
+
+def _one(value: float | None) -> Cells:
+    return {} if value is None else {(): value}
+
+
+def _cells(state: StateSnapshot) -> list[tuple[Metric, Cells]]:
+    return [
+        (declared.SPECIMENS, state.specimens),
+        (declared.OVERDUE, state.overdue),
+        (declared.OLDEST_OVERDUE, state.oldest_overdue_s),
+        (declared.OVERDUE_STEPS, state.overdue_steps),
+        (declared.OLDEST_OVERDUE_STEP, state.oldest_overdue_step_s),
+        (declared.ON_HAND, state.on_hand),
+        (declared.ON_ORDER, state.on_order),
+        (declared.REORDER_POINT, state.reorder_point),
+        (declared.LEAD_TIME, state.lead_time_s),
+        (declared.DAYS_OF_COVER, state.days_of_cover),
+        (declared.EXPIRING, state.expiring),
+        (declared.RECALLED, state.recalled),
+        (declared.ALERTS_OPEN, state.alerts_open),
+        (declared.OLDEST_UNACKNOWLEDGED, state.oldest_unacknowledged_s),
+        (declared.DISCREPANCIES, state.discrepancies),
+        (declared.QUARANTINED, _one(state.quarantined)),
+        (declared.OUTBOX_PENDING, _one(state.outbox_pending)),
+        (declared.OUTBOX_OLDEST, _one(state.outbox_oldest_s)),
+        (declared.PRINT_JOBS, state.print_jobs),
+        (declared.OLDEST_PRINT_JOB, state.oldest_print_job_s),
+        (declared.SWEEP, _one(state.sweep_s)),
+        (declared.REFRESHED, _one(state.refreshed_s)),
+    ]
+
+
+async def exposition(registry: CollectorRegistry) -> bytes:
+    """The body of `/metrics`, made in a thread: a slow database never holds up the event loop."""
+    return await asyncio.to_thread(generate_latest, registry)
