@@ -4,7 +4,7 @@ Hashes are 32 bytes of SHA-256; a leaf is hashed behind a 0x00 byte, a node behi
 be passed off as a node. The root of no leaves is the SHA-256 of nothing.
 
 Proofs are made from `read(level, index)`: the hash over the complete subtree of 2**level leaves that starts
-at leaf index * 2**level. Level 0 is the leaf hash itself. Whoever stores the tree decides which levels to keep.
+at leaf index * 2**level. Level 0 is the leaf hash itself. Who stores the tree decides which levels to keep.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -17,6 +17,7 @@ EMPTY_ROOT = sha256(b"").digest()
 SIZE_MAX = 2**63 - 1
 
 ReadSubtree = Callable[[int, int], bytes]
+KeepSubtree = Callable[[int, int, bytes], None]
 
 
 def leaf_hash(data: bytes) -> bytes:
@@ -40,13 +41,18 @@ class Frontier(Struct, frozen=True):
     size: int = 0
     hashes: tuple[bytes, ...] = ()
 
-    def extended(self, leaves: Iterable[bytes]) -> "Frontier":
-        """The frontier after these leaf hashes; O(log size) memory, about one node hash for each leaf."""
+    def extended(self, leaves: Iterable[bytes], keep: KeepSubtree | None = None) -> "Frontier":
+        """The frontier after these leaf hashes; O(log size) memory, about one node hash for each leaf.
+
+        `keep(level, index, hash)` is told of every complete subtree as it is closed, smaller ones first.
+        """
         size, stack = self.size, list(self.hashes)
         for leaf in leaves:
             node = leaf
-            for _ in range(trailing_ones(size)):
+            for level in range(1, trailing_ones(size) + 1):
                 node = node_hash(stack.pop(), node)
+                if keep is not None:
+                    keep(level, size >> level, node)
             stack.append(node)
             size += 1
         return Frontier(size, tuple(stack))

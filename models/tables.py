@@ -1,8 +1,8 @@
 """The tables. Times are microseconds since 1970 UTC (`…_us`), quantities millionths of a unit (`…_u`): whole
 numbers compare, sort and add the same on every database and in every order.
 
-Three kinds: **evidence** (only ever added to), **state** (a pure function of the evidence: `labtrail rebuild` makes
-it anew), and **acts** (what Labtrail or a person did about it: alerts sent, acknowledgements, print jobs).
+Three kinds: **evidence** (only ever added to), **state** (a pure function of the evidence: `labtrail rebuild`
+makes it anew), and **acts** (what Labtrail or a person did about it: alerts, acknowledgements, print jobs).
 """
 
 from sqlalchemy import (
@@ -37,7 +37,7 @@ def _us(name: str) -> Column[int]:
     return Column(name, BigInteger, nullable=True)
 
 
-# --- evidence ---------------------------------------------------------------------------------------------------
+# --- evidence -------------------------------------------------------------------------------------
 
 events = Table(
     "events",
@@ -73,6 +73,7 @@ leaves = Table(  # the events in the order of the one Merkle tree (RFC 6962)
     metadata,
     Column("leaf_index", BigInteger, primary_key=True, autoincrement=False),
     Column("event_seq", BigInteger, nullable=False, unique=True),
+    Column("event_id", Text, nullable=False),  # so that a deleted event can still be named
     Column("link_hash", LargeBinary, nullable=False),
 )
 
@@ -124,7 +125,7 @@ progress = Table(  # how far each partition is committed to these tables
     PrimaryKeyConstraint("topic", "partition"),
 )
 
-# --- state: specimens -------------------------------------------------------------------------------------------
+# --- state: specimens -----------------------------------------------------------------------------
 
 orders = Table(
     "orders",
@@ -248,7 +249,7 @@ linked_uses = Table(  # supply.used and supply.wasted events that name a specime
     Index("ix_linked_uses_lot", "item", "lot"),
 )
 
-# --- state: supplies --------------------------------------------------------------------------------------------
+# --- state: supplies ------------------------------------------------------------------------------
 
 movements = Table(
     "movements",
@@ -325,7 +326,7 @@ lot_facts = Table(  # what receipts and recalls say about a lot, whichever site 
     Index("ix_lot_facts_event", "event_id"),
 )
 
-# --- acts -------------------------------------------------------------------------------------------------------
+# --- acts -----------------------------------------------------------------------------------------
 
 alerts = Table(
     "alerts",
@@ -364,13 +365,6 @@ outbox = Table(  # what is to be sent once the transaction is durable
     Column("created_us", BigInteger, nullable=False),
     Column("tries", Integer, nullable=False, server_default="0"),
     Column("not_before_us", BigInteger, nullable=False, server_default="0"),
-)
-
-printed = Table(  # labels that have been asked for by an event, so that a replay prints nothing
-    "printed",
-    metadata,
-    Column("event_id", Text, primary_key=True),
-    Column("asked_us", BigInteger, nullable=False),
 )
 
 serials = Table(
