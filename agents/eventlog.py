@@ -1,0 +1,65 @@
+"""The port through which events come in: append to the log, see how far it goes and how far it is consumed.
+
+The embedded log and Kafka stand behind it; both pass tests/embedded/event_log_suite.py.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Protocol, cast
+
+from config.errors import LabtrailError
+from embedded.log import Log
+from embedded.records import PARTITIONS, NewRecord, Position, TopicPartition, log_path
+from models.events import ALERTS_TOPIC, SPECIMENS_TOPIC, SUPPLIES_TOPIC
+
+__all__ = ["TOPICS", "EventLog", "NewRecord", "Position", "TopicPartition", "open_log"]
+
+TOPICS: Mapping[str, int] = {
+    SPECIMENS_TOPIC: PARTITIONS,
+    SUPPLIES_TOPIC: PARTITIONS,
+    ALERTS_TOPIC: PARTITIONS,
+}
+"""{topic: partitions} of a log that `open_log` makes."""
+
+
+class EventLog(Protocol):
+    """A log of records in topics with partitions. Every method may be called from any thread."""
+
+    def append(self, records: Sequence[NewRecord]) -> list[Position]:
+        """Durable when it returns, positions in the given order. Raises LabtrailError."""
+
+    def ends(self) -> dict[TopicPartition, int]:
+        """{(topic, partition): offset of the next record}."""
+
+    def committed(self, group: str) -> dict[TopicPartition, int]:
+        """{(topic, partition): offset up to which the group has consumed}, where it has joined."""
+
+    def ensure_topics(self, topics: Mapping[str, int]) -> None:
+        """Create the topics that aren't there: {name: partitions}. One that is there stays as it is."""
+
+    def close(self) -> None: ...
+
+
+def open_log(broker_url: str, topics: Mapping[str, int] = TOPICS) -> EventLog:
+    """The log that LABTRAIL_BROKER names, `sqlite:///PATH` or `kafka://HOST:PORT`; its topics are made.
+
+    In one process all that open the same embedded log share it, Faust's transport too: an append wakes the
+    agents at once. Close what you opened. Raises LabtrailError.
+    """
+    scheme = broker_url.partition("://")[0]
+    log: EventLog
+    if scheme == "sqlite":
+        log = Log.open(log_path(broker_url))
+    elif scheme in ("kafka", "kafka+strict"):
+        # kafka-python takes a while to import, and only those who use Kafka need it
+        log = cast(EventLog, import_module("agents.kafka_log").KafkaLog(broker_url))
+    else:
+        raise LabtrailError(
+            f"{broker_url!r} is no broker: set LABTRAIL_BROKER to sqlite:///PATH or kafka://HOST:9092"
+        )
+    try:
+        log.ensure_topics(topics)
+    except BaseException:
+        log.close()
+        raise
+    return log

@@ -1,0 +1,288 @@
+"""The log: topics with partitions, records and committed offsets in one SQLite file. No Faust in here.
+
+Several processes may append to one file, and read it. Inside one process there is one `Log` per file, shared
+by everyone who opens it: its appends go out together, and a reader in the same process wakes at once.
+"""
+
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import msgspec
+
+from embedded.records import (
+    APPEND_BYTES_MAX,
+    APPEND_RECORDS_MAX,
+    HEADERS_BYTES_MAX,
+    KEY_BYTES_MAX,
+    PARTITIONS_MAX,
+    VALUE_BYTES_MAX,
+    Headers,
+    LogError,
+    NewRecord,
+    Position,
+    Record,
+    TopicPartition,
+    partition_of,
+)
+from embedded.writer import OFFSET_BITS, Job, Row, Writer, connect, fault_error
+
+NAME_CHARACTERS_MAX = 200
+
+_pack = msgspec.msgpack.Encoder().encode
+unpack_headers = msgspec.msgpack.Decoder(Headers).decode
+
+
+def _check(topic: str, key: object, value: object, headers: bytes | None) -> None:
+    if not isinstance(value, bytes) or not isinstance(key, bytes | None):
+        raise LogError(f"a record for {topic} is not bytes: encode key and value")
+    if len(value) > VALUE_BYTES_MAX:
+        raise LogError(f"a record for {topic} has {len(value)} bytes, more than {VALUE_BYTES_MAX}: split it")
+    if key is not None and len(key) > KEY_BYTES_MAX:
+        raise LogError(f"a key for {topic} has {len(key)} bytes, more than {KEY_BYTES_MAX}: shorten it")
+    if headers is not None and len(headers) > HEADERS_BYTES_MAX:
+        raise LogError(
+            f"headers for {topic} have {len(headers)} bytes, more than {HEADERS_BYTES_MAX}: drop some"
+        )
+
+
+class Log:
+    """One log file, open. Every method may be called from any thread; make it by `Log.open`."""
+
+    _opened: ClassVar[dict[Path, "Log"]] = {}
+    _opening: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._users = 0
+        self._listeners: tuple[Callable[[], None], ...] = ()
+        self._lock = threading.Lock()
+        self._version = -1
+        self._ids: dict[TopicPartition, int] = {}
+        self._ends: dict[TopicPartition, int] = {}
+        self._partitions: dict[str, int] = {}
+        self._writer = Writer(path, self._appended)
+        try:
+            self._db = connect(path)
+        except sqlite3.Error as fault:
+            self._writer.close()
+            raise fault_error(path, fault) from fault
+        self.refresh()
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """The log in this file, made if need be. As many `close` as `open` close it. Raises LogError."""
+        try:
+            path = path.absolute()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path = path.resolve()
+        except OSError as fault:
+            raise LogError(
+                f"the folder of {path} can't be made ({fault}): make it, or choose another"
+            ) from fault
+        with cls._opening:
+            log = cls._opened.get(path) or cls(path)
+            cls._opened[path] = log
+            log._users += 1
+            assert isinstance(log, cls)
+            return log
+
+    def close(self) -> None:
+        """The last of those who opened it closes the file."""
+        with self._opening:
+            self._users -= 1
+            if self._users > 0:
+                return
+            self._opened.pop(self.path, None)
+            self._writer.close()
+            with self._lock:
+                self._db.close()
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Call `wake` after every append of this process, in the appending thread; it must not block."""
+        with self._lock:
+            self._listeners = (*self._listeners, wake)
+
+    def unlisten(self, wake: Callable[[], None]) -> None:
+        with self._lock:
+            self._listeners = tuple(each for each in self._listeners if each != wake)
+
+    def _appended(self) -> None:
+        for wake in self._listeners:
+            wake()
+
+    def ensure_topics(self, topics: Mapping[str, int]) -> None:
+        """Create the topics that aren't there: {name: partitions}. One that is there keeps its partitions."""
+        self.refresh()
+        new = {name: count for name, count in topics.items() if name not in self._partitions}
+        for name, count in new.items():
+            if not 1 <= count <= PARTITIONS_MAX or not 1 <= len(name) <= NAME_CHARACTERS_MAX:
+                raise LogError(f"topic {name!r}: give it 1 to {PARTITIONS_MAX} partitions and a shorter name")
+        if not new:
+            return
+
+        def create(db: sqlite3.Connection) -> None:
+            for name, count in new.items():
+                found = db.execute("SELECT 1 FROM partition WHERE topic = ?", (name,)).fetchone()
+                if found is None:  # another process may have been faster
+                    rows = [(name, number) for number in range(count)]
+                    db.executemany("INSERT INTO partition(topic, number) VALUES(?, ?)", rows)
+
+        self.transact(create)
+        self.refresh()
+
+    def append(self, records: Sequence[NewRecord]) -> list[Position]:
+        """Append records: all of them, durably, when it returns; none of them when it raises LogError.
+
+        At most APPEND_RECORDS_MAX records and APPEND_BYTES_MAX bytes at a time. Positions in the given order.
+        """
+        if not records:
+            return []
+        rows, places = self._rows(records)
+        job = self._writer.run(Job(rows=rows))
+        return [Position(*place, offset) for place, offset in zip(places, job.offsets, strict=True)]
+
+    def check(self, record: NewRecord) -> tuple[Row, TopicPartition]:
+        """What would be written, and where. Raises LogError for a record that `append` would refuse."""
+        topic, key, value, headers, partition = record
+        place = (topic, self.partition(topic, key) if partition is None else partition)
+        if place not in self._ids:
+            raise LogError(f"topic {topic!r} has no partition {partition}: take one that it has")
+        packed = _pack(headers) if headers else None
+        _check(topic, key, value, packed)
+        return (self._ids[place], key, value, packed), place
+
+    def _rows(self, records: Sequence[NewRecord]) -> tuple[list[Row], list[TopicPartition]]:
+        """Checked here, before they meet other callers' records: a bad one fails its own append only."""
+        if len(records) > APPEND_RECORDS_MAX:
+            raise LogError(f"{len(records)} records at once: append at most {APPEND_RECORDS_MAX} at a time")
+        checked = [self.check(record) for record in records]
+        size = sum(len(row[2]) for row, _ in checked)
+        if size > APPEND_BYTES_MAX:
+            raise LogError(f"{size} bytes at once: append at most {APPEND_BYTES_MAX} at a time")
+        return [row for row, _ in checked], [place for _, place in checked]
+
+    def join(self, reader: str, starts: Mapping[TopicPartition, int]) -> None:
+        """Make a group known as a reader of these partitions, from these offsets on where it is new.
+
+        From then on retention keeps what the group has not consumed.
+        """
+        rows = [(reader, self._ids[place], start) for place, start in starts.items()]
+
+        def insert(db: sqlite3.Connection) -> None:
+            db.executemany("INSERT INTO committed VALUES(?, ?, ?) ON CONFLICT DO NOTHING", rows)
+
+        self.transact(insert)
+
+    def commit(self, reader: str, offsets: Mapping[TopicPartition, int]) -> None:
+        """Note durably that the group has consumed everything below these offsets. It never goes back."""
+        self._writer.run(
+            Job(committed=(reader, {self._ids[place]: offset for place, offset in offsets.items()}))
+        )
+
+    def transact(self, call: Callable[[sqlite3.Connection], None]) -> None:
+        """Run a function in a write transaction, shared with the appends that wait. Raises LogError."""
+        self._writer.run(Job(call=call))
+
+    def refresh(self) -> bool:
+        """Look whether anyone, other processes too, has written since the last look."""
+        with self._lock:
+            try:
+                (version,) = self._db.execute("PRAGMA data_version").fetchone()
+                if version == self._version:
+                    return False
+                rows = self._db.execute("SELECT id, topic, number, next FROM partition").fetchall()
+            except sqlite3.Error as fault:
+                raise fault_error(self.path, fault) from fault
+            self._version = version
+            # replaced whole, never changed: other threads may be reading them
+            self._ends = {(topic, number): end for _, topic, number, end in rows}
+            if len(rows) != len(self._ids):
+                self._ids = {(topic, number): part for part, topic, number, _ in rows}
+                self._partitions = dict(Counter(topic for _, topic, _, _ in rows))
+            return True
+
+    def _query(self, sql: str, parameters: Iterable[object]) -> list[Any]:
+        with self._lock:
+            try:
+                return self._db.execute(sql, tuple(parameters)).fetchall()
+            except sqlite3.Error as fault:
+                raise fault_error(self.path, fault) from fault
+
+    def partition(self, topic: str, key: bytes | None) -> int:
+        """The partition in which a record with this key goes. Raises LogError for an unknown topic."""
+        count = self._partitions.get(topic)
+        if count is None:
+            self.refresh()
+            if (count := self._partitions.get(topic)) is None:
+                raise LogError(
+                    f"there is no topic {topic!r} in {self.path}: create it first (labtrail topics)"
+                )
+        return partition_of(key, count)
+
+    def partitions(self) -> dict[str, int]:
+        """{topic: number of partitions} of all topics."""
+        self.refresh()
+        return dict(self._partitions)
+
+    @property
+    def known_ends(self) -> Mapping[TopicPartition, int]:
+        """The ends at the last `refresh`, without a look into the file."""
+        return self._ends
+
+    def ends(self) -> dict[TopicPartition, int]:
+        """The offset of the next record in every partition."""
+        self.refresh()
+        return dict(self._ends)
+
+    def earliest(self) -> dict[TopicPartition, int]:
+        """The offset of the first record that retention left in every partition; its end if none is left."""
+        ends = self.ends()
+        sql = "SELECT min(position) FROM record WHERE position >= ? AND position < ?"
+        first: dict[TopicPartition, int] = {}
+        for place, end in ends.items():
+            part = self._ids[place]
+            ((position,),) = self._query(sql, (part << OFFSET_BITS, (part + 1) << OFFSET_BITS))
+            first[place] = end if position is None else position - (part << OFFSET_BITS)
+        return first
+
+    def committed(self, reader: str) -> dict[TopicPartition, int]:
+        """The offset up to which a group has consumed each partition that it has joined."""
+        self.refresh()
+        done: dict[int, int] = dict(
+            self._query("SELECT partition, next FROM committed WHERE reader = ?", (reader,))
+        )
+        return {place: done[part] for place, part in self._ids.items() if part in done}
+
+    def lag(self, reader: str) -> dict[TopicPartition, int]:
+        """Records that a group has yet to consume, in every partition it has joined."""
+        committed = self.committed(reader)
+        ends = self.ends()
+        return {place: ends[place] - offset for place, offset in committed.items()}
+
+    def read(
+        self, place: TopicPartition, offset: int, limit: int, bytes_max: int = APPEND_BYTES_MAX
+    ) -> list[Record]:
+        """Up to `limit` records of a partition from an offset on; no further one once it has `bytes_max`."""
+        base = self._ids[place] << OFFSET_BITS
+        sql = (
+            "SELECT position - ?, appended_us, key, value, headers FROM record"
+            " WHERE position >= ? AND position < ? ORDER BY position LIMIT ?"
+        )
+        records: list[Record] = []
+        size = 0
+        with self._lock:
+            try:
+                cursor = self._db.execute(sql, (base, base + offset, base + (1 << OFFSET_BITS), limit))
+                for row in cursor:
+                    records.append(Record._make(row))
+                    size += len(row[3])
+                    if size >= bytes_max:
+                        break
+                cursor.close()
+            except sqlite3.Error as fault:
+                raise fault_error(self.path, fault) from fault
+        return records
