@@ -15,13 +15,11 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 
 from config.catalog import Catalog
 from models.events import TYPES
+from models.queries_metrics_lab import OTHER, PRIORITIES
 
-OTHER = "other"
-"""The label value that stands for any name which is not in the catalog."""
 UNKNOWN_TYPE = "unknown"
 """The `type` of records that are no event, or of a type that the service does not have."""
 OUTCOMES = ("recorded", "duplicate", "quarantined")
-PRIORITIES = ("routine", "stat")
 
 _HOUR = 3600.0
 LATENCY_BUCKETS_S = (
@@ -107,7 +105,7 @@ OLDEST_OVERDUE = Metric(
 )
 OVERDUE_STEPS = Metric(
     "labtrail_overdue_steps",
-    "Specimens whose next step is late, by the awaited step (labeled, dispatched, picked-up, received).",
+    "Specimens whose next step is late, by the awaited step (label, dispatch, pick-up, receipt).",
     ("step", "site", "priority"),
 )
 OLDEST_OVERDUE_STEP = Metric(
@@ -134,6 +132,14 @@ LEAD_TIME = Metric(
 DAYS_OF_COVER = Metric(
     "labtrail_stock_days_of_cover",
     "Days that the stock on hand lasts at the recent use rate; absent for an item without use.",
+    ("site", "item"),
+)
+RESTOCK_DUE = Metric(
+    "labtrail_stock_restock_due", "1 where the service's own rule says to order, else 0.", ("site", "item")
+)
+RESTOCK_SUGGESTED = Metric(
+    "labtrail_stock_restock_suggested",
+    "Units that fill the stock to par where an order is due.",
     ("site", "item"),
 )
 EXPIRING = Metric(
@@ -179,7 +185,8 @@ REFRESHED = Metric(
 )
 STATE_GAUGES = (
     SPECIMENS, OVERDUE, OLDEST_OVERDUE, OVERDUE_STEPS, OLDEST_OVERDUE_STEP,
-    ON_HAND, ON_ORDER, REORDER_POINT, LEAD_TIME, DAYS_OF_COVER, EXPIRING, RECALLED,
+    ON_HAND, ON_ORDER, REORDER_POINT, LEAD_TIME, DAYS_OF_COVER,
+    RESTOCK_DUE, RESTOCK_SUGGESTED, EXPIRING, RECALLED,
     ALERTS_OPEN, OLDEST_UNACKNOWLEDGED, DISCREPANCIES, QUARANTINED,
     OUTBOX_PENDING, OUTBOX_OLDEST, PRINT_JOBS, OLDEST_PRINT_JOB, SWEEP, REFRESHED,
 )  # fmt: skip

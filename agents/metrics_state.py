@@ -20,10 +20,13 @@ from prometheus_client.registry import Collector
 
 from agents import metrics as declared
 from agents.metrics import Metric
-from models.queries_metrics import Cells, StateSnapshot
+from models.queries_metrics import StateSnapshot
+from models.queries_metrics_lab import Cells
 
 MAX_AGE_S = 5.0
 """How old the values may be before a scrape asks for new ones."""
+REST = 10.0
+"""A slow read is followed by this many times its duration without one: at most a tenth of the time is read."""
 WAIT_S = 2.0
 """How long a scrape waits for new values: below Prometheus' shortest usual scrape_timeout."""
 
@@ -34,7 +37,8 @@ log = logging.getLogger(__name__)
 class Refreshed(Generic[T]):
     """A value that is read again, in a thread of its own, when someone asks and it is older than `max_age_s`.
 
-    At most one read is under way, however many ask and however long it hangs.
+    At most one read is under way, however many ask and however long it hangs; after a slow one the value may
+    grow older than that.
     """
 
     def __init__(
@@ -52,13 +56,13 @@ class Refreshed(Generic[T]):
         self._lock = threading.Lock()
         self._reading: threading.Thread | None = None
         self._value: T | None = None
-        self._read_at: float | None = None
+        self._fresh_until: float | None = None
         self._failing = False
 
     def latest(self) -> T | None:
         """The value, new if it can be had within `wait_s`, else the last; None before the first good read."""
         with self._lock:
-            fresh = self._read_at is not None and self._monotonic() - self._read_at < self._max_age_s
+            fresh = self._fresh_until is not None and self._monotonic() < self._fresh_until
             if not fresh and self._reading is None:
                 self._reading = threading.Thread(target=self._refresh, name="metrics-refresh", daemon=True)
                 self._reading.start()
@@ -69,6 +73,7 @@ class Refreshed(Generic[T]):
             return self._value
 
     def _refresh(self) -> None:
+        began = self._monotonic()
         try:
             value = self._read()
         except Exception as fault:  # noqa: BLE001 - whatever a driver raises, the last values stay and show as stale
@@ -81,7 +86,8 @@ class Refreshed(Generic[T]):
                 self._reading = None
         else:
             with self._lock:
-                self._value, self._read_at = value, self._monotonic()
+                ended = self._monotonic()
+                self._value, self._fresh_until = value, ended + max(self._max_age_s, REST * (ended - began))
                 self._failing = False
                 self._reading = None
 
@@ -153,6 +159,8 @@ def _cells(state: StateSnapshot) -> list[tuple[Metric, Cells]]:
         (declared.REORDER_POINT, state.reorder_point),
         (declared.LEAD_TIME, state.lead_time_s),
         (declared.DAYS_OF_COVER, state.days_of_cover),
+        (declared.RESTOCK_DUE, state.restock_due),
+        (declared.RESTOCK_SUGGESTED, state.restock_suggested),
         (declared.EXPIRING, state.expiring),
         (declared.RECALLED, state.recalled),
         (declared.ALERTS_OPEN, state.alerts_open),

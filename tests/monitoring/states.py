@@ -1,19 +1,20 @@
 """Snapshots of a lab for the tests of the gauges: a quiet day, and cells that a test plants in it."""
 
-from collections.abc import Iterable
-from itertools import product
-
 import msgspec
 
 from config.catalog import Catalog
-from models.queries_metrics import Cells, StateSnapshot
-
-KINDS = ("overdue-result", "overdue-step", "stability-at-risk", "critical-unacknowledged")
-STEPS = ("labeled", "dispatched", "picked-up", "received")
-
-
-def zeros(*labels: Iterable[str]) -> Cells:
-    return dict.fromkeys(product(*labels), 0.0)
+from models.queries_metrics import PRINT_STATES, StateSnapshot
+from models.queries_metrics_lab import (
+    ALERT_KINDS,
+    CODES,
+    LATE_KINDS,
+    PRIORITIES,
+    SEVERITIES,
+    STATUSES,
+    STEPS,
+    Cells,
+    zeros,
+)
 
 
 def quiet(catalog: Catalog, now_s: float) -> StateSnapshot:
@@ -23,26 +24,28 @@ def quiet(catalog: Catalog, now_s: float) -> StateSnapshot:
     return StateSnapshot(
         refreshed_s=now_s,
         sweep_s=now_s,
-        specimens={**zeros(sites, ("collected", "received", "resulted")), ("NORTH", "resulted"): 40.0},
-        overdue=zeros(KINDS, sites, ("routine", "stat")),
-        oldest_overdue_s=zeros(KINDS, sites),
-        overdue_steps=zeros(STEPS, sites, ("routine", "stat")),
+        specimens={**zeros(sites, STATUSES), ("NORTH", "resulted"): 40.0},
+        overdue=zeros(LATE_KINDS, sites, PRIORITIES),
+        oldest_overdue_s=zeros(LATE_KINDS, sites),
+        overdue_steps=zeros(STEPS, sites, PRIORITIES),
         oldest_overdue_step_s=zeros(STEPS, sites),
         on_hand={key: level.par_level for key, level in levels.items()},
         on_order=dict.fromkeys(levels, 0.0),
         reorder_point={key: level.reorder_point for key, level in levels.items()},
         lead_time_s={key: level.lead_time_days * 86400 for key, level in levels.items()},
         days_of_cover=dict.fromkeys(levels, 20.0),
+        restock_due=dict.fromkeys(levels, 0.0),
+        restock_suggested=dict.fromkeys(levels, 0.0),
         expiring=dict.fromkeys(levels, 0.0),
         recalled=dict.fromkeys(levels, 0.0),
-        alerts_open={},
-        oldest_unacknowledged_s={},
-        discrepancies=zeros(("missing-step", "label-mismatch"), sites),
+        alerts_open=zeros(ALERT_KINDS, SEVERITIES, sites),
+        oldest_unacknowledged_s=zeros(ALERT_KINDS, SEVERITIES, sites),
+        discrepancies=zeros(CODES, sites),
         quarantined=0.0,
         outbox_pending=0.0,
         outbox_oldest_s=0.0,
-        print_jobs={(name, state): 0.0 for name in catalog.printers for state in ("pending", "retrying")},
-        oldest_print_job_s={(name,): 0.0 for name in catalog.printers},
+        print_jobs=zeros(catalog.printers, PRINT_STATES),
+        oldest_print_job_s=zeros(catalog.printers),
     )
 
 

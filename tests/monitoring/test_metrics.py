@@ -9,10 +9,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from agents import metrics as declared
-from agents.metrics import METRICS, OTHER, UNKNOWN_TYPE, WorkerMetrics
+from agents.metrics import METRICS, UNKNOWN_TYPE, WorkerMetrics
 from agents.metrics_state import LagCollector, Refreshed, StateCollector, exposition
 from config.catalog import DEFAULT_CATALOG, load_catalog
 from models.queries_metrics import StateSnapshot
+from models.queries_metrics_lab import OTHER
 from tests.monitoring.programs import ROOT, program, run
 from tests.monitoring.states import planted, quiet
 
@@ -65,12 +66,7 @@ def exporter(database: Database, clock: Clock, wait_s: float = 10.0) -> Collecto
 
 def full_registry() -> CollectorRegistry:
     """Every metric there is, each with a series."""
-    state = planted(
-        quiet(CATALOG, NOW_S),
-        alerts_open={("restock", "ticket", "NORTH"): 1.0},
-        oldest_unacknowledged_s={("restock", "ticket", "NORTH"): 60.0},
-    )
-    registry = exporter(Database(state), Clock())
+    registry = exporter(Database(quiet(CATALOG, NOW_S)), Clock())
     registry.register(LagCollector(Refreshed(lambda: ({("lab.specimens", 0): 3}, NOW_S))))
     counted = WorkerMetrics(registry, CATALOG)
     counted.committed({("specimen.collected", "recorded"): 2}, [0.01, 0.02])

@@ -1,0 +1,121 @@
+"""The gauges of stock. See `models.queries_metrics`."""
+
+from collections import defaultdict
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+from sqlalchemy import Connection, func, select
+
+from models import tables as t
+from models.events import moment_of
+from models.queries_metrics_lab import OTHER, Cells
+from models.stock import DAY_US, UNIT, restock
+
+if TYPE_CHECKING:
+    from config.catalog import Catalog
+    from config.policy import Policy
+
+Key = tuple[str, str]
+
+
+class StockGauges(msgspec.Struct, frozen=True, kw_only=True):
+    """(site, item) -> units, seconds or days; see `StateSnapshot`."""
+
+    on_hand: Cells
+    on_order: Cells
+    reorder_point: Cells
+    lead_time_s: Cells
+    days_of_cover: Cells
+    restock_due: Cells
+    restock_suggested: Cells
+    expiring: Cells
+    recalled: Cells
+
+
+def stock_gauges(connection: Connection, catalog: "Catalog", policy: "Policy", now_us: int) -> StockGauges:
+    """Stock of every (site, item) that has a par level or has ever moved."""
+    items = _items(connection, catalog)
+    used = _used(connection, catalog, policy, now_us)
+    expiring, recalled = _lots(connection, catalog, policy, now_us)
+    keys = sorted(items.keys() | catalog.par_levels.keys())
+    rows = {key: items.get(key, (0, 0)) for key in keys}
+    levels = catalog.par_levels
+    needs = {
+        key: restock(*rows[key], used.get(key, 0), level, policy) for key, level in sorted(levels.items())
+    }
+    cover: Cells = {
+        key: max(on_hand, 0) / used[key] * policy.use_rate_days
+        for key, (on_hand, _) in rows.items()
+        if used.get(key, 0) > 0
+    }
+    return StockGauges(
+        on_hand={key: on_hand / UNIT for key, (on_hand, _) in rows.items()},
+        on_order={key: on_order / UNIT for key, (_, on_order) in rows.items()},
+        reorder_point={key: level.reorder_point for key, level in sorted(levels.items())},
+        lead_time_s={key: level.lead_time_days * 86_400 for key, level in sorted(levels.items())},
+        days_of_cover=cover,
+        restock_due={key: float(need.due) for key, need in needs.items()},
+        restock_suggested={key: need.suggested for key, need in needs.items()},
+        expiring={key: expiring.get(key, 0) / UNIT for key in keys},
+        recalled={key: recalled.get(key, 0) / UNIT for key in keys},
+    )
+
+
+def _known(site: str, item: str, catalog: "Catalog") -> Key:
+    return (site if site in catalog.sites else OTHER, item if item in catalog.supplies else OTHER)
+
+
+def _items(connection: Connection, catalog: "Catalog") -> dict[Key, tuple[int, int]]:
+    """(site, item) -> millionths on hand and on order."""
+    c = t.stock_items.c
+    items: dict[Key, tuple[int, int]] = {}
+    for site, item, on_hand, on_order in connection.execute(
+        select(c.site, c.item, c.on_hand_u, c.on_order_u)
+    ):
+        key = _known(site, item, catalog)
+        before = items.get(key, (0, 0))
+        items[key] = (before[0] + on_hand, before[1] + on_order)
+    return items
+
+
+def _used(connection: Connection, catalog: "Catalog", policy: "Policy", now_us: int) -> dict[Key, int]:
+    """(site, item) -> millionths used over the policy's days, today included."""
+    c = t.usage_daily.c
+    today = now_us // DAY_US
+    rows = connection.execute(
+        select(c.site, c.item, func.sum(c.quantity_u))
+        .where(c.day > today - policy.use_rate_days, c.day <= today)
+        .group_by(c.site, c.item)
+    )
+    used: dict[Key, int] = defaultdict(int)
+    for site, item, quantity in rows:
+        used[_known(site, item, catalog)] += int(quantity)
+    return used
+
+
+def _lots(
+    connection: Connection, catalog: "Catalog", policy: "Policy", now_us: int
+) -> tuple[dict[Key, int], dict[Key, int]]:
+    """(site, item) -> millionths on hand of lots near or past their date (UTC), and of recalled lots."""
+    f, s = t.lot_facts.c, t.stock.c
+    expires: dict[Key, str] = {}
+    taken_back: set[Key] = set()
+    facts = select(f.item, f.lot, f.expires, f.notice).order_by(f.item, f.lot, f.time_us, f.event_id)
+    for item, lot, date, notice in connection.execute(facts):
+        if date is not None:
+            expires[item, lot] = date  # the one last stated, as in the fold
+        if notice is not None:
+            taken_back.add((item, lot))
+    horizon = (moment_of(now_us) + timedelta(days=policy.expiring_days)).date().isoformat()
+    expiring: dict[Key, int] = defaultdict(int)
+    recalled: dict[Key, int] = defaultdict(int)
+    for site, item, lot, on_hand in connection.execute(
+        select(s.site, s.item, s.lot, s.on_hand_u).where(s.on_hand_u > 0)
+    ):
+        key = _known(site, item, catalog)
+        if (item, lot) in expires and expires[item, lot] <= horizon:
+            expiring[key] += on_hand
+        if (item, lot) in taken_back:
+            recalled[key] += on_hand
+    return expiring, recalled
