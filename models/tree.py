@@ -96,8 +96,10 @@ def head(connection: Connection) -> Frontier:
 def leaf_hashes(connection: Connection, start: int, end: int) -> Iterator[bytes]:
     """The hashes of leaves start <= i < end, in order, streamed."""
     query = select(leaves.c.link_hash).where(leaves.c.leaf_index >= start, leaves.c.leaf_index < end)
-    for row in connection.execute(query.order_by(leaves.c.leaf_index).execution_options(yield_per=1000)):
-        yield leaf_hash(row.link_hash)
+    query = query.order_by(leaves.c.leaf_index).execution_options(yield_per=1000)
+    with connection.execute(query) as rows:
+        for row in rows:
+            yield leaf_hash(row.link_hash)
 
 
 def prove(connection: Connection, event_id: str, size: int | None = None) -> Proof | None:
