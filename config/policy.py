@@ -41,22 +41,21 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             gt=0,
             le=1,
-            description="A tube is at risk when this part of its stability limit has passed "
-            "before receipt at a lab.",
+            description="A tube is at risk when this part of its stability limit has passed before receipt at a lab.",
         ),
     ] = 0.75
     use_rate_days: Annotated[
         int, Meta(ge=1, le=366, description="Days of cover rest on the use of this many days.")
     ] = 14
+    escalate_minutes: float = 30.0
+    """A critical alert that nobody has acknowledged is escalated after this time."""
     refrigerated_min_c: Annotated[
         float,
         Meta(description="Lowest temperature of a refrigerated leg; the container's own band holds as well."),
     ] = 2.0
     refrigerated_max_c: Annotated[
         float,
-        Meta(
-            description="Highest temperature of a refrigerated leg; the container's own band holds as well."
-        ),
+        Meta(description="Highest temperature of a refrigerated leg; the container's own band holds as well."),
     ] = 8.0
     frozen_max_c: Annotated[
         float,

@@ -262,6 +262,8 @@ class Event(Struct, frozen=True, gc=False):
     actor: str
     data: Data
     rank: int
+    appended_us: int = 0
+    """When the log took it: only the discrepancy `future-time` looks at it."""
 
     @property
     def order(self) -> tuple[int, int, str]:
@@ -269,7 +271,7 @@ class Event(Struct, frozen=True, gc=False):
         return (self.time_us, self.rank, self.id)
 
 
-class Refused(Exception):  # noqa: N818 - it is an outcome of parsing, not a failure of the program
+class Refused(Exception):
     """A record that can't be taken as an event. `reason` is the contract's code, `detail` says what to mend."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
@@ -295,13 +297,15 @@ class _Route(Struct):
     subject: Any = None
 
 
+class _Time(Struct):
+    time: Any = None
+
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _envelope = msgspec.json.Decoder(_Envelope)
 _route = msgspec.json.Decoder(_Route)
-_data: dict[str, msgspec.json.Decoder[Any]] = {
-    name: msgspec.json.Decoder(row.data) for name, row in TYPES.items()
-}
+_data: dict[str, msgspec.json.Decoder[Any]] = {name: msgspec.json.Decoder(row.data) for name, row in TYPES.items()}
 # a recall comes from the maker and holds everywhere; an order may be placed from outside the clinics
 _SITE_OPTIONAL = frozenset({"supply.recalled", "order.placed", "order.cancelled", "event.voided"})
 
@@ -335,12 +339,10 @@ def _time_us(text: str) -> int:
     return microseconds(moment)
 
 
-def parse(raw: bytes) -> Event:
+def parse(raw: bytes, appended_us: int = 0) -> Event:
     """One record's bytes as an event. Raises Refused; never any other exception, whatever the bytes are."""
     if len(raw) > EVENT_BYTES_MAX:
-        raise Refused(
-            "too-large", f"the event has {len(raw)} bytes; at most {EVENT_BYTES_MAX} are taken: split it"
-        )
+        raise Refused("too-large", f"the event has {len(raw)} bytes; at most {EVENT_BYTES_MAX} are taken: split it")
     try:
         raw.decode()
         head = _envelope.decode(raw)
@@ -360,7 +362,16 @@ def parse(raw: bytes) -> Event:
         raise Refused("invalid-data", str(fault)) from None
     if head.site is None and head.type not in _SITE_OPTIONAL:
         raise Refused("not-cloudevents", "the attribute site is missing: it says where this happened")
-    return Event(head.id, head.type, head.subject, time_us, head.site or "", head.actor, data, row.rank)
+    return Event(head.id, head.type, head.subject, time_us, head.site or "", head.actor, data, row.rank, appended_us)
+
+
+def time_of(raw: bytes) -> int | None:
+    """When a record says that it happened, as far as can be told: for what could not be taken as an event."""
+    try:
+        time = msgspec.json.decode(raw, type=_Time).time
+        return _time_us(time) if isinstance(time, str) else None
+    except (msgspec.DecodeError, RecursionError, Refused):
+        return None
 
 
 def route(raw: bytes) -> tuple[str, bytes | None]:
@@ -413,9 +424,7 @@ def _names(event: Event) -> Iterator[tuple[Reason, str]]:
     if event.type.startswith("supply."):
         site, item = stock_subject(event.subject)
         if (site == "*") != (event.type == "supply.recalled"):
-            raise Refused(
-                "invalid-data", "a recall has the subject */ITEM, every other supply event SITE/ITEM"
-            )
+            raise Refused("invalid-data", "a recall has the subject */ITEM, every other supply event SITE/ITEM")
         if site != "*":
             yield "unknown-site", site
         yield "unknown-item", item

@@ -149,11 +149,7 @@ def parse_checkpoint(body: str) -> Checkpoint:
         raise ValueError("a checkpoint has an origin, a size, a root and a time, each on its line")
     origin, size, root, extra = lines[0], lines[1], lines[2], lines[3]
     if not (
-        size.isascii()
-        and size.isdigit()
-        and len(size) <= 19
-        and str(int(size)) == size
-        and int(size) <= SIZE_MAX
+        size.isascii() and size.isdigit() and len(size) <= 19 and str(int(size)) == size and int(size) <= SIZE_MAX
     ):
         raise ValueError("the second line is not a tree size")
     try:

@@ -165,9 +165,7 @@ def is_included(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root
     return root_from_inclusion(leaf, index, size, proof) == root
 
 
-def is_consistent(
-    first: int, first_root: bytes, second: int, second_root: bytes, proof: Sequence[bytes]
-) -> bool:
+def is_consistent(first: int, first_root: bytes, second: int, second_root: bytes, proof: Sequence[bytes]) -> bool:
     """Whether the proof shows the first tree to be the beginning of the second (RFC 9162 section 2.1.4.2)."""
     if not 0 <= first <= second:
         return False

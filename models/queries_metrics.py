@@ -2,7 +2,7 @@
 
 The caller gives the transaction (`models.database.reading`), the catalog, the policy and the moment; the
 same four give the same snapshot on every worker. Label values come from the catalog and from tables of the
-code; any other name is counted under `other`, so the number of series never grows with the number of specimens.
+code; any other name is counted under `other`: the series never grow with the number of specimens.
 """
 
 from collections.abc import Sequence
@@ -88,9 +88,7 @@ def snapshot(connection: Connection, catalog: "Catalog", policy: "Policy", now_u
     sites = (*sorted(catalog.sites), OTHER)
     overdue, oldest, steps, oldest_step = late_gauges(connection, sites, now_us)
     opened, unacknowledged = alert_gauges(connection, sites, now_us)
-    pending, oldest_pending_us = connection.execute(
-        select(func.count(), func.min(t.outbox.c.created_us))
-    ).one()
+    pending, oldest_pending_us = connection.execute(select(func.count(), func.min(t.outbox.c.created_us))).one()
     swept = connection.execute(select(t.meta.c.value).where(t.meta.c.name == SWEEP)).scalar()
     waiting = select(func.count()).select_from(t.quarantine).where(t.quarantine.c.state == "open")
     stock = stock_gauges(connection, catalog, policy, now_us)

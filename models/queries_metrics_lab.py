@@ -70,9 +70,7 @@ def specimens(connection: Connection, sites: Sequence[str]) -> Cells:
     """(site of collection, status) -> specimens."""
     c = t.specimens.c
     cells = zeros(sites, STATUSES)
-    for site, status, number in connection.execute(
-        select(c.site, c.status, func.count()).group_by(c.status, c.site)
-    ):
+    for site, status, number in connection.execute(select(c.site, c.status, func.count()).group_by(c.status, c.site)):
         cells[known(site, sites), status] += number
     return cells
 
@@ -81,16 +79,12 @@ def discrepancies(connection: Connection, sites: Sequence[str]) -> Cells:
     """(code, site of collection) -> discrepancies that stand."""
     c = t.discrepancies.c
     cells = zeros(CODES, sites)
-    for code, site, number in connection.execute(
-        select(c.code, c.site, func.count()).group_by(c.code, c.site)
-    ):
+    for code, site, number in connection.execute(select(c.code, c.site, func.count()).group_by(c.code, c.site)):
         cells[code, known(site, sites)] += number
     return cells
 
 
-def late_gauges(
-    connection: Connection, sites: Sequence[str], now_us: int
-) -> tuple[Cells, Cells, Cells, Cells]:
+def late_gauges(connection: Connection, sites: Sequence[str], now_us: int) -> tuple[Cells, Cells, Cells, Cells]:
     """What is late at `now_us`: cases, the oldest case's lateness, late steps, the oldest step's lateness.
 
     Rests on the specimens' deadlines, not on the alerts: it holds when the sweep stands still.
@@ -114,17 +108,13 @@ def late_gauges(
 def _due(connection: Connection, now_us: int) -> Iterable[Deadline]:
     """The passed deadlines of specimens with an open alert, and of those that wait for the sweep."""
     c = t.specimens.c
-    subjects = connection.execute(
-        select(t.alerts.c.subject).where(t.alerts.c.resolved_us.is_(None))
-    ).scalars()
+    subjects = connection.execute(select(t.alerts.c.subject).where(t.alerts.c.resolved_us.is_(None))).scalars()
     alerted = sorted({subject.partition("/")[0] for subject in subjects})
     unswept = select(c.accession, c.deadlines).where(c.alert_check_us <= now_us)
     raws = dict(connection.execute(unswept).tuples().all())
     for start in range(0, len(alerted), ACCESSIONS_PER_QUERY):
         some = alerted[start : start + ACCESSIONS_PER_QUERY]
-        raws.update(
-            connection.execute(select(c.accession, c.deadlines).where(c.accession.in_(some))).tuples()
-        )
+        raws.update(connection.execute(select(c.accession, c.deadlines).where(c.accession.in_(some))).tuples())
     for raw in raws.values():
         if raw is not None:
             yield from (case for case in _deadlines.decode(raw) if case.due_us <= now_us)

@@ -41,9 +41,7 @@ def stock_gauges(connection: Connection, catalog: "Catalog", policy: "Policy", n
     keys = sorted(items.keys() | catalog.par_levels.keys())
     rows = {key: items.get(key, (0, 0)) for key in keys}
     levels = catalog.par_levels
-    needs = {
-        key: restock(*rows[key], used.get(key, 0), level, policy) for key, level in sorted(levels.items())
-    }
+    needs = {key: restock(*rows[key], used.get(key, 0), level, policy) for key, level in sorted(levels.items())}
     cover: Cells = {
         key: max(on_hand, 0) / used[key] * policy.use_rate_days
         for key, (on_hand, _) in rows.items()
@@ -70,9 +68,7 @@ def _items(connection: Connection, catalog: "Catalog") -> dict[Key, tuple[int, i
     """(site, item) -> millionths on hand and on order."""
     c = t.stock_items.c
     items: dict[Key, tuple[int, int]] = {}
-    for site, item, on_hand, on_order in connection.execute(
-        select(c.site, c.item, c.on_hand_u, c.on_order_u)
-    ):
+    for site, item, on_hand, on_order in connection.execute(select(c.site, c.item, c.on_hand_u, c.on_order_u)):
         key = _known(site, item, catalog)
         before = items.get(key, (0, 0))
         items[key] = (before[0] + on_hand, before[1] + on_order)

@@ -7,6 +7,7 @@ UTC as in every export, and in the local time of the site where it happened. `re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from models.history import HAND_OVERS
@@ -25,9 +26,13 @@ class Link(Struct, frozen=True, kw_only=True):
 
 
 class Proof(Struct, frozen=True, kw_only=True):
-    """The event's leaf in the Merkle tree (RFC 6962), and the audit path to the root."""
+    """The event's leaf in the Merkle tree of `tree_size` leaves (RFC 6962), with the path to its root."""
 
     leaf_index: int
+    tree_size: int
+    root: str
+    signed: bool
+    """Whether this is the tree of the signed checkpoint; else it is the tree as it stands now."""
     path: tuple[str, ...]
 
 
@@ -53,7 +58,7 @@ class Step(Struct, frozen=True, kw_only=True):
 
 
 class HandOver(Struct, frozen=True, kw_only=True):
-    """The tube passes from one person to the next. `released_by` None: nobody is on record before."""
+    """The tube passes from one person to the next."""
 
     event_id: str
     type: str
@@ -63,10 +68,12 @@ class HandOver(Struct, frozen=True, kw_only=True):
     site: str
     site_name: str | None
     released_by: str | None
+    """As scanned; None where the scan names nobody: then the last holder is all that is known."""
+    last_holder: str | None
+    """Who held it until then as far as the scans show; None: nobody on record."""
     received_by: str | None
     """None: it has left everybody's hands (disposed of)."""
-    last_holder: str | None
-    """Where it is not `released_by`: the person who held it as far as the scans show."""
+    scanned_by: str
     manifest: str | None
     seal: str | None
     temperature_c: float | None
@@ -94,11 +101,22 @@ class Outcome(Struct, frozen=True, kw_only=True):
     revisions: int
 
 
-class Late(Struct, frozen=True, kw_only=True):
+class Case(Struct, frozen=True, kw_only=True):
+    """What an alert is about at the record's moment: late, at risk, missing, contradictory."""
+
     kind: str
     subject: str
     detail: str
     since: str
+
+
+class Signed(Struct, frozen=True, kw_only=True):
+    """The newest signed checkpoint of the tree."""
+
+    origin: str
+    size: int
+    root: str
+    time: str
 
 
 class Ledger(Struct, frozen=True, kw_only=True):
@@ -109,6 +127,7 @@ class Ledger(Struct, frozen=True, kw_only=True):
     chain_holds: bool
     tree_size: int
     tree_root: str
+    checkpoint: Signed | None
 
 
 class CustodyRecord(Struct, frozen=True, kw_only=True):
@@ -134,7 +153,7 @@ class CustodyRecord(Struct, frozen=True, kw_only=True):
     resulted_at: str | None
     hand_overs: tuple[HandOver, ...]
     discrepancies: tuple[Contradiction, ...]
-    late: tuple[Late, ...]
+    alerts: tuple[Case, ...]
     results: tuple[Outcome, ...]
     steps: tuple[Step, ...]
     ledger: Ledger
@@ -143,8 +162,7 @@ class CustodyRecord(Struct, frozen=True, kw_only=True):
 def hand_overs(history: Iterable[Step]) -> list[HandOver]:
     """Who gave the tube to whom, from the events that count, in history order.
 
-    Who released it is what the scan says (`released_by`), else the last holder on record. A dispatch puts a
-    tube on a manifest and changes no hands. The collector has it from the patient: released by nobody.
+    A dispatch puts a tube on a manifest and changes no hands.
     """
     passed: list[HandOver] = []
     holder: str | None = None
@@ -152,17 +170,20 @@ def hand_overs(history: Iterable[Step]) -> list[HandOver]:
         gone = step.type == "specimen.disposed"
         if step.type not in HAND_OVERS and not gone:
             continue
-        said = step.data.get("released_by")
+        receiver = None if gone else step.actor
         passed.append(
             HandOver(
                 event_id=step.event_id, type=step.type, time=step.time, local_time=step.local_time,
                 timezone=step.timezone, site=step.site, site_name=step.site_name,
-                released_by=said or (holder or step.actor if gone else holder),
-                received_by=None if gone else step.actor,
-                last_holder=holder if said and holder and said != holder else None,
-                manifest=step.data.get("manifest"), seal=step.data.get("seal"),
+                released_by=step.data.get("released_by"), last_holder=holder, received_by=receiver,
+                scanned_by=step.actor, manifest=step.data.get("manifest"), seal=step.data.get("seal"),
                 temperature_c=step.data.get("temperature_c"),
             )
         )  # fmt: skip
-        holder = None if gone else step.actor
+        holder = receiver
     return passed
+
+
+def custody_json(record: CustodyRecord) -> bytes:
+    """The record as one JSON document, indented; ends with a line end."""
+    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"

@@ -12,9 +12,20 @@ from models import tree
 from models.deadlines import Deadline
 from models.events import Event, Refused, moment_of, parse, utc_text
 from models.history import effective
-from models.ledger import genesis, link
+from models.ledger import Checkpoint, genesis, link
 from models.meanings import MEANINGS
-from models.record import Contradiction, CustodyRecord, Late, Ledger, Link, Outcome, Proof, Step, hand_overs
+from models.record import (
+    Case,
+    Contradiction,
+    CustodyRecord,
+    Ledger,
+    Link,
+    Outcome,
+    Proof,
+    Signed,
+    Step,
+    hand_overs,
+)
 from models.tables import chains, discrepancies, events, orders, relations, results, specimens
 
 if TYPE_CHECKING:
@@ -27,17 +38,22 @@ _strings = msgspec.json.Decoder(list[str])
 
 
 def custody_record(
-    connection: Connection, accession: str, at_us: int, catalog: "Catalog"
+    connection: Connection,
+    accession: str,
+    at_us: int,
+    catalog: "Catalog",
+    checkpoint: Checkpoint | None = None,
 ) -> CustodyRecord | None:
     """All that is on record of one specimen; None when nothing is.
 
-    `connection`: of one snapshot (`models.database.reading`). `at_us` decides what is late.
+    `connection`: of one snapshot (`models.database.reading`). `at_us` decides what is late. `checkpoint`: the
+    newest signed one; events that it covers are proved against it, later ones against the tree as it stands.
     """
     row = connection.execute(select(specimens).where(specimens.c.accession == accession)).first()
     if row is None:
         return None
     found = _contradictions(connection, accession)
-    steps = _steps(connection, accession, _rows(connection, accession), found, catalog)
+    steps = _steps(connection, accession, found, catalog, checkpoint)
     ordered = select(orders.c.placed_us).where(orders.c.order_id == row.order_id)
     children = select(relations.c.child).where(relations.c.parent == accession).distinct()
     container = catalog.containers.get(row.container or "")
@@ -52,13 +68,22 @@ def custody_record(
         collected_at=utc_text(row.collected_us), received_at=utc_text(row.received_us),
         resulted_at=utc_text(row.resulted_us),
         hand_overs=tuple(hand_overs(step for step in steps if not step.voided)),
-        discrepancies=found, late=_late(row.deadlines, at_us),
+        discrepancies=found, alerts=_cases(row.deadlines, at_us),
         results=_results(connection, accession, catalog), steps=tuple(steps),
-        ledger=_ledger(connection, accession, [step.link for step in steps if step.subject == accession]),
+        ledger=_ledger(connection, accession, steps, checkpoint),
     )  # fmt: skip
 
 
-def _ledger(connection: Connection, accession: str, links: Sequence[Link]) -> Ledger:
+def _ledger(connection: Connection, accession: str, steps: Sequence[Step], checkpoint: Checkpoint | None) -> Ledger:
+    links = [step.link for step in steps if step.subject == accession]
+    signed = None
+    if checkpoint is not None:
+        signed = Signed(
+            origin=checkpoint.origin,
+            size=checkpoint.size,
+            root=checkpoint.root.hex(),
+            time=_text(checkpoint.time_us),
+        )
     head = tree.head(connection)
     recorded = connection.execute(select(chains).where(chains.c.subject == accession)).first()
     length, last = (recorded.length, recorded.head.hex()) if recorded else (0, "")
@@ -68,6 +93,7 @@ def _ledger(connection: Connection, accession: str, links: Sequence[Link]) -> Le
         chain_holds=_holds(links, length, last),
         tree_size=head.size,
         tree_root=head.root().hex(),
+        checkpoint=signed,
     )
 
 
@@ -75,42 +101,41 @@ def _rows(connection: Connection, accession: str) -> Sequence[Row[Any]]:
     """The specimen's own events by their place in the chain, and the aliquoting that it came from."""
     own = events.c.subject == accession
     births = events.c.id.in_(select(relations.c.event_id).where(relations.c.child == accession))
-    query = (
-        select(events).where(own | births).order_by(events.c.subject, events.c.chain_seq).limit(EVENTS_MAX)
-    )
+    query = select(events).where(own | births).order_by(events.c.subject, events.c.chain_seq).limit(EVENTS_MAX)
     return connection.execute(query).all()
 
 
 def _steps(
     connection: Connection,
     accession: str,
-    rows: Sequence[Row[Any]],
     found: Sequence[Contradiction],
     catalog: "Catalog",
+    checkpoint: Checkpoint | None,
 ) -> list[Step]:
     """Every recorded event in history order: time, lifecycle rank, id."""
+    rows = _rows(connection, accession)
     before = _hashes_before(connection, rows)
     parsed = {row.id: event for row in rows if (event := _parsed(row)) is not None}
-    counting = {event.id for event in effective(e for e in parsed.values() if e.subject == accession)}
-    counting |= {event.id for event in parsed.values() if event.subject != accession}
+    own = [event for event in parsed.values() if event.subject == accession]
+    voided = {event.id for event in own if event.type != "event.voided"} - {event.id for event in effective(own)}
     codes: dict[str, set[str]] = {}
     for one in found:
         for event_id in one.events:
             codes.setdefault(event_id, set()).add(one.code)
-    rows = sorted(
-        rows, key=lambda row: parsed[row.id].order if row.id in parsed else (row.time_us, 0, row.id)
-    )
     return [
-        _step(
-            connection,
-            row,
-            before[row.seq],
-            catalog,
-            row.id not in counting,
-            tuple(sorted(codes.get(row.id, ()))),
+        Step(
+            voided=row.id in voided,
+            discrepancies=tuple(sorted(codes.get(row.id, ()))),
+            link=_link(row, before[row.seq]),
+            proof=_proof(connection, row.id, checkpoint),
+            **_facts(row, catalog),
         )
-        for row in rows
+        for row in sorted(rows, key=lambda row: (row.time_us, _rank(parsed.get(row.id)), row.id))
     ]
+
+
+def _rank(event: Event | None) -> int:
+    return event.rank if event else 0
 
 
 def _parsed(row: Row[Any]) -> Event | None:
@@ -139,31 +164,42 @@ def _hashes_before(connection: Connection, rows: Sequence[Row[Any]]) -> dict[int
     return hashes
 
 
-def _step(
-    connection: Connection,
-    row: Row[Any],
-    before: bytes,
-    catalog: "Catalog",
-    set_aside: bool,
-    codes: tuple[str, ...],
-) -> Step:
+def _facts(row: Row[Any], catalog: "Catalog") -> dict[str, Any]:
+    """What the event itself says, and when it came."""
     site = catalog.sites.get(row.site)
     zone = site.timezone if site else "UTC"
     local = moment_of(row.time_us).astimezone(ZoneInfo(zone) if site else UTC)
-    proof = tree.prove(connection, row.id)
-    return Step(
-        event_id=row.id, type=row.type, subject=row.subject, time=_text(row.time_us),
-        local_time=local.isoformat(timespec="seconds"), timezone=zone, site=row.site,
-        site_name=site.name if site else None, actor=row.actor, data=_data(row.raw),
-        voided=set_aside and row.type != "event.voided", discrepancies=codes,
-        appended_at=_text(row.appended_us), recorded_at=_text(row.recorded_us),
-        link=Link(
-            sequence=row.chain_seq, previous_hash=before.hex(), hash=row.link_hash.hex(),
-            holds=link(before, row.chain_seq, row.raw) == row.link_hash,
-            exact=row.raw.decode(errors="backslashreplace"),
-        ),
-        proof=Proof(leaf_index=proof.leaf_index, path=tuple(h.hex() for h in proof.path)) if proof else None,
-    )  # fmt: skip
+    return {
+        "event_id": row.id, "type": row.type, "subject": row.subject, "time": _text(row.time_us),
+        "local_time": local.isoformat(timespec="seconds"), "timezone": zone, "site": row.site,
+        "site_name": site.name if site else None, "actor": row.actor, "data": _data(row.raw),
+        "appended_at": _text(row.appended_us), "recorded_at": _text(row.recorded_us),
+    }  # fmt: skip
+
+
+def _link(row: Row[Any], before: bytes) -> Link:
+    return Link(
+        sequence=row.chain_seq,
+        previous_hash=before.hex(),
+        hash=row.link_hash.hex(),
+        holds=link(before, row.chain_seq, row.raw) == row.link_hash,
+        exact=row.raw.decode(errors="backslashreplace"),
+    )
+
+
+def _proof(connection: Connection, event_id: str, checkpoint: Checkpoint | None) -> Proof | None:
+    found = tree.prove(connection, event_id, checkpoint.size) if checkpoint else None
+    signed = found is not None
+    found = found or tree.prove(connection, event_id)
+    if found is None:
+        return None
+    return Proof(
+        leaf_index=found.leaf_index,
+        tree_size=found.size,
+        root=found.root.hex(),
+        signed=signed,
+        path=tuple(digest.hex() for digest in found.path),
+    )
 
 
 def _data(raw: bytes) -> Mapping[str, Any]:
@@ -196,19 +232,17 @@ def _contradictions(connection: Connection, accession: str) -> tuple[Contradicti
     )  # fmt: skip
 
 
-def _late(stored: str | None, at_us: int) -> tuple[Late, ...]:
+def _cases(stored: str | None, at_us: int) -> tuple[Case, ...]:
     cases = _deadlines.decode(stored) if stored else []
     return tuple(
-        Late(kind=one.kind, subject=one.subject, detail=one.detail, since=_text(one.due_us))
+        Case(kind=one.kind, subject=one.subject, detail=one.detail, since=_text(one.due_us))
         for one in sorted(cases, key=lambda one: (one.due_us, one.kind, one.subject))
         if one.due_us <= at_us
     )
 
 
 def _results(connection: Connection, accession: str, catalog: "Catalog") -> tuple[Outcome, ...]:
-    rows = connection.execute(
-        select(results).where(results.c.accession == accession).order_by(results.c.test)
-    )
+    rows = connection.execute(select(results).where(results.c.accession == accession).order_by(results.c.test))
     return tuple(
         Outcome(
             test=row.test, test_name=catalog.tests[row.test].name if row.test in catalog.tests else None,

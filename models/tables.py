@@ -58,6 +58,12 @@ events = Table(
     Column("appended_us", BigInteger, nullable=False),  # when the log took it
     Column("recorded_us", BigInteger, nullable=False),  # when this row was written
     UniqueConstraint("subject", "chain_seq"),
+    Index(
+        "ix_events_voids",
+        "subject",
+        sqlite_where=text("type = 'event.voided'"),
+        postgresql_where=text("type = 'event.voided'"),
+    ),
 )
 
 chains = Table(  # the head of each subject's chain
@@ -105,6 +111,7 @@ quarantine = Table(
     Column("partition", Integer, nullable=False),
     Column("offset", BigInteger, nullable=False),
     Column("appended_us", BigInteger, nullable=False),
+    _us("time_us"),  # when it says that it happened, as far as can be told
     Column("state", Text, nullable=False),  # open, requeued, discarded
     _us("decided_us"),
     UniqueConstraint("topic", "partition", "offset"),
@@ -138,6 +145,7 @@ orders = Table(
     Column("site", Text),
     _us("placed_us"),
     _us("cancelled_us"),
+    Column("placed_event", Text),
 )
 
 specimens = Table(
@@ -334,6 +342,8 @@ alerts = Table(
     Column("id", Serial, primary_key=True, autoincrement=True),
     Column("kind", Text, nullable=False),
     Column("subject", Text, nullable=False),
+    Column("accession", Text, index=True),  # of the specimen that it is about
+    Column("priority", Text, nullable=False, server_default="routine"),
     Column("cause", Text, nullable=False),  # what the case is about: the same cause never opens twice
     Column("site", Text),
     Column("severity", Text, nullable=False),

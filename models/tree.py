@@ -133,9 +133,7 @@ def reader(connection: Connection) -> ReadSubtree:
             query = select(tree_nodes.c.hash).where(
                 tree_nodes.c.level == base, tree_nodes.c.node_index.between(first, first + many - 1)
             )
-            hashes: list[bytes] = [
-                row.hash for row in connection.execute(query.order_by(tree_nodes.c.node_index))
-            ]
+            hashes: list[bytes] = [row.hash for row in connection.execute(query.order_by(tree_nodes.c.node_index))]
         else:
             hashes = list(leaf_hashes(connection, first, first + many))
         if len(hashes) != many:
@@ -166,11 +164,7 @@ def _scrubbed(connection: Connection, before: int, most: int) -> list[Any]:
     stored = connection.execute(select(meta.c.value).where(meta.c.name == _CURSOR)).scalar()
     after = int(stored or 0)
     upto = min(after + SCRUB, before)
-    rows = (
-        list(connection.execute(_unleafed, {"after": after, "upto": upto, "most": most}))
-        if after < upto
-        else []
-    )
+    rows = list(connection.execute(_unleafed, {"after": after, "upto": upto, "most": most})) if after < upto else []
     cursor = rows[-1].seq if len(rows) == most else (upto if after < upto < before else 0)
     if stored is None:
         connection.execute(insert(meta).values(name=_CURSOR, value=str(cursor)))

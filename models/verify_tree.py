@@ -32,9 +32,7 @@ def check_tree(
     tick: Tick | None,
 ) -> "TreeCheck":
     """Check the tree; what was found stands in the answer's fields."""
-    counts = select(
-        tree_state.c.size, tree_state.c.frontier, select(func.max(leaves.c.leaf_index)).scalar_subquery()
-    )
+    counts = select(tree_state.c.size, tree_state.c.frontier, select(func.max(leaves.c.leaf_index)).scalar_subquery())
     recorded = connection.execute(counts).first()  # one statement: the tree may grow meanwhile
     size, stored, last = recorded if recorded is not None else (0, Frontier().to_bytes(), None)
     check = TreeCheck(connection, checkpoints, witness)
@@ -115,9 +113,7 @@ class TreeCheck:
         else:
             before = self._unleafed_before(row)
             if before is not None:
-                self._found(
-                    place, _named("inserted", row.subject, before["chain_seq"], before["id"], before["seq"])
-                )
+                self._found(place, _named("inserted", row.subject, before["chain_seq"], before["id"], before["seq"]))
                 return
         self._found(place, _named(kind, row.subject, row.chain_seq, row.id, row.event_seq))
 
@@ -210,9 +206,7 @@ class TreeCheck:
             words = f"the tree has {count} leaves, but {size} are recorded for it: the last ones are gone"
             self._found(count, Fault(kind="truncated", sentence=words))
         elif count > size:
-            words = (
-                f"the tree has {count} leaves, but only {size} are recorded for it: its record was set back"
-            )
+            words = f"the tree has {count} leaves, but only {size} are recorded for it: its record was set back"
             self._found(size, Fault(kind="altered", sentence=words))
         elif stored != self.frontier.to_bytes() and self.first is None:
             self._found(self._good, self._rewritten(self._good, size, None))

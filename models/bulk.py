@@ -1,0 +1,98 @@
+"""Writing and reading many rows at once with the driver's own batches: the hot path of the store.
+
+The statements are built from the tables once; what differs between SQLite and PostgreSQL is the placeholder only.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, Table
+
+KEYS_PER_QUERY = 500
+Row = tuple[Any, ...]
+Update = tuple[str | tuple[str, str], ...]
+
+
+def _mark(dialect: str) -> str:
+    return "?" if dialect == "sqlite" else "%s"
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+@lru_cache(256)
+def _insert_sql(dialect: str, table: Table, columns: tuple[str, ...], update: Update | None) -> str:
+    marks = ", ".join([_mark(dialect)] * len(columns))
+    sql = f'INSERT INTO "{table.name}" ({_quoted(columns)}) VALUES ({marks})'  # noqa: S608 - names of our tables
+    if update is None:
+        return sql
+    keys = _quoted(c.name for c in table.primary_key)
+    pairs = [(c, f'excluded."{c}"') if isinstance(c, str) else c for c in update]
+    sets = ", ".join(f'"{c}" = {value}' for c, value in pairs)
+    return f"{sql} ON CONFLICT ({keys}) DO UPDATE SET {sets}" if update else f"{sql} ON CONFLICT ({keys}) DO NOTHING"
+
+
+def insert(connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
+    """Insert rows; a row that is there already is an error."""
+    if rows:
+        connection.exec_driver_sql(_insert_sql(connection.dialect.name, table, columns, None), list(rows))
+
+
+def upsert(
+    connection: Connection,
+    table: Table,
+    columns: tuple[str, ...],
+    rows: Sequence[Row],
+    update: Update | None = None,
+) -> None:
+    """Insert rows, or replace the columns of those that are there (`update`: only these; `()`: none).
+
+    An entry of `update` is a column, or a column with the SQL expression of its new value.
+    """
+    if rows:
+        keys = {c.name for c in table.primary_key}
+        changed: Update = tuple(c for c in columns if c not in keys) if update is None else update
+        connection.exec_driver_sql(_insert_sql(connection.dialect.name, table, columns, changed), list(rows))
+
+
+@lru_cache(256)
+def _delete_sql(dialect: str, table: Table, columns: tuple[str, ...]) -> str:
+    mark = _mark(dialect)
+    return f'DELETE FROM "{table.name}" WHERE ' + " AND ".join(f'"{c}" = {mark}' for c in columns)  # noqa: S608
+
+
+def delete(connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
+    """Delete the rows whose columns have these values."""
+    if rows:
+        connection.exec_driver_sql(_delete_sql(connection.dialect.name, table, columns), list(rows))
+
+
+def chunks(keys: Iterable[Any], size: int = KEYS_PER_QUERY) -> Iterator[tuple[Any, ...]]:
+    iterator = iter(keys)
+    while chunk := tuple(islice(iterator, size)):
+        yield chunk
+
+
+@lru_cache(256)
+def _select_sql(dialect: str, table: Table, columns: tuple[str, ...], key: str, count: int) -> str:
+    # SQLite plans a long list of values as well as a short one; PostgreSQL takes one array
+    marks = f"IN ({', '.join(['?'] * count)})" if dialect == "sqlite" else "= ANY(%s)"
+    return f'SELECT {_quoted(columns)} FROM "{table.name}" WHERE "{key}" {marks}'  # noqa: S608
+
+
+def select_in(
+    connection: Connection, table: Table, columns: tuple[str, ...], key: str, keys: Iterable[Any]
+) -> list[Row]:
+    """All rows whose `key` column has one of these values, in no particular order."""
+    rows: list[Row] = []
+    sqlite = connection.dialect.name == "sqlite"
+    for chunk in chunks(keys):
+        # few distinct statement texts, so that the driver's statement cache holds them
+        padded = chunk + (chunk[-1],) * (-len(chunk) % 50 if sqlite else 0)
+        count = len(padded) if sqlite else 1
+        sql = _select_sql(connection.dialect.name, table, columns, key, count)
+        rows += connection.exec_driver_sql(sql, padded if sqlite else (list(chunk),)).fetchall()
+    return rows

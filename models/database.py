@@ -1,0 +1,74 @@
+"""Opening the database: SQLite (write-ahead log, full sync) or PostgreSQL, behind one SQLAlchemy engine."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+
+from config.errors import LabtrailError
+
+SQLITE_CACHE_KIB = 65_536
+BUSY_MS = 30_000
+POOL_MAX = 8
+
+
+class DatabaseError(LabtrailError):
+    """The database can't be opened; the message says what to write into LABTRAIL_DATABASE."""
+
+
+def make_engine(url: str) -> Engine:
+    """An engine for `sqlite:///path` or `postgresql+psycopg://user:password@host/name`."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise DatabaseError(
+            "LABTRAIL_DATABASE is no database address: write sqlite:///path or postgresql+psycopg://…"
+        ) from None
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database and parsed.database != ":memory:":
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(parsed, connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False})
+        event.listen(engine, "connect", _sqlite_connect)
+        event.listen(engine, "begin", _sqlite_begin)
+        return engine
+    if parsed.get_driver_name() != "psycopg":
+        raise DatabaseError(f"LABTRAIL_DATABASE names {parsed.drivername}: use sqlite or postgresql+psycopg")
+    return create_engine(parsed, pool_size=POOL_MAX, max_overflow=0, pool_pre_ping=True)
+
+
+def _sqlite_connect(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # the driver must not begin transactions of its own: _sqlite_begin does
+    for pragma in (
+        f"busy_timeout={BUSY_MS}",
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        f"cache_size=-{SQLITE_CACHE_KIB}",
+        "temp_store=MEMORY",
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _sqlite_begin(connection: Connection) -> None:
+    # a transaction that will write takes the write lock at once: taking it later could fail half-way
+    write = connection.get_execution_options().get("labtrail_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """One transaction that writes: committed at the end, rolled back if an exception leaves it."""
+    with engine.connect().execution_options(labtrail_write=True) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """One transaction that only reads, from a single snapshot."""
+    connection = engine.connect()
+    if engine.dialect.name == "postgresql":
+        connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    with connection, connection.begin():
+        yield connection

@@ -1,0 +1,319 @@
+"""Discrepancies: where the evidence about a specimen contradicts itself, the rules or the catalog.
+
+Each rule is a small function over the folded state; `RULES` is the table of them. A discrepancy names the events it
+rests on, and is gone by itself when the missing evidence arrives or the wrong event is voided. docs/custody.md says
+what to do about each.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from itertools import pairwise, zip_longest
+from typing import TYPE_CHECKING, Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from models.events import Event, moment_of
+from models.history import HOUR_US, MINUTE_US, SIGHTINGS, Discrepancy, History, Leg, LotFacts, Specimen, Use
+
+if TYPE_CHECKING:
+    from config.catalog import Catalog
+    from config.policy import Policy
+
+
+class Case(NamedTuple):
+    """What a rule looks at."""
+
+    s: Specimen
+    history: History
+    catalog: "Catalog"
+    policy: "Policy"
+    skew_us: int
+    hops: list[tuple[Leg, Leg | None]]
+    """Each leg with the one that follows it."""
+
+
+Found = Iterator[Discrepancy]
+
+
+def _found(code: str, detail: str, *events: Event) -> Discrepancy:
+    return Discrepancy(code, detail, tuple(e.id for e in events))
+
+
+def _shipped(leg: Leg, following: Leg | None) -> bool:
+    """Whether the tube left under this manifest. A tube moved to another manifest before pick-up did not."""
+    return bool(leg.picked_up or leg.received) or following is None or _site(leg) != _site(following)
+
+
+def _site(leg: Leg) -> str | None:
+    return leg.dispatched[0].site if leg.dispatched else None
+
+
+def missing_steps(case: Case) -> Found:
+    """A later step is on record, an earlier one that it needs is not."""
+    s, steps = case.s, case.s.steps
+    physical = [e for e in s.events if e.type in SIGHTINGS or e.type.startswith("result.")]
+    if physical and not s.birth and "specimen.collected" not in steps:
+        yield _found("missing-step", "collected", physical[0])
+    travelled = [e for e in physical if e.type in _NEEDS_LABEL]
+    labeled = "specimen.labeled" in steps or "specimen.relabeled" in steps
+    if travelled and not s.birth and not labeled:
+        yield _found("missing-step", "labeled", travelled[0])
+    for leg, following in case.hops:
+        scans = leg.picked_up + leg.received
+        if scans and not leg.dispatched and not _wrong_manifest(case, leg):
+            yield _found("missing-step", "dispatched", scans[0])
+        if leg.received and not leg.picked_up:
+            yield _found("missing-step", "picked-up", leg.received[0])
+        if following and not leg.received and _shipped(leg, following):
+            yield _found("missing-step", "received", *following.dispatched[:1], *leg.dispatched[:1])
+    needs_receipt = next((e for e in physical if _needs_receipt(e, s)), None)
+    arrived = s.legs[-1].received if s.legs else s.direct or s.birth
+    if needs_receipt and not arrived and not s.direct:
+        yield _found("missing-step", "received", needs_receipt)
+
+
+_NEEDS_LABEL = frozenset(
+    {"specimen.dispatched", "specimen.picked-up", "specimen.received", "specimen.aliquoted", "specimen.stored",
+     "result.reported"}
+)  # fmt: skip
+_AT_A_LAB = frozenset({"specimen.rejected", "specimen.aliquoted", "specimen.stored"})
+
+
+def _needs_receipt(event: Event, s: Specimen) -> bool:
+    """A result, or work on the tube away from where it was collected, shows that it was received."""
+    if event.type == "result.reported":
+        return True
+    away = event.site != s.site and not any(leg.dispatched and _site(leg) == event.site for leg in s.legs)
+    return event.type in _AT_A_LAB and away
+
+
+def _wrong_manifest(case: Case, leg: Leg) -> bool:
+    """A scan names a manifest that the tube was not put on, while another one has it and is not received."""
+    return any(other.manifest != leg.manifest and other.dispatched and not other.received for other in case.s.legs)
+
+
+def not_on_manifest(case: Case) -> Found:
+    for leg in case.s.legs:
+        if leg.manifest and not leg.dispatched and _wrong_manifest(case, leg):
+            yield _found("not-on-manifest", leg.manifest, *leg.picked_up, *leg.received)
+
+
+def missing_from_manifest(case: Case) -> Found:
+    """Reported missing while on a manifest, and not seen since."""
+    s = case.s
+    lost = s.steps.get("specimen.missing")
+    if not lost or any(e.type in SIGHTINGS and e.order > lost[-1].order for e in s.events):
+        return
+    data: Any = lost[-1].data
+    manifest = data.manifest or (s.legs[-1].manifest if s.legs and not s.legs[-1].received else None)
+    if manifest:
+        yield _found("missing-from-manifest", manifest, lost[-1])
+
+
+def out_of_order(case: Case) -> Found:
+    """Two steps whose times contradict each other by more than two devices' clocks may differ."""
+    s = case.s
+    chain = [s.first("specimen.collected"), s.first("specimen.labeled")]
+    for leg, following in case.hops:
+        if _shipped(leg, following):
+            chain += [slot[0] if slot else None for slot in (leg.dispatched, leg.picked_up, leg.received)]
+    pairs = list(pairwise(e for e in chain if e is not None))
+    receipts = [e for leg in s.legs for e in leg.received] + s.direct
+    if receipts:
+        first = min(receipts, key=lambda e: e.order)
+        pairs += [(first, e) for e in (s.first("result.reported"), s.first("specimen.rejected")) if e]
+    elif s.steps.get("specimen.collected"):
+        pairs += [(s.steps["specimen.collected"][0], e) for e in s.steps.get("result.reported", ())[:1]]
+    for earlier, later in pairs:
+        if earlier.time_us > later.time_us + case.skew_us:
+            yield _found("out-of-order", f"{_step(later)} before {_step(earlier)}", later, earlier)
+
+
+def _step(event: Event) -> str:
+    return event.type.partition(".")[2]
+
+
+def repeated_steps(case: Case) -> Found:
+    s, steps = case.s, case.s.steps
+    for step in ("collected", "rejected", "disposed"):
+        if len(events := steps.get(f"specimen.{step}", [])) > 1:
+            yield _found("repeated-step", step, *events)
+    labeled = steps.get("specimen.labeled", [])
+    if len(labeled) > 1 + len(steps.get("specimen.relabeled", [])):
+        yield _found("repeated-step", "labeled", *labeled)
+    for leg, following in case.hops:
+        if len(leg.dispatched) > 1:
+            yield _found("repeated-step", "dispatched", *leg.dispatched)
+        elif following and following.dispatched and leg.dispatched and not _shipped(leg, following):
+            yield _found("repeated-step", "dispatched", leg.dispatched[0], following.dispatched[0])
+        if len(leg.picked_up) > 1:
+            yield _found("repeated-step", "picked-up", *leg.picked_up)
+        yield from _same_site(leg.received)
+    yield from _same_site(s.direct)
+
+
+def _same_site(receipts: list[Event]) -> Found:
+    for site in {e.site for e in receipts}:
+        here = [e for e in receipts if e.site == site]
+        if len(here) > 1:
+            yield _found("repeated-step", "received", *here)
+
+
+def labels(case: Case) -> Found:
+    """The read-back differs from the accession, or a label that was voided is still on the tube."""
+    voids: dict[str, Event] = {}
+    for event in case.s.steps.get("specimen.relabeled", ()):
+        voids.setdefault(event.data.voids, event)  # type: ignore[union-attr]  # the type is specimen.relabeled
+    for event in case.s.steps.get("specimen.labeled", ()):
+        data: Any = event.data
+        old = voids.get(data.label) or voids.get(data.scanned)
+        if old is not None and event.time_us > old.time_us:
+            yield _found("superseded-label", old.data.voids, event, old)  # type: ignore[union-attr]
+        elif data.scanned.strip() != case.s.accession and data.scanned not in voids:
+            yield _found("label-mismatch", f"scanned {data.scanned.strip()[:64]!r}", event)
+
+
+def identity(case: Case) -> Found:
+    """Two events disagree on whose specimen this is."""
+    for field in ("patient", "order"):
+        named: dict[str, Event] = {}
+        for event in case.s.events:
+            if (value := getattr(event.data, field, None)) is not None:
+                named.setdefault(value, event)
+        if len(named) > 1:
+            yield _found("identity-mismatch", field, *named.values())
+        elif field == "patient" and named:
+            patient, event = next(iter(named.items()))
+            facts = case.history.orders.get(case.s.order or "")
+            if facts and facts.patient not in (None, patient) and facts.placed_event:
+                yield Discrepancy("identity-mismatch", field, (event.id, facts.placed_event))
+
+
+def wrong_destination(case: Case) -> Found:
+    for leg in case.s.legs:
+        if leg.dispatch is None:
+            continue
+        meant: str = leg.dispatch.data.destination  # type: ignore[union-attr]  # the type is specimen.dispatched
+        for event in leg.received:
+            if event.site != meant:
+                yield _found("wrong-destination", f"at {event.site}, sent to {meant}", event, leg.dispatch)
+
+
+def temperatures(case: Case) -> Found:
+    for leg in case.s.legs:
+        transport = getattr(leg.dispatch.data, "transport", "ambient") if leg.dispatch else "ambient"
+        low, high = _band(case, transport)
+        for event in leg.picked_up + leg.received:
+            yield from _excursion(event, low, high)
+    low, high = _band(case, "ambient")
+    for event in case.s.direct:
+        yield from _excursion(event, low, high)
+
+
+def _excursion(event: Event, low: float, high: float) -> Found:
+    measured: float | None = event.data.temperature_c  # type: ignore[union-attr]  # pick-ups and receipts have it
+    if measured is not None and not low <= measured <= high:
+        band = f"{low:g} to {high:g} °C" if low > -273 else f"at most {high:g} °C"
+        yield _found("temperature-excursion", f"{measured:g} °C when {_step(event)}, allowed {band}", event)
+
+
+def _band(case: Case, transport: str) -> tuple[float, float]:
+    if transport == "frozen":
+        return -273.15, case.policy.frozen_max_c
+    tube = case.catalog.containers.get(case.s.container or "")
+    low, high = (tube.temperature_min_c, tube.temperature_max_c) if tube else (-273.15, 1000.0)
+    if transport == "refrigerated":
+        return max(low, case.policy.refrigerated_min_c), min(high, case.policy.refrigerated_max_c)
+    return low, high
+
+
+def stability_hours(s: Specimen, catalog: "Catalog") -> float | None:
+    """The shortest limit among the tests, for the way the first leg travels; None where none is known."""
+    first = s.legs[0].dispatch if s.legs else None
+    cold = first is not None and first.data.transport == "refrigerated"  # type: ignore[union-attr]
+    tests = [catalog.tests[t] for t in s.tests if t in catalog.tests]
+    limits = [t.stability_refrigerated_hours if cold else t.stability_room_hours for t in tests]
+    return min((hours for hours in limits if hours is not None), default=None)
+
+
+def stability(case: Case) -> Found:
+    s = case.s
+    hours = stability_hours(s, case.catalog)
+    if hours is None or s.collected_us is None or s.lab_received is None:
+        return
+    if s.lab_received.time_us - s.collected_us > hours * HOUR_US:
+        taken = (s.lab_received.time_us - s.collected_us) / HOUR_US
+        start = s.steps.get("specimen.collected", [])[:1]
+        yield _found(
+            "stability-exceeded", f"{taken:.1f} h to the lab, stable for {hours:g} h", *start, s.lab_received
+        )
+
+
+def seals(case: Case) -> Found:
+    for leg in case.s.legs:
+        closed = next((e for e in reversed(leg.dispatched) if e.data.seal), None)  # type: ignore[union-attr]
+        for event in leg.picked_up if closed else ():
+            data: Any = event.data
+            meant: Any = closed.data if closed else None
+            if closed and data.seal is not None and data.seal != meant.seal:
+                yield _found("seal-mismatch", f"seal {data.seal}, closed with {meant.seal}", closed, event)
+
+
+def uses(s: Specimen, history: History) -> list[Use]:
+    """Every supply with a known lot that was used for this specimen."""
+    own = [
+        Use(line.item, line.lot, e.id, e.site, e.time_us)
+        for e in s.steps.get("specimen.collected", ())
+        for line in e.data.supplies  # type: ignore[union-attr]  # the type is specimen.collected
+        if line.lot is not None
+    ]
+    return own + list(history.uses)
+
+
+def supplies(case: Case) -> Found:
+    for use in uses(case.s, case.history):
+        facts = case.history.lots.get((use.item, use.lot), LotFacts())
+        what = f"{use.item} lot {use.lot}"
+        if facts.expires is not None and local_day(use, case.catalog) > facts.expires.toordinal():
+            yield Discrepancy("expired-supply", f"{what} expired {facts.expires}", (use.event_id,))
+        if facts.notice is not None:
+            yield Discrepancy("recalled-supply", what, (use.event_id,))
+
+
+def local_day(use: Use, catalog: "Catalog") -> int:
+    """The calendar day at the site of use, as an ordinal: a lot holds to the end of its last day there."""
+    moment: datetime = moment_of(use.time_us)
+    site = catalog.sites.get(use.site)
+    return moment.astimezone(ZoneInfo(site.timezone) if site else UTC).toordinal()
+
+
+def after_disposal(case: Case) -> Found:
+    disposed = case.s.first("specimen.disposed")
+    if disposed is None:
+        return
+    for event in case.s.events:
+        if event.type in SIGHTINGS and event.time_us > disposed.time_us + case.skew_us:
+            yield _found("after-disposal", _step(event), event, disposed)
+
+
+def future_time(case: Case) -> Found:
+    """Scanned, by its own clock, after the log had it: that device's clock is wrong."""
+    for event in case.s.events:
+        if event.appended_us and event.time_us > event.appended_us + case.skew_us:
+            yield _found("future-time", _step(event), event)
+
+
+RULES: tuple[Callable[[Case], Found], ...] = (
+    missing_steps, not_on_manifest, missing_from_manifest, out_of_order, repeated_steps, labels, identity,
+    wrong_destination, temperatures, stability, seals, supplies, after_disposal, future_time,
+)  # fmt: skip
+
+
+def find(s: Specimen, history: History, catalog: "Catalog", policy: "Policy") -> list[Discrepancy]:
+    """All discrepancies, sorted; those with the same code and detail are one, resting on all their events."""
+    hops = list(zip_longest(s.legs, s.legs[1:]))
+    case = Case(s, history, catalog, policy, round(policy.clock_skew_minutes * MINUTE_US), hops)
+    merged: dict[tuple[str, str], set[str]] = {}
+    for rule in RULES:
+        for found in rule(case):
+            merged.setdefault((found.code, found.detail), set()).update(found.events)
+    return sorted(Discrepancy(code, detail, tuple(sorted(ids))) for (code, detail), ids in merged.items())

@@ -1,0 +1,52 @@
+"""Locks on what one transaction folds, so that several workers never fold the same thing from half the evidence.
+
+SQLite has one writer at a time: nothing to do. On PostgreSQL each specimen, order, lot, and site-and-item is an
+advisory lock that falls with the transaction. Deadlock is impossible because every transaction takes them in the
+same order: first all of class 1 (specimens, orders, lots) in ascending order of their numbers, and only after that
+all of class 2 (site and item). What is found to be needed later in class 1 makes the transaction start again with
+the larger set (`Widen`). Stock comes last because its few keys are what all workers share: they are held for the
+last part of the transaction only. Facts that are only read (an order's patient, a lot's expiry) take the shared form.
+"""
+
+import hashlib
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, text
+
+_EXCLUSIVE = text("SELECT pg_advisory_xact_lock(k) FROM unnest(CAST(:keys AS bigint[])) WITH ORDINALITY AS t(k, n)")
+_MIXED = text(
+    "SELECT CASE WHEN shared THEN pg_advisory_xact_lock_shared(k) ELSE pg_advisory_xact_lock(k) END"
+    " FROM unnest(CAST(:keys AS bigint[]), CAST(:shared AS boolean[])) AS t(k, shared)"
+)
+
+
+class Widen(Exception):
+    """More must be locked: roll back and begin again with `exclusive` added."""
+
+    def __init__(self, exclusive: set[str]) -> None:
+        super().__init__("the transaction touches more than it has locked")
+        self.exclusive = exclusive
+
+
+def _number(key: str) -> int:
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+def hold(connection: Connection, exclusive: Iterable[str], shared: Iterable[str] = ()) -> None:
+    """Take the locks of class 1, lowest number first. Keys such as `specimen S26…`, `order R-1`, `lot ITEM/LOT`."""
+    if connection.dialect.name != "postgresql":
+        return
+    modes = {_number(key): True for key in shared}
+    modes.update({_number(key): False for key in exclusive})
+    numbers = sorted(modes)
+    if numbers:
+        connection.execute(_MIXED, {"keys": numbers, "shared": [modes[n] for n in numbers]})
+
+
+def hold_stock(connection: Connection, places: Iterable[tuple[str, str]]) -> None:
+    """Take the locks of class 2."""
+    if connection.dialect.name != "postgresql":
+        return
+    numbers = sorted(_number(f"stock {site}/{item}") for site, item in places)
+    if numbers:
+        connection.execute(_EXCLUSIVE, {"keys": numbers})

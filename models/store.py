@@ -1,0 +1,191 @@
+"""The store: the only writer. `Store.commit` records one batch of the log in one transaction.
+
+Evidence, ledger links, state, stock, quarantine, progress and outbox are written together or not at all, so a batch
+that comes again after a crash finds either everything or nothing of itself on record.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import msgspec
+from sqlalchemy import Connection, Engine, update
+
+from config.catalog import Catalog
+from config.errors import LabtrailError
+from config.policy import Policy
+from models import evidence, locks, stockroom
+from models.bulk import insert, select_in
+from models.database import writing
+from models.events import TYPES, Event
+from models.evidence import Item, Outcome, Record
+from models.history import COLLECTED, Specimen
+from models.identifiers import SPECIMEN, looks_like
+from models.refold import Histories, Refold, write_orders
+from models.tables import movements, outbox, quarantine, specimens
+
+WIDEN_MAX = 20
+
+
+class StoreError(LabtrailError):
+    """The tables can't be written; the message says why and what to do."""
+
+
+class Store:
+    """Writes the tables of one database. One instance per thread that commits."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        catalog: Catalog,
+        policy: Policy,
+        *,
+        outside: re.Pattern[str] | None = None,
+        print_on_collection: str = "",
+    ) -> None:
+        self.engine, self.catalog, self.policy, self.outside = engine, catalog, policy, outside
+        self.print_on_collection = print_on_collection
+        self._histories = Histories()
+
+    def commit(self, records: Sequence[Record], now_us: int) -> list[Outcome]:
+        """Record a batch; the outcome of each record in its order. Durable when it returns.
+
+        Raises the database's own exceptions when it can't be written: nothing of the batch is then on record, and
+        the same batch may be given again.
+        """
+        items = evidence.read(records, self.catalog, self.outside)
+        extra: set[str] = set()
+        for _ in range(WIDEN_MAX):
+            try:
+                with writing(self.engine) as connection:
+                    self._commit(connection, items, extra, now_us)
+                return [item.outcome() for item in items]
+            except locks.Widen as wider:
+                self._histories.forget()
+                extra |= wider.exclusive
+                items = evidence.read(records, self.catalog, self.outside)
+            except BaseException:
+                self._histories.forget()
+                raise
+        raise StoreError("one batch touches ever more specimens: look for a ring of aliquots in the events")
+
+    def _commit(self, connection: Connection, items: list[Item], extra: set[str], now_us: int) -> None:
+        valid = [i.event for i in items if i.event is not None and i.verdict == "recorded"]
+        held = _held(valid) | extra
+        locks.hold(connection, held, _facts_read(valid))
+        fresh = evidence.sift(connection, items)
+        before = evidence.record(connection, fresh, now_us)
+        new = [i.event for i in fresh if i.event is not None]
+        changes = stockroom.project(connection, new)
+        folded = self._specimens(connection, new, before, changes, held)
+        self._ask_for_labels(connection, new, folded, now_us)
+        places = stockroom.places_of(connection, changes)
+        locks.hold_stock(connection, places)
+        stockroom.settle(connection, changes, places, self.catalog)
+        evidence.set_aside(connection, items)
+        evidence.advance(connection, items)
+
+    def _specimens(
+        self,
+        connection: Connection,
+        new: list[Event],
+        before: dict[str, int],
+        changes: stockroom.Changes,
+        held: set[str],
+    ) -> dict[str, Specimen]:
+        """Refold every specimen and order that the new events concern."""
+        grown: dict[str, tuple[int, list[Event]]] = {}
+        for event in new:
+            grown.setdefault(event.subject, (before[event.subject], []))[1].append(event)
+        refold = Refold(connection, self.catalog, self.policy, self._histories)
+        subjects = {s for s in grown if "/" not in s}
+        found = self._histories.load(connection, subjects, grown)
+        own_orders = {s for s in subjects if any(e.type.startswith("order.") for e in found[s])}
+        write_orders(connection, {s: found[s] for s in own_orders})
+        touched = {s for s in subjects if is_accession(s, found[s])}
+        touched |= refold.relate(found, touched)
+        touched |= changes.linked
+        touched |= {a for (a,) in select_in(connection, specimens, ("accession",), "order_id", own_orders)}
+        touched |= self._users(connection, changes.lots)
+        accessions, parents = refold.family(touched)
+        ancestors = {p for ps in parents.values() for p in ps}
+        self._require(held, accessions | ancestors)
+        found |= self._histories.load(connection, (accessions | ancestors) - found.keys(), {})
+        folded = refold.fold_all(accessions, parents, found)
+        refold.write(folded, found)
+        return folded
+
+    def _users(self, connection: Connection, lots: set[tuple[str, str]]) -> set[str]:
+        """The specimens that a lot whose facts changed was used for."""
+        rows = select_in(connection, movements, ("item", "lot", "accession"), "lot", {lot for _, lot in lots})
+        return {accession for item, lot, accession in rows if accession and (item, lot) in lots}
+
+    def _require(self, held: set[str], accessions: set[str]) -> None:
+        lacking = {f"specimen {a}" for a in accessions} - held
+        if lacking and self.engine.dialect.name == "postgresql":
+            raise locks.Widen(lacking)
+
+    def _ask_for_labels(
+        self, connection: Connection, new: list[Event], folded: dict[str, Specimen], now_us: int
+    ) -> None:
+        """A label for each tube that was just collected and has none. An event is recorded once: so is this."""
+        if not self.print_on_collection:
+            return
+        accessions = {
+            e.subject
+            for e in new
+            if e.type == "specimen.collected" and e.subject in folded and folded[e.subject].status == COLLECTED
+        }
+        rows = [
+            ("print", a, msgspec.json.encode({"accession": a, "printer": self.print_on_collection}), now_us)
+            for a in sorted(accessions)
+        ]
+        insert(connection, outbox, ("kind", "key", "payload", "created_us"), rows)
+
+    def decide_quarantine(self, ids: Sequence[int], state: Literal["requeued", "discarded"], now_us: int) -> int:
+        """Close open quarantine entries; how many were open."""
+        with writing(self.engine) as connection:
+            changed = connection.execute(
+                update(quarantine)
+                .where(quarantine.c.id.in_(ids), quarantine.c.state == "open")
+                .values(state=state, decided_us=now_us)
+            )
+            return int(changed.rowcount)
+
+
+def is_accession(subject: str, history: Iterable[Event]) -> bool:
+    """Whether a subject is a specimen. A `not-collected` may name an order instead: it has no specimen yet."""
+    return any(
+        TYPES[e.type].subject == "specimen" or (e.type == "specimen.not-collected" and looks_like(subject, SPECIMEN))
+        for e in history
+    )
+
+
+def _held(valid: list[Event]) -> set[str]:
+    """The locks that a batch needs for writing."""
+    held: set[str] = set()
+    for event in valid:
+        data: Any = event.data
+        if event.type.startswith("order."):
+            held.add(f"order {event.subject}")
+        elif not event.type.startswith("supply."):
+            held.add(f"specimen {event.subject}")
+            if event.type == "event.voided":
+                held.add(f"order {event.subject}")
+        if event.type in ("supply.received", "supply.recalled"):
+            held.add(f"lot {event.subject.partition('/')[2]}/{data.lot}")
+        if getattr(data, "specimen", None):
+            held.add(f"specimen {data.specimen}")
+        held.update(f"specimen {child.accession}" for child in getattr(data, "children", ()))
+    return held
+
+
+def _facts_read(valid: list[Event]) -> set[str]:
+    """The locks on facts that a batch only reads."""
+    read: set[str] = set()
+    for event in valid:
+        data: Any = event.data
+        if order := getattr(data, "order", None):
+            read.add(f"order {order}")
+        read.update(f"lot {line.item}/{line.lot}" for line in getattr(data, "supplies", ()) if line.lot)
+    return read
