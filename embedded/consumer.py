@@ -16,7 +16,7 @@ from embedded.strict import StrictCommit
 
 STAND_BY_SECONDS = 0.5
 """Between two tries of a process that waits for the group to become free."""
-FETCH_RECORDS_MAX = 1000
+FETCH_RECORDS_MAX = 800
 FETCH_BYTES_MAX = 8 * 1024 * 1024
 RETENTION_SECONDS = 600.0
 DAY_US = 24 * 3600 * 1_000_000
@@ -40,14 +40,14 @@ class Consumer(StrictCommit, base.Consumer):
     _lease: Lease
 
     def on_init(self) -> None:
+        super().on_init()
         self._assigned: set[TP] = set()
         self._next: dict[TP, int] = {}
-        """The offset to deliver next: it moves when a record is handed over, not when it is read."""
+        """The offset to hand over next: it moves when a record is handed over, not when it is read."""
         self._owed: dict[TP, int] = {}
         """Offsets whose commit failed; they go with the next one."""
         self._topics: set[str] | None = None
         self._subscribed = asyncio.Event()
-        self._wake = asyncio.Event()
 
     async def on_start(self) -> None:
         self._loop_running = asyncio.get_running_loop()
@@ -153,17 +153,11 @@ class Consumer(StrictCommit, base.Consumer):
         limit = FETCH_RECORDS_MAX // max(1, len(ready)) + 1
         return {tp: self._log.read(tp, self._next[tp], limit, FETCH_BYTES_MAX // len(ready)) for tp in ready}
 
-    def on_buffer_drop(self, tp: TP) -> None:
-        super().on_buffer_drop(tp)
-        self._wake.set()  # read on at once, not at the next poll
+    def _is_next(self, tp: TP, offset: int) -> bool:
+        return self._next[tp] == offset
 
-    def resume_partitions(self, tps: Iterable[TP]) -> None:
-        super().resume_partitions(tps)
-        self._wake.set()
-
-    def stop_flow(self) -> None:
-        super().stop_flow()
-        self._wake.set()
+    async def _take_back(self) -> None:
+        """Nothing to do: the position moves at the hand-over only."""
 
     def _to_message(self, tp: TP, record: Record) -> ConsumerMessage:
         offset, appended_us, key, value, headers = record

@@ -32,9 +32,7 @@ class Lease:
         except sqlite3.Error as fault:
             if getattr(fault, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
                 return False
-            raise LogError(
-                f"{self.path} can't be locked ({fault}): check the rights on its folder"
-            ) from fault
+            raise LogError(f"{self.path} can't be locked ({fault}): check the rights on its folder") from fault
         self._db = db
         return True
 

@@ -44,9 +44,7 @@ def _check(topic: str, key: object, value: object, headers: bytes | None) -> Non
     if key is not None and len(key) > KEY_BYTES_MAX:
         raise LogError(f"a key for {topic} has {len(key)} bytes, more than {KEY_BYTES_MAX}: shorten it")
     if headers is not None and len(headers) > HEADERS_BYTES_MAX:
-        raise LogError(
-            f"headers for {topic} have {len(headers)} bytes, more than {HEADERS_BYTES_MAX}: drop some"
-        )
+        raise LogError(f"headers for {topic} have {len(headers)} bytes, more than {HEADERS_BYTES_MAX}: drop some")
 
 
 class Log:
@@ -80,9 +78,7 @@ class Log:
             path.parent.mkdir(parents=True, exist_ok=True)
             path = path.resolve()
         except OSError as fault:
-            raise LogError(
-                f"the folder of {path} can't be made ({fault}): make it, or choose another"
-            ) from fault
+            raise LogError(f"the folder of {path} can't be made ({fault}): make it, or choose another") from fault
         with cls._opening:
             log = cls._opened.get(path) or cls(path)
             cls._opened[path] = log
@@ -179,9 +175,7 @@ class Log:
 
     def commit(self, reader: str, offsets: Mapping[TopicPartition, int]) -> None:
         """Note durably that the group has consumed everything below these offsets. It never goes back."""
-        self._writer.run(
-            Job(committed=(reader, {self._ids[place]: offset for place, offset in offsets.items()}))
-        )
+        self._writer.run(Job(committed=(reader, {self._ids[place]: offset for place, offset in offsets.items()})))
 
     def transact(self, call: Callable[[sqlite3.Connection], None]) -> None:
         """Run a function in a write transaction, shared with the appends that wait. Raises LogError."""
@@ -218,9 +212,7 @@ class Log:
         if count is None:
             self.refresh()
             if (count := self._partitions.get(topic)) is None:
-                raise LogError(
-                    f"there is no topic {topic!r} in {self.path}: create it first (labtrail topics)"
-                )
+                raise LogError(f"there is no topic {topic!r} in {self.path}: create it first (labtrail topics)")
         return partition_of(key, count)
 
     def partitions(self) -> dict[str, int]:
@@ -252,9 +244,7 @@ class Log:
     def committed(self, reader: str) -> dict[TopicPartition, int]:
         """The offset up to which a group has consumed each partition that it has joined."""
         self.refresh()
-        done: dict[int, int] = dict(
-            self._query("SELECT partition, next FROM committed WHERE reader = ?", (reader,))
-        )
+        done: dict[int, int] = dict(self._query("SELECT partition, next FROM committed WHERE reader = ?", (reader,)))
         return {place: done[part] for place, part in self._ids.items() if part in done}
 
     def lag(self, reader: str) -> dict[TopicPartition, int]:
@@ -263,9 +253,7 @@ class Log:
         ends = self.ends()
         return {place: ends[place] - offset for place, offset in committed.items()}
 
-    def read(
-        self, place: TopicPartition, offset: int, limit: int, bytes_max: int = APPEND_BYTES_MAX
-    ) -> list[Record]:
+    def read(self, place: TopicPartition, offset: int, limit: int, bytes_max: int = APPEND_BYTES_MAX) -> list[Record]:
         """Up to `limit` records of a partition from an offset on; no further one once it has `bytes_max`."""
         base = self._ids[place] << OFFSET_BITS
         sql = (

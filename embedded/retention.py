@@ -26,9 +26,7 @@ def expire(log: Log, before_us: int, unread_before_us: int | None = None) -> int
     return deleted
 
 
-def _expire_some(
-    log: Log, place: TopicPartition, end: int, before_us: int, unread_before_us: int | None
-) -> int:
+def _expire_some(log: Log, place: TopicPartition, end: int, before_us: int, unread_before_us: int | None) -> int:
     deleted = 0
 
     def delete(db: sqlite3.Connection) -> None:
@@ -41,8 +39,7 @@ def _expire_some(
             return
         first = part << OFFSET_BITS
         rows = db.execute(
-            "SELECT position, appended_us FROM record"
-            " WHERE position >= ? AND position < ? ORDER BY position LIMIT ?",
+            "SELECT position, appended_us FROM record WHERE position >= ? AND position < ? ORDER BY position LIMIT ?",
             (first, first + (end if consumed is None else consumed), EXPIRE_RECORDS_MAX),
         ).fetchall()
         # the first young record ends it, whatever the clock said later: offsets go from the front only

@@ -5,6 +5,7 @@ TLS and SASL come from Faust's `broker_credentials` setting, as with `kafka://`.
 
 from typing import TYPE_CHECKING
 
+from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 
 from embedded.strict import StrictCommit
@@ -28,6 +29,12 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
 class Consumer(StrictCommit, driver.Consumer):
     """Reads Kafka for one Faust app; never commits past an unacknowledged event."""
+
+    async def _take_back(self) -> None:
+        try:
+            await self.perform_seek()
+        except KafkaError as fault:  # a rebalance is under way: it seeks at its end
+            self.log.warning("not gone back to the committed offsets: %s", fault)
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)

@@ -29,9 +29,7 @@ class Transport(base.Transport):
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         if self.app.conf.processing_guarantee == ProcessingGuarantee.EXACTLY_ONCE:
-            raise LogError(
-                "the embedded log delivers at least once: set processing_guarantee='at_least_once'"
-            )
+            raise LogError("the embedded log delivers at least once: set processing_guarantee='at_least_once'")
         url = self.url[0]
         self.path: Path = log_path(str(url))
         self.poll_seconds = self._option("poll", POLL_SECONDS)
