@@ -57,8 +57,6 @@ def record(engine: Engine, rows: list[dict]) -> None:
         connection.execute(insert(events), rows)
         known = set(connection.execute(select(chains.c.subject)).scalars())
         ends = {row["subject"]: row for row in rows if row["subject"] not in known}
-        values = [
-            {"subject": s, "length": row["chain_seq"], "head": row["link_hash"]} for s, row in ends.items()
-        ]
+        values = [{"subject": s, "length": row["chain_seq"], "head": row["link_hash"]} for s, row in ends.items()]
         if values:
             connection.execute(insert(chains), values)

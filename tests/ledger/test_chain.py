@@ -41,9 +41,7 @@ def test_a_link_is_the_sha256_of_previous_hash_sequence_and_bytes():
     assert genesis(SUBJECT) != genesis(SUBJECT + "0")
 
 
-raws = st.lists(st.integers(0, 10**6), min_size=1, max_size=12, unique=True).map(
-    lambda s: [b"%d" % n for n in s]
-)
+raws = st.lists(st.integers(0, 10**6), min_size=1, max_size=12, unique=True).map(lambda s: [b"%d" % n for n in s])
 
 
 @given(raws)

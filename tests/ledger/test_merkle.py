@@ -154,9 +154,7 @@ def test_every_consistency_proof_verifies_and_no_rewritten_past_does(leaves, dat
     if first:
         rewritten = [leaves[0] + b"!", *leaves[1:]]
         other = naive_root(rewritten)
-        assert not is_consistent(
-            first, old, second, other, consistency_proof(reader(rewritten), first, second)
-        )
+        assert not is_consistent(first, old, second, other, consistency_proof(reader(rewritten), first, second))
 
 
 def test_the_root_of_no_leaves_is_the_hash_of_nothing():
@@ -164,9 +162,7 @@ def test_the_root_of_no_leaves_is_the_hash_of_nothing():
     assert Frontier.from_bytes(Frontier().to_bytes()) == Frontier()
 
 
-@pytest.mark.parametrize(
-    "stored", [b"", b"\x00" * 7, (3).to_bytes(8, "big") + b"x" * 32, b"\xff" * 8, b"\x00" * 40]
-)
+@pytest.mark.parametrize("stored", [b"", b"\x00" * 7, (3).to_bytes(8, "big") + b"x" * 32, b"\xff" * 8, b"\x00" * 40])
 def test_bytes_that_are_no_frontier_are_refused(stored):
     with pytest.raises(ValueError, match="no frontier"):
         Frontier.from_bytes(stored)

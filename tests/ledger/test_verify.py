@@ -231,9 +231,7 @@ def test_a_ledger_rewritten_and_rehashed_whole_is_found_by_a_checkpoint_and_only
     else:
         home.do(update(events).where(at(row)).values(id="x"))
         for one, two in ((other, row), (row, other)):
-            home.do(
-                update(events).where(at(one)).values({name: two[name] for name in ("id", "raw", "time_us")})
-            )
+            home.do(update(events).where(at(one)).values({name: two[name] for name in ("id", "raw", "time_us")}))
     home.rehash("S9")
     if what == "insert":
         home.do(update(events).where(events.c.seq == 0).values(seq=-1))  # before all others
