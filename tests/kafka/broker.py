@@ -166,9 +166,7 @@ class Broker:
             command += ["--add-scram", f"SCRAM-SHA-512=[{user}]"]
         done = subprocess.run(command, capture_output=True, timeout=START_SECONDS, check=False)
         if done.returncode:
-            raise ServerFault(
-                f"Kafka's storage could not be made: {done.stderr.decode(errors='replace')[-2000:]}"
-            )
+            raise ServerFault(f"Kafka's storage could not be made: {done.stderr.decode(errors='replace')[-2000:]}")
 
     def start(self, *, mortal: bool = True) -> None:
         """Start, or start again after stop or kill; returns when the broker answers on its own port."""
@@ -180,9 +178,7 @@ class Broker:
         # a Kafka client that finds nobody leaves sockets open behind it: knock first
         if not listens(self.port):
             return False
-        with KafkaAdminClient(
-            bootstrap_servers=f"127.0.0.1:{self.port}", bootstrap_timeout_ms=30_000
-        ) as admin:
+        with KafkaAdminClient(bootstrap_servers=f"127.0.0.1:{self.port}", bootstrap_timeout_ms=30_000) as admin:
             return bool(admin.describe_cluster()["brokers"])
 
     def stop(self) -> None:

@@ -11,9 +11,7 @@ pytestmark = pytest.mark.kafka
 def test_acknowledged_records_survive_kill_and_restart_of_the_broker(kafka_broker: Broker) -> None:
     partition = TopicPartition("survival", 0)
     with KafkaAdminClient(bootstrap_servers=kafka_broker.bootstrap) as admin:
-        admin.create_topics(
-            {"survival": {"num_partitions": 1, "replication_factor": 1}}, wait_for_metadata=True
-        )
+        admin.create_topics({"survival": {"num_partitions": 1, "replication_factor": 1}}, wait_for_metadata=True)
     with KafkaProducer(bootstrap_servers=kafka_broker.bootstrap) as producer:
         for future in [producer.send("survival", b"%d" % n) for n in range(100)]:
             future.get(30)

@@ -1,0 +1,159 @@
+"""Connections to Apache Kafka outside the agents: who we are there, and clients that leave nothing behind."""
+
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import faust
+import msgspec
+from kafka import KafkaProducer
+from kafka.errors import (
+    AuthorizationError,
+    KafkaError,
+    SaslAuthenticationFailedError,
+    UnknownTopicOrPartitionError,
+)
+from kafka.net.compat import KafkaNetClient
+
+from config.errors import LabtrailError
+from config.settings import Settings
+from config.values import Secret
+
+CLIENT_ID = "labtrail"
+ABANDON_SECONDS = 5.0
+T = TypeVar("T")
+
+
+class KafkaFault(LabtrailError):
+    """Kafka can't do what was asked, now; the message says what to look at. Trying again is safe."""
+
+
+class KafkaAccess(msgspec.Struct, frozen=True, kw_only=True):
+    """Where Kafka is and how we prove who we are. `timeout_seconds` bounds every call."""
+
+    servers: tuple[str, ...]
+    """`host:port` of one or more brokers; the others are learned from them."""
+    security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    ca_file: Path | None = None
+    """PEM file of the authority that signed the brokers' certificates; None: the system's authorities."""
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    username: str = ""
+    password: Secret = Secret()
+    timeout_seconds: float = 30.0
+
+    def options(self) -> dict[str, Any]:
+        """The options that every kind of kafka-python client takes."""
+        milliseconds = int(self.timeout_seconds * 1000)
+        options: dict[str, Any] = {
+            "bootstrap_servers": list(self.servers),
+            "client_id": CLIENT_ID,
+            "security_protocol": self.security,
+            "bootstrap_timeout_ms": milliseconds,
+            "request_timeout_ms": milliseconds,
+            # a broker that is back after a restart is found within a second, not after half a minute
+            "reconnect_backoff_max_ms": 1000,
+        }
+        if (context := self._tls()) is not None:
+            options["ssl_context"] = context
+        if self.security.startswith("SASL"):
+            options |= {
+                "sasl_mechanism": self.mechanism,
+                "sasl_plain_username": self.username,
+                "sasl_plain_password": self.password.reveal(),
+            }
+        return options
+
+    def _tls(self) -> ssl.SSLContext | None:
+        if self.security not in ("SSL", "SASL_SSL"):
+            return None
+        try:
+            return ssl.create_default_context(cafile=self.ca_file)
+        except (OSError, ssl.SSLError) as fault:
+            raise KafkaFault(
+                f"{self.ca_file} is no authority's certificate ({fault}): set LABTRAIL_KAFKA_CA_FILE to a PEM file"
+            ) from fault
+
+    def faust_credentials(self) -> faust.SSLCredentials | faust.SASLCredentials | None:
+        """The same for Faust's `broker_credentials`; None for plain text."""
+        if self.security == "PLAINTEXT":
+            return None
+        if self.security == "SSL":
+            return faust.SSLCredentials(self._tls())
+        return faust.SASLCredentials(
+            username=self.username,
+            password=self.password.reveal(),
+            ssl_context=self._tls(),
+            mechanism=self.mechanism,
+        )
+
+
+def access_of(settings: Settings) -> KafkaAccess:
+    """How these settings reach Kafka. Raises KafkaFault when LABTRAIL_BROKER names none."""
+    return KafkaAccess(
+        servers=servers_of(settings.broker),
+        security=settings.kafka_security,
+        ca_file=settings.kafka_ca_file,
+        mechanism=settings.kafka_sasl,
+        username=settings.kafka_username,
+        password=settings.kafka_password,
+    )
+
+
+def servers_of(broker_url: str) -> tuple[str, ...]:
+    """The `host:port` pairs of `kafka://a:9092,b` (or `kafka://a:9092;kafka://b`); port 9092 if none."""
+    hosts = [part.strip().removeprefix("kafka://") for part in broker_url.replace(";", ",").split(",")]
+    if not broker_url.startswith("kafka://") or not all(hosts):
+        raise KafkaFault(f"{broker_url!r} names no Kafka: set LABTRAIL_BROKER like kafka://host:9092,host2:9092")
+    return tuple(host if ":" in host else f"{host}:9092" for host in hosts)
+
+
+def open_client(kind: Callable[..., T], access: KafkaAccess, **options: object) -> T:
+    """A kafka-python client of this kind. Raises KafkaFault when Kafka can't be reached in time.
+
+    A client whose construction fails would keep its sockets and its thread: they are closed here.
+    """
+    made: list[KafkaNetClient] = []
+
+    def network(**configs: object) -> KafkaNetClient:
+        made.append(KafkaNetClient(**configs))
+        return made[-1]
+
+    try:
+        return kind(**{**access.options(), **options, "kafka_client": network})
+    except (KafkaError, OSError) as fault:
+        for client in made:
+            client._net.stop()
+            client.close()
+        raise explain(fault, access) from fault
+
+
+def abandon(producer: KafkaProducer) -> None:
+    """Close a producer without waiting for what it could not send: who waits for that gets an error.
+
+    Its own `close` waits first, and when that takes too long leaves its thread and sockets behind.
+    """
+    producer._sender.force_close()
+    producer._sender.join(ABANDON_SECONDS)
+    with suppress(KafkaError):
+        producer.close(timeout=0)
+
+
+def explain(fault: Exception, access: KafkaAccess) -> KafkaFault:
+    """What a person should do about this fault of Kafka, in one line."""
+    servers = ",".join(access.servers)
+    if isinstance(fault, SaslAuthenticationFailedError):
+        return KafkaFault(
+            f"Kafka at {servers} refuses the user {access.username!r}: "
+            "check LABTRAIL_KAFKA_USERNAME and LABTRAIL_KAFKA_PASSWORD"
+        )
+    if isinstance(fault, AuthorizationError):
+        return KafkaFault(f"Kafka at {servers} does not allow this ({fault}): give the user that right")
+    if isinstance(fault, UnknownTopicOrPartitionError):
+        return KafkaFault(f"Kafka at {servers} lacks a topic: run `labtrail topics`")
+    name = type(fault).__name__
+    return KafkaFault(
+        f"Kafka at {servers} did not do it within {access.timeout_seconds:g} s ({name}: {fault}):"
+        " check that the brokers run and LABTRAIL_BROKER names them"
+    )

@@ -1,0 +1,27 @@
+"""A Kafka log for one test, with topics of its own: the broker is shared, what is in it is not."""
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from agents.kafka_client import KafkaAccess
+from agents.kafka_log import KafkaLog
+
+
+@pytest.fixture
+def kafka_access(kafka_bootstrap: str) -> KafkaAccess:
+    return KafkaAccess(servers=tuple(kafka_bootstrap.split(",")), timeout_seconds=20)
+
+
+@pytest.fixture
+def kafka_log(kafka_access: KafkaAccess) -> Iterator[KafkaLog]:
+    log = KafkaLog(kafka_access)
+    yield log
+    log.close()
+
+
+@pytest.fixture
+def topic() -> str:
+    """A topic name that no other test uses."""
+    return f"test.{secrets.token_hex(6)}"
