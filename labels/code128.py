@@ -5,6 +5,7 @@ with 99, and takes one symbol too many for about half of our identifiers. The pa
 and C is found here by a dynamic programme, so it is the shortest there is.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from barcode.charsets import code128 as tables
@@ -18,7 +19,7 @@ FNC1 = "\x1d"
 MODULES_PER_SYMBOL = 11
 MODULES_OF_STOP = 13
 
-_SETS = "ABC"
+_SETS = "BCA"  # among equally short ways, B comes first: native ZPL writes it as it is
 _START = dict(tables.START_CODES)
 _FNC1_VALUE = 102
 _SHIFT_VALUE = 98
@@ -65,8 +66,12 @@ def _shortest(value: str, gs1: bool) -> tuple[int, ...]:
             if ways:
                 here[charset] = min(ways, key=len)
         after.append(here)
-    starts = [(_START[charset], *after[-1][charset]) for charset in "BCA" if charset in after[-1]]
+    starts = [(_START[charset], *after[-1][charset]) for charset in _SETS if charset in after[-1]]
     return min(starts, key=len)
+
+
+def _check(symbols: Sequence[int]) -> int:
+    return (symbols[0] + sum(place * symbol for place, symbol in enumerate(symbols[1:], 1))) % 103
 
 
 @lru_cache(maxsize=1024)
@@ -80,16 +85,11 @@ def symbol_values(value: str, *, gs1: bool = False) -> tuple[int, ...]:
     if not value:
         raise LabelError("an empty value has no barcode: give the identifier")
     if len(value) > VALUE_CHARACTERS_MAX:
-        raise LabelError(
-            f"{len(value)} characters are too many for a barcode: at most {VALUE_CHARACTERS_MAX}"
-        )
+        raise LabelError(f"{len(value)} characters are too many for a barcode: at most {VALUE_CHARACTERS_MAX}")
     if not value.isascii():
-        raise LabelError(
-            f"{value!r} holds characters that Code 128 can't carry: use ASCII letters and digits"
-        )
+        raise LabelError(f"{value!r} holds characters that Code 128 can't carry: use ASCII letters and digits")
     data = _shortest(FNC1 + value if gs1 else value, gs1)
-    check = (data[0] + sum(place * symbol for place, symbol in enumerate(data[1:], 1))) % 103
-    return (*data, check)
+    return (*data, _check(data))
 
 
 @lru_cache(maxsize=1024)
@@ -98,4 +98,9 @@ def modules(value: str, *, gs1: bool = False) -> str:
 
     Its length is 11 for each symbol and 13 for the stop pattern. Raises LabelError as `symbol_values` does.
     """
-    return "".join(_BARS[symbol] for symbol in symbol_values(value, gs1=gs1)) + _BARS[-1]
+    return bars(symbol_values(value, gs1=gs1)[:-1])
+
+
+def bars(symbols: Sequence[int]) -> str:
+    """The modules of a start symbol and data symbols, with the check symbol and stop pattern behind them."""
+    return "".join(_BARS[symbol] for symbol in (*symbols, _check(symbols))) + _BARS[-1]

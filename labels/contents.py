@@ -7,6 +7,7 @@ from typing import ClassVar, Literal, Protocol
 from msgspec import Struct
 
 from labels.errors import LabelError
+from labels.gs1 import Element, bracketed
 
 NAME_NOT_ON_FILE = "NAME NOT ON FILE"
 
@@ -90,8 +91,7 @@ def identifiers(label: SpecimenLabel) -> tuple[str, ...]:
         return found
     if not (label.patient and label.order):
         raise LabelError(
-            f"{label.accession}: a label needs two patient identifiers: "
-            "load the patient's record, or give the order"
+            f"{label.accession}: a label needs two patient identifiers: load the patient's record, or give the order"
         )
     return (label.patient, f"Order {label.order}")
 
@@ -150,6 +150,8 @@ class SupplyLabel(Struct, frozen=True, kw_only=True):
     site: str = ""
 
     def words(self) -> Mapping[str, str]:
+        expires = f"{self.expires:%y%m%d}"
+        fields = (Element("01", self.gtin.zfill(14)), Element("17", expires), Element("10", self.lot))
         return {
             "item": self.item,
             "name": self.name,
@@ -157,7 +159,7 @@ class SupplyLabel(Struct, frozen=True, kw_only=True):
             "lot": f"LOT {self.lot}",
             "expires": f"EXP {self.expires.isoformat()}",
             "site": self.site,
-            "element_string": f"(01){self.gtin}(17){self.expires:%y%m%d}(10){self.lot}",
+            "element_string": bracketed(fields, self.expires),
         }
 
 

@@ -96,9 +96,7 @@ def _place_text(element: Text, line: str, dpi: int) -> PlacedText | None:
     room = box[2] - 2 * margin
     if fonts.width(text, size, bold=element.bold) > room:
         if element.over == "refuse":
-            raise LabelError(
-                f"{text!r} does not fit in its place on the label: shorten it, or use a larger label"
-            )
+            raise LabelError(f"{text!r} does not fit in its place on the label: shorten it, or use a larger label")
         text = fonts.cut(text, size, room, bold=element.bold)
     spare = room - fonts.width(text, size, bold=element.bold)
     x = margin + {"left": 0, "center": spare // 2, "right": spare}[element.align]
@@ -158,7 +156,7 @@ def _paint_text(image: Image.Image, placed: PlacedText) -> None:
     image.paste(patch, (left, top))
 
 
-def _paint_cells(pen: ImageDraw.ImageDraw, at: tuple[int, int], row: str, module: int, high: int) -> None:
+def paint_cells(pen: ImageDraw.ImageDraw, at: tuple[int, int], row: str, module: int, high: int) -> None:
     """One row of modules, each run of black ones as one rectangle of whole dots."""
     x, y = at
     start = row.find("1")
@@ -176,18 +174,17 @@ def paint(placed: Placed) -> Image.Image:
         _paint_text(image, text)
     pen = ImageDraw.Draw(image)
     for bars in placed.bars:
-        _paint_cells(pen, (bars.x, bars.y), bars.modules, bars.module, bars.height)
+        paint_cells(pen, (bars.x, bars.y), bars.modules, bars.module, bars.height)
     for matrix in placed.matrices:
         for line, row in enumerate(matrix.rows):
             at = (matrix.x, matrix.y + line * matrix.module)
-            _paint_cells(pen, at, row, matrix.module, matrix.module)
+            paint_cells(pen, at, row, matrix.module, matrix.module)
     return image
 
 
 def quiet_modules(placed: Placed) -> float:
     """The narrowest quiet zone beside a linear symbol of this label, in modules (at least QUIET_MODULES)."""
     zones = [
-        min(bars.x, placed.size[0] - bars.x - len(bars.modules) * bars.module) / bars.module
-        for bars in placed.bars
+        min(bars.x, placed.size[0] - bars.x - len(bars.modules) * bars.module) / bars.module for bars in placed.bars
     ]
     return min(zones, default=float(QUIET_MODULES))

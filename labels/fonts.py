@@ -45,9 +45,7 @@ def _cmap_format_4(table: bytes) -> set[int]:
         for char in range(start, end + 1):
             glyph = char
             if offset:
-                glyph = struct.unpack_from(
-                    ">H", table, offsets_at + 2 * segment + offset + 2 * (char - start)
-                )[0]
+                glyph = struct.unpack_from(">H", table, offsets_at + 2 * segment + offset + 2 * (char - start))[0]
                 if glyph == 0:
                     continue
             if (glyph + delta) & 0xFFFF:
@@ -214,9 +212,7 @@ def size_for(line_height_dots: int) -> int:
 def draw(image: Image.Image, at: tuple[int, int], text: str, size_dots: int, *, bold: bool = False) -> None:
     """Draw one line in black dots (no grey) with its top left at `at`, on a 1-bit image."""
     if len(text) > TEXT_CHARACTERS_MAX:
-        raise LabelError(
-            f"a text of {len(text)} characters is too long for a label: at most {TEXT_CHARACTERS_MAX}"
-        )
+        raise LabelError(f"a text of {len(text)} characters is too long for a label: at most {TEXT_CHARACTERS_MAX}")
     pen = ImageDraw.Draw(image)
     pen.fontmode = "1"
     x, top = at

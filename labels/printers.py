@@ -86,9 +86,7 @@ class Printer(Protocol):
 def check_job(job: str, copies: int) -> None:
     """Raises LabelError for a job name that is not opaque and file-safe, or too many copies."""
     if not re.fullmatch(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{JOB_NAME_CHARACTERS_MAX - 1}}}", job, re.ASCII):
-        raise LabelError(
-            f"{job!r} can't name a print job: use the label's serial, letters, digits and dashes"
-        )
+        raise LabelError(f"{job!r} can't name a print job: use the label's serial, letters, digits and dashes")
     if not 1 <= copies <= COPIES_MAX:
         raise LabelError(f"{copies} copies: print between 1 and {COPIES_MAX}")
 
@@ -111,9 +109,7 @@ class FilePrinter:
                 name = f"{job}.png" if copy == 1 else f"{job}.copy{copy}.png"
                 write_whole(self.folder / name, rendering)
         except OSError as fault:
-            return Failed(
-                f"{self.folder} can't be written ({fault.strerror}): make room or give it to this user"
-            )
+            return Failed(f"{self.folder} can't be written ({fault.strerror}): make room or give it to this user")
         return Confirmed(f"{copies} file{'' if copies == 1 else 's'} in {self.folder}")
 
     def confirm(self, sent: Sent) -> Confirmed | Unconfirmed:

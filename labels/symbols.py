@@ -61,8 +61,7 @@ def matrix_module_dots(cells: int, quiet: int, room_dots: int, dpi: int) -> int:
     most = min(room_dots // (cells + 2 * quiet), int(MATRIX_MODULE_MM_MAX * dpi / MM_PER_INCH))
     if most * MM_PER_INCH / dpi < MATRIX_MODULE_MM_MIN:
         raise LabelError(
-            f"a symbol of {cells} by {cells} cells does not fit at {dpi} dpi: "
-            "use a larger label or a shorter value"
+            f"a symbol of {cells} by {cells} cells does not fit at {dpi} dpi: use a larger label or a shorter value"
         )
     return most
 
@@ -88,6 +87,4 @@ def matrix_rows(value: str, symbology: Literal["data-matrix", "qr"], *, gs1: boo
         raise LabelError(f"{value!r} can't be a {symbology} symbol ({fault}): correct the value") from fault
     cells = memoryview(zxingcpp.write_barcode_to_image(symbol, scale=1, add_quiet_zones=False))
     rows, columns = cells.shape or (0, 0)
-    return tuple(
-        "".join("1" if cells[row, at] < 128 else "0" for at in range(columns)) for row in range(rows)
-    )
+    return tuple("".join("1" if cells[row, at] < 128 else "0" for at in range(columns)) for row in range(rows))

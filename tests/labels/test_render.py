@@ -72,9 +72,7 @@ def test_the_bars_are_at_least_ten_millimetres_high() -> None:
         assert placed.bars[0].height * 25.4 / dpi >= 10
 
 
-@pytest.mark.parametrize(
-    ("dpi", "preferred", "fallback"), [(203, 115, 183), (300, 130, 180), (600, 130, 180)]
-)
+@pytest.mark.parametrize(("dpi", "preferred", "fallback"), [(203, 115, 183), (300, 130, 180), (600, 130, 180)])
 def test_an_identifier_gets_the_preferred_module_or_the_fallback_or_is_refused(
     dpi: int, preferred: int, fallback: int
 ) -> None:
