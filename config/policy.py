@@ -47,8 +47,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     use_rate_days: Annotated[
         int, Meta(ge=1, le=366, description="Days of cover rest on the use of this many days.")
     ] = 14
-    escalate_minutes: float = 30.0
-    """A critical alert that nobody has acknowledged is escalated after this time."""
+    escalate_minutes: Annotated[
+        float,
+        Meta(gt=0, description="A critical alert that nobody acknowledges is escalated after this many minutes."),
+    ] = 30.0
     refrigerated_min_c: Annotated[
         float,
         Meta(description="Lowest temperature of a refrigerated leg; the container's own band holds as well."),

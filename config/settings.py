@@ -9,7 +9,7 @@ import secrets
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -30,9 +30,9 @@ class Settings(Policy, frozen=True, kw_only=True, repr_omit_defaults=False):
     `{data}` inside a value stands for the home folder.
     """
 
-    data: Annotated[
-        Path, Meta(description="The home folder: embedded log, database, keys, checkpoints, labels.")
-    ] = DEFAULT_DATA
+    data: Annotated[Path, Meta(description="The home folder: embedded log, database, keys, checkpoints, labels.")] = (
+        DEFAULT_DATA
+    )
     broker: Annotated[
         str,
         Meta(
@@ -109,12 +109,12 @@ class Settings(Policy, frozen=True, kw_only=True, repr_omit_defaults=False):
         Meta(ge=1, le=86_400, description="How often a checkpoint is signed, when there are new events."),
     ] = 60.0
 
-    host: Annotated[
-        str, Meta(min_length=1, description="Address on which the station and metrics are served.")
-    ] = "127.0.0.1"
-    port: Annotated[
-        int, Meta(ge=0, le=65_535, description="Port of the station and metrics; 0: any free one.")
-    ] = 8080
+    host: Annotated[str, Meta(min_length=1, description="Address on which the station and metrics are served.")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, Meta(ge=0, le=65_535, description="Port of the station and metrics; 0: any free one.")] = (
+        8080
+    )
     session_idle_minutes: Annotated[
         float,
         Meta(gt=0, le=1440, description="A station session ends after this many minutes without a touch."),
@@ -124,9 +124,7 @@ class Settings(Policy, frozen=True, kw_only=True, repr_omit_defaults=False):
     ] = 12.0
     pepper: Annotated[
         Secret,
-        Meta(
-            description="Mixed into the hashes of PINs, kept outside the database; made for an embedded home."
-        ),
+        Meta(description="Mixed into the hashes of PINs, kept outside the database; made for an embedded home."),
     ] = Secret()
 
     print_on_collection: Annotated[
@@ -173,7 +171,9 @@ def fields() -> list[Field]:
     hints = typing.get_type_hints(Settings, include_extras=True)
     rows = []
     for field in msgspec.structs.fields(Settings):
-        kind, meta = get_args(hints[field.name])
+        hint = hints[field.name]
+        assert get_origin(hint) is Annotated, f"{field.name}: write Annotated[…, Meta(description=…)]"
+        kind, meta = get_args(hint)
         rows.append(Field(field.name, PREFIX + field.name.upper(), kind, meta, field.default))
     return rows
 
@@ -219,8 +219,7 @@ def make_home(settings: Settings) -> Settings:
         made = {name: _key_file(settings.data, name) for name in _HOME_KEYS if not getattr(settings, name)}
     except OSError as fault:
         raise SettingsError(
-            f"{settings.data} can't be written ({fault.strerror}): "
-            "give another folder by --data or LABTRAIL_DATA"
+            f"{settings.data} can't be written ({fault.strerror}): give another folder by --data or LABTRAIL_DATA"
         ) from fault
     return msgspec.structs.replace(settings, **made) if made else settings
 
@@ -248,7 +247,7 @@ def _from_home(home: Path) -> dict[str, Secret]:
     return {name: Secret(read_text(f"the {name}", path)) for name, path in paths.items() if path.exists()}
 
 
-def _with_data(value: object, home: Path) -> Any:  # noqa: ANN401 - the type is the setting's own
+def _with_data(value: object, home: Path) -> Any:
     if isinstance(value, Path):
         return Path(str(value).replace("{data}", str(home)))
     return value.replace("{data}", str(home)) if isinstance(value, str) else value
@@ -265,14 +264,10 @@ def _check(settings: Settings) -> None:
     try:
         re.compile(settings.outside_identifiers)
     except re.error as fault:
-        raise SettingsError(
-            f"LABTRAIL_OUTSIDE_IDENTIFIERS is no regular expression ({fault}): mend it"
-        ) from None
+        raise SettingsError(f"LABTRAIL_OUTSIDE_IDENTIFIERS is no regular expression ({fault}): mend it") from None
     if settings.refrigerated_min_c > settings.refrigerated_max_c:
         raise SettingsError("LABTRAIL_REFRIGERATED_MIN_C is above LABTRAIL_REFRIGERATED_MAX_C: swap them")
-    if settings.kafka_security.startswith("SASL") and not (
-        settings.kafka_username and settings.kafka_password
-    ):
+    if settings.kafka_security.startswith("SASL") and not (settings.kafka_username and settings.kafka_password):
         raise SettingsError(
             f"LABTRAIL_KAFKA_SECURITY is {settings.kafka_security}: "
             "set LABTRAIL_KAFKA_USERNAME and LABTRAIL_KAFKA_PASSWORD too"

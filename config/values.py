@@ -58,9 +58,7 @@ def from_environment(fields: Sequence[Field], environ: Mapping[str, str]) -> dic
     for field in fields:
         path = environ.get(field.variable + "_FILE")
         if path and environ.get(field.variable):
-            raise SettingsError(
-                f"{field.variable} and {field.variable}_FILE are both set: remove one of them"
-            )
+            raise SettingsError(f"{field.variable} and {field.variable}_FILE are both set: remove one of them")
         text = read_text(field.variable + "_FILE", Path(path)) if path else environ.get(field.variable)
         if text is None:
             continue
@@ -84,9 +82,7 @@ def from_toml(fields: Sequence[Field], path: Path) -> dict[str, Any]:
             near = get_close_matches(name, known, 1)
             hint = f"write {near[0]}" if near else "see docs/settings.md for those there are"
             raise SettingsError(f"{path}: there is no setting {name}: {hint}")
-    return {
-        name: convert(known[name], value, f"{path}: {name}", strict=True) for name, value in table.items()
-    }
+    return {name: convert(known[name], value, f"{path}: {name}", strict=True) for name, value in table.items()}
 
 
 def read_text(what: str, path: Path) -> str:
@@ -121,13 +117,7 @@ def wanted(field: Field) -> str:
     if get_origin(kind) is Literal:
         return "one of " + ", ".join(get_args(kind))
     if kind in (int, float):
-        low = (
-            f" from {meta.ge:g}"
-            if meta.ge is not None
-            else f" above {meta.gt:g}"
-            if meta.gt is not None
-            else ""
-        )
+        low = f" from {meta.ge:g}" if meta.ge is not None else f" above {meta.gt:g}" if meta.gt is not None else ""
         high = f" to {meta.le:g}" if meta.le is not None else ""
         return ("a whole number" if kind is int else "a number") + low + high
     if kind is Path or get_origin(kind) is types.UnionType:
