@@ -1,5 +1,6 @@
 """Connections to Apache Kafka outside the agents: who we are there, and clients that leave nothing behind."""
 
+import re
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
@@ -103,8 +104,9 @@ def access_of(settings: Settings) -> KafkaAccess:
 
 def servers_of(broker_url: str) -> tuple[str, ...]:
     """The `host:port` pairs of `kafka://a:9092,b` (or `kafka://a:9092;kafka://b`); port 9092 if none."""
-    hosts = [part.strip().removeprefix("kafka://") for part in broker_url.replace(";", ",").split(",")]
-    if not broker_url.startswith("kafka://") or not all(hosts):
+    scheme = re.compile(r"kafka(\+strict)?://")
+    hosts = [scheme.sub("", part.strip()) for part in broker_url.replace(";", ",").split(",")]
+    if not scheme.match(broker_url) or not all(hosts):
         raise KafkaFault(f"{broker_url!r} names no Kafka: set LABTRAIL_BROKER like kafka://host:9092,host2:9092")
     return tuple(host if ":" in host else f"{host}:9092" for host in hosts)
 

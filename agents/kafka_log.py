@@ -5,15 +5,17 @@ The agents read Kafka through Faust; everything else that touches it goes throug
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
+import msgspec
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.admin import OffsetSpec, OffsetTimestamp
 from kafka.errors import KafkaError, RetriableError
 from kafka.structs import TopicPartition as KafkaPartition
 
+from agents.eventlog import TOPICS
 from agents.kafka_client import KafkaAccess, KafkaFault, abandon, explain, open_client
 from agents.kafka_topics import REQUEST_BYTES_MAX, TopicPlan, create_missing, described
 from embedded.records import (
@@ -32,20 +34,20 @@ from models.events import microseconds
 RETRY_SECONDS = 0.2
 REPLAY_WAIT_MS = 200
 T = TypeVar("T")
+_pack = msgspec.msgpack.Encoder().encode
 
 
 class KafkaLog:
     """The log of an Apache Kafka; it connects when first used. Every method may be called from any thread."""
 
-    def __init__(self, access: KafkaAccess) -> None:
+    def __init__(self, access: KafkaAccess, topics: Iterable[str] = TOPICS) -> None:
+        """`topics`: those that ends() and replay() tell about; ensure_topics adds to them."""
         self.access = access
         self._lock = threading.Lock()
         self._producer: KafkaProducer | None = None
         self._admin: KafkaAdminClient | None = None
-        self._topics: set[str] = set()
-        """Those given to ensure_topics: what ends() tells about."""
-        self._seen: set[str] = set()
-        """Those known to be there."""
+        self._topics = set(topics)
+        self._known: set[str] = set()  # to be there
 
     def close(self) -> None:
         """Send what is still waiting, within the time limit, and let go of the connections."""
@@ -94,13 +96,13 @@ class KafkaLog:
     def _require(self, topics: set[str]) -> None:
         """Raise KafkaFault for a topic that isn't there: the producer would only wait for it."""
         with self._lock:
-            unknown = topics - self._seen
+            unknown = topics - self._known
         if unknown:
             there = self.ask(lambda admin: described(admin, sorted(unknown)))
             for name in sorted(unknown - set(there)):
                 raise KafkaFault(f"Kafka has no topic {name}: run `labtrail topics`")
             with self._lock:
-                self._seen |= set(there)
+                self._known |= set(there)
 
     def _open_producer(self) -> KafkaProducer:
         milliseconds = int(self.access.timeout_seconds * 1000)
@@ -138,17 +140,17 @@ class KafkaLog:
         self.ask(lambda admin: create_missing(admin, plans))
         with self._lock:
             self._topics |= set(topics)
-            self._seen |= set(topics)
+            self._known |= set(topics)
 
     # ---- read ----------------------------------------------------------------------------------------------
 
     def ends(self) -> dict[TopicPartition, int]:
-        """{(topic, partition): offset of the next record} of the topics given to ensure_topics."""
+        """{(topic, partition): offset of the next record}."""
         return self.ask(lambda admin: self._offsets(admin, OffsetSpec.LATEST))
 
     def _offsets(self, admin: KafkaAdminClient, spec: OffsetSpec | OffsetTimestamp) -> dict[TopicPartition, int]:
-        found = admin.describe_topics(sorted(self._topics)) if self._topics else []
-        places = [KafkaPartition(t["name"], p["partition_index"]) for t in found for p in t["partitions"]]
+        found = described(admin, sorted(self._topics))
+        places = [KafkaPartition(name, p["partition_index"]) for name, t in found.items() for p in t["partitions"]]
         if not places:
             return {}
         offsets = admin.list_partition_offsets(dict.fromkeys(places, spec))
@@ -193,7 +195,8 @@ class KafkaLog:
             for place, batch in batches.items():
                 for each in batch:
                     if each.offset < left.get(place, 0):
-                        record = Record(each.offset, each.timestamp * 1000, each.key, each.value, None)
+                        headers = _pack(each.headers) if each.headers else None
+                        record = Record(each.offset, each.timestamp * 1000, each.key, each.value, headers)
                         yield Position(place.topic, place.partition, each.offset), record
             for place in [place for place, end in left.items() if consumer.position(place) >= end]:
                 del left[place]

@@ -55,7 +55,7 @@ class TopicPlan(msgspec.Struct, frozen=True, kw_only=True):
 def described(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """{name: Kafka's description} of those that exist."""
     found = {}
-    for topic in admin.describe_topics(list(names)):
+    for topic in admin.describe_topics(list(names)) if names else ():
         error = for_code(topic["error_code"])
         if error is NoError:
             found[topic["name"]] = topic

@@ -16,7 +16,7 @@ def kafka_access(kafka_bootstrap: str) -> KafkaAccess:
 
 @pytest.fixture
 def kafka_log(kafka_access: KafkaAccess) -> Iterator[KafkaLog]:
-    log = KafkaLog(kafka_access)
+    log = KafkaLog(kafka_access, topics=())
     yield log
     log.close()
 

@@ -26,7 +26,7 @@ def test_a_key_goes_to_the_partition_that_the_embedded_log_would_choose(kafka_lo
 def test_appends_survive_kill_and_restart_of_the_broker_and_go_on_with_the_same_log(
     kafka_broker: Broker, topic: str
 ) -> None:
-    log = KafkaLog(KafkaAccess(servers=(kafka_broker.bootstrap,), timeout_seconds=40))
+    log = KafkaLog(KafkaAccess(servers=(kafka_broker.bootstrap,), timeout_seconds=40), topics=())
     log.ensure_topics({topic: 1})
     try:
         before = log.append([NewRecord(topic, b"k", b"before %d" % n) for n in range(50)])
@@ -44,7 +44,7 @@ def test_appends_survive_kill_and_restart_of_the_broker_and_go_on_with_the_same_
 def test_an_append_that_no_broker_answers_fails_within_its_time_limit_and_can_be_repeated(
     kafka_broker: Broker, topic: str
 ) -> None:
-    log = KafkaLog(KafkaAccess(servers=(kafka_broker.bootstrap,), timeout_seconds=3))
+    log = KafkaLog(KafkaAccess(servers=(kafka_broker.bootstrap,), timeout_seconds=3), topics=())
     try:
         log.ensure_topics({topic: 1})
         log.append([NewRecord(topic, b"k", b"first")])
@@ -177,6 +177,7 @@ def test_more_replicas_than_brokers_are_refused_with_the_number_of_brokers(
         ("kafka://a", ("a:9092",)),
         ("kafka://a:1,b:2", ("a:1", "b:2")),
         ("kafka://a:1;kafka://b", ("a:1", "b:9092")),
+        ("kafka+strict://a:1;kafka+strict://b", ("a:1", "b:9092")),
     ],
 )
 def test_a_broker_url_names_one_or_more_servers(url: str, servers: tuple[str, ...]) -> None:
