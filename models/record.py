@@ -117,6 +117,8 @@ class Signed(Struct, frozen=True, kw_only=True):
     size: int
     root: str
     time: str
+    holds: bool
+    """Whether the tree, computed now from its recorded leaves, has the signed root."""
 
 
 class Ledger(Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from models.events import Event, Refused, moment_of, parse, utc_text
 from models.history import effective
 from models.ledger import Checkpoint, genesis, link
 from models.meanings import MEANINGS
+from models.merkle import subtree_root
 from models.record import (
     Case,
     Contradiction,
@@ -76,14 +77,6 @@ def custody_record(
 
 def _ledger(connection: Connection, accession: str, steps: Sequence[Step], checkpoint: Checkpoint | None) -> Ledger:
     links = [step.link for step in steps if step.subject == accession]
-    signed = None
-    if checkpoint is not None:
-        signed = Signed(
-            origin=checkpoint.origin,
-            size=checkpoint.size,
-            root=checkpoint.root.hex(),
-            time=_text(checkpoint.time_us),
-        )
     head = tree.head(connection)
     recorded = connection.execute(select(chains).where(chains.c.subject == accession)).first()
     length, last = (recorded.length, recorded.head.hex()) if recorded else (0, "")
@@ -93,7 +86,18 @@ def _ledger(connection: Connection, accession: str, steps: Sequence[Step], check
         chain_holds=_holds(links, length, last),
         tree_size=head.size,
         tree_root=head.root().hex(),
-        checkpoint=signed,
+        checkpoint=_signed(connection, checkpoint, head.size) if checkpoint else None,
+    )
+
+
+def _signed(connection: Connection, checkpoint: Checkpoint, size: int) -> Signed:
+    whole = checkpoint.size <= size
+    return Signed(
+        origin=checkpoint.origin,
+        size=checkpoint.size,
+        root=checkpoint.root.hex(),
+        time=_text(checkpoint.time_us),
+        holds=whole and subtree_root(tree.reader(connection), 0, checkpoint.size) == checkpoint.root,
     )
 
 
@@ -189,7 +193,7 @@ def _link(row: Row[Any], before: bytes) -> Link:
 
 def _proof(connection: Connection, event_id: str, checkpoint: Checkpoint | None) -> Proof | None:
     found = tree.prove(connection, event_id, checkpoint.size) if checkpoint else None
-    signed = found is not None
+    signed = found is not None and checkpoint is not None and found.root == checkpoint.root
     found = found or tree.prove(connection, event_id)
     if found is None:
         return None

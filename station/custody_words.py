@@ -1,0 +1,162 @@
+"""The words of a custody report, for the text and the PDF: what happened, when, what was noted."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from models.record import CustodyRecord, HandOver, Step
+
+HAPPENED: dict[str, str] = {
+    "order.placed": "Ordered",
+    "order.cancelled": "Order cancelled",
+    "specimen.collected": "Collected",
+    "specimen.not-collected": "Not collected",
+    "specimen.labeled": "Labeled",
+    "specimen.relabeled": "Labeled anew",
+    "specimen.dispatched": "Dispatched",
+    "specimen.picked-up": "Picked up",
+    "specimen.received": "Received",
+    "specimen.rejected": "Rejected",
+    "specimen.aliquoted": "Aliquoted",
+    "specimen.stored": "Stored",
+    "specimen.disposed": "Disposed of",
+    "specimen.missing": "Reported missing",
+    "specimen.found": "Found",
+    "result.reported": "Result reported",
+    "result.acknowledged": "Result acknowledged",
+    "supply.used": "Supply used",
+    "supply.wasted": "Supply wasted",
+    "event.voided": "Event voided",
+}
+NAMED_IN_DATA_MAX = 40
+TEXT_CHARACTERS_MAX = 300
+
+
+def happened(kind: str) -> str:
+    """An event type in words; an unknown one as it is."""
+    return HAPPENED.get(kind, kind)
+
+
+def utc(text: str | None) -> str:
+    """`2026-11-21 14:12:44 UTC` of an exported time; a dash for none."""
+    return f"{text[:10]} {text[11:19]} UTC" if text else "–"
+
+
+def local(step: Step | HandOver) -> str:
+    """`2026-11-21 09:12:44 CST`: the clock on the wall of the site."""
+    moment = datetime.fromisoformat(step.local_time)
+    return f"{moment:%Y-%m-%d %H:%M:%S} {step.timezone.rpartition('/')[2].replace('_', ' ')} time"
+
+
+def place(step: Step | HandOver) -> str:
+    """The site's name and code."""
+    return f"{step.site_name} ({step.site})" if step.site_name else step.site or "–"
+
+
+def released(passed: HandOver) -> str:
+    """Who let the tube go. Where no scan says it, the last holder on record is named as such."""
+    said, holder = passed.released_by, passed.last_holder
+    if said is not None:
+        return said if holder in (None, said) else f"{said}, though {holder} is the last holder on record"
+    if holder is not None:
+        return f"{holder} (last holder on record)"
+    return "the patient" if passed.type == "specimen.collected" else "nobody on record"
+
+
+def received(passed: HandOver) -> str:
+    """Who took the tube."""
+    return passed.received_by or f"nobody: disposed of by {passed.scanned_by}"
+
+
+def noted(passed: HandOver) -> str:
+    """Manifest, seal and temperature of a hand-over, where scanned."""
+    parts = [
+        f"manifest {passed.manifest}" if passed.manifest else "",
+        f"seal {passed.seal}" if passed.seal else "",
+        f"{passed.temperature_c:g} °C" if isinstance(passed.temperature_c, int | float) else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def details(data: Mapping[str, Any]) -> str:
+    """An event's data as `key value` pairs in a line; long values are cut and show it."""
+    pairs = [f"{key.replace('_', ' ')} {_plain(value)}" for key, value in data.items() if value not in (None, [], {})]
+    more = len(pairs) - NAMED_IN_DATA_MAX
+    return "; ".join(pairs[:NAMED_IN_DATA_MAX]) + (f"; and {more} more" if more > 0 else "")
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, Mapping):
+        return " ".join(f"{key} {_plain(item)}" if key != "item" else _plain(item) for key, item in value.items())
+    text = ", ".join(map(_plain, value)) if isinstance(value, list | tuple) else str(value)
+    text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    return text if len(text) <= TEXT_CHARACTERS_MAX else text[: TEXT_CHARACTERS_MAX - 1] + "…"
+
+
+def numbers(record: CustodyRecord, event_ids: tuple[str, ...]) -> str:
+    """`events 2 and 5`: where the report lists these events; an event of another history by its id."""
+    by_id = {step.event_id: str(number) for number, step in enumerate(record.steps, 1)}
+    names = [by_id.get(one, one) for one in event_ids]
+    joined = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return f"event{'s' if len(names) > 1 else ''} {joined}"
+
+
+def facts(record: CustodyRecord) -> Iterator[tuple[str, str]]:
+    """The head of the report: (name, value)."""
+    container = f"{record.container_name} ({record.container})" if record.container_name else record.container
+    yield "Specimen", record.accession
+    yield "Tube", container or "–"
+    yield "Patient", f"{record.patient or '–'} (a reference: names are not in the record)"
+    yield "Order", f"{record.order or '–'}, placed {utc(record.ordered_at)}"
+    yield "Tests", " ".join(record.tests) or "–"
+    yield "Priority", record.priority or "–"
+    yield "Status", record.status
+    yield "Held by", record.custodian or "–"
+    yield "Is at", record.location or "–"
+    yield "Collected", f"{utc(record.collected_at)} at {record.site or '–'}"
+    yield "Received", utc(record.received_at)
+    yield "Resulted", utc(record.resulted_at)
+    if record.parent:
+        yield "Poured from", record.parent
+    if record.children:
+        yield "Poured into", " ".join(record.children)
+
+
+def sound(record: CustodyRecord) -> bool:
+    """Whether the chain, and the tree under the signed checkpoint, are as they were recorded."""
+    signed = record.ledger.checkpoint
+    return record.ledger.chain_holds and (signed is None or signed.holds)
+
+
+def verdict(record: CustodyRecord) -> str:
+    """One sentence on top: is there anything wrong with this specimen's custody."""
+    if not sound(record):
+        return "THE RECORD WAS CHANGED after it was made: run labtrail verify. Do not rely on this report."
+    count = len(record.discrepancies)
+    if count:
+        return f"{count} discrepanc{'ies' if count > 1 else 'y'}: see below what each means and what to do."
+    return "No discrepancy. The hash chain of this specimen's record holds."
+
+
+PROOF = (
+    "Each event is one link of this specimen's hash chain: SHA-256 over the link before, the number of the "
+    "link and the event's exact bytes. Each link is a leaf of one Merkle tree (RFC 6962) over all events of "
+    "the system, whose root is signed (Ed25519) at checkpoints that are kept off the machine. The JSON form "
+    "of this report holds the exact bytes and the audit paths; labtrail verify checks everything."
+)
+
+
+def checkpoint_words(record: CustodyRecord) -> str:
+    """Which signed checkpoint covers this specimen's events."""
+    one = record.ledger.checkpoint
+    if one is None:
+        return "none is signed yet"
+    if not one.holds:
+        return f"THE TREE IS NOT THE ONE that {one.origin} signed {utc(one.time)} over {one.size} leaves"
+    covered = sum(step.proof is not None and step.proof.signed for step in record.steps)
+    signed = f"signed {utc(one.time)} by {one.origin} over {one.size} leaves"
+    return f"{signed}; covers {covered} of the {len(record.steps)} events"
