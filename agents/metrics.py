@@ -4,22 +4,31 @@ Names and labels are the contract's (section 9), explained for managers in docs/
 holds a patient, an accession, a badge or an order: label values come from the catalog and from the tables of
 event types, so the number of series is bounded by sites x items x tests, however many specimens there are.
 
-Counters and histograms belong to the process that counts (dashboards `sum` them); the `STATE_GAUGES`
-are read from the database by `agents.metrics_state`, the same on every worker (dashboards take `max by`).
+Event counts and latencies belong to the process that commits (dashboards `sum` them). All else is read from
+the database and says the same on every worker (dashboards take `max by`): the `STATE_GAUGES`, and the
+turnarounds and transits that events completed since the process started.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import Counter as Tally
+from collections.abc import Sequence
 
 import msgspec
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
 
 from config.catalog import Catalog
 from models.events import TYPES
+from models.evidence import Outcome
 from models.queries_metrics_lab import OTHER, PRIORITIES
 
 UNKNOWN_TYPE = "unknown"
 """The `type` of records that are no event, or of a type that the service does not have."""
-OUTCOMES = ("recorded", "duplicate", "quarantined")
 
 _HOUR = 3600.0
 LATENCY_BUCKETS_S = (
@@ -75,7 +84,7 @@ TRANSIT = Metric(
 )
 TURNAROUND = Metric(
     "labtrail_turnaround_seconds",
-    "Time from a specimen's receipt at a lab to the first final result of a test.",
+    "Time from a specimen's receipt at a lab to the first final or cancelled result of a test.",
     ("test", "priority"),
     TURNAROUND_BUCKETS_S,
 )
@@ -88,7 +97,11 @@ STORE_RETRIES = Metric(
     "labtrail_store_retries_total",
     "Batches that an agent tried again since the database did not answer.",
 )
-COUNTED = (EVENTS, EVENT_LATENCY, TRANSIT, TURNAROUND, TIMELINESS, STORE_RETRIES)
+SWEEP = Metric(
+    "labtrail_sweep_timestamp_seconds",
+    "When this process last completed a sweep for late cases (seconds since 1970); 0 if it never did.",
+)
+COUNTED = (EVENTS, EVENT_LATENCY, TRANSIT, TURNAROUND, TIMELINESS, STORE_RETRIES, SWEEP)
 
 SPECIMENS = Metric(
     "labtrail_specimens", "Specimens by the site that collected them and their status.", ("site", "status")
@@ -118,17 +131,13 @@ ON_HAND = Metric(
     "Stock on hand in units, all lots; below zero if a receipt is missing.",
     ("site", "item"),
 )
-ON_ORDER = Metric(
-    "labtrail_stock_on_order", "Stock ordered and not yet received, in units.", ("site", "item")
-)
+ON_ORDER = Metric("labtrail_stock_on_order", "Stock ordered and not yet received, in units.", ("site", "item"))
 REORDER_POINT = Metric(
     "labtrail_stock_reorder_point",
     "The catalog's level in units at which an item is ordered.",
     ("site", "item"),
 )
-LEAD_TIME = Metric(
-    "labtrail_stock_lead_time_seconds", "The catalog's time from order to delivery.", ("site", "item")
-)
+LEAD_TIME = Metric("labtrail_stock_lead_time_seconds", "The catalog's time from order to delivery.", ("site", "item"))
 DAYS_OF_COVER = Metric(
     "labtrail_stock_days_of_cover",
     "Days that the stock on hand lasts at the recent use rate; absent for an item without use.",
@@ -147,9 +156,7 @@ EXPIRING = Metric(
     "Units on hand whose lot has expired or expires soon (policy).",
     ("site", "item"),
 )
-RECALLED = Metric(
-    "labtrail_stock_recalled", "Units on hand of lots that their maker recalled.", ("site", "item")
-)
+RECALLED = Metric("labtrail_stock_recalled", "Units on hand of lots that their maker recalled.", ("site", "item"))
 ALERTS_OPEN = Metric(
     "labtrail_alerts_open", "Labtrail's own open alerts, acknowledged or not.", ("kind", "severity", "site")
 )
@@ -164,20 +171,15 @@ DISCREPANCIES = Metric(
     ("code", "site"),
 )
 QUARANTINED = Metric("labtrail_quarantined", "Records in quarantine that nobody has requeued or discarded.")
-OUTBOX_PENDING = Metric(
-    "labtrail_outbox_pending", "Effects (alerts, prints) that are committed and not yet sent."
-)
+OUTBOX_PENDING = Metric("labtrail_outbox_pending", "Effects (alerts, prints) that are committed and not yet sent.")
 OUTBOX_OLDEST = Metric(
-    "labtrail_outbox_oldest_seconds", "Age of the oldest effect that is not yet sent; zero if there is none."
+    "labtrail_outbox_oldest_seconds", "Age of the oldest effect not yet sent, prints aside; zero if none."
 )
 PRINT_JOBS = Metric("labtrail_print_jobs", "Print jobs by printer and state.", ("printer", "state"))
 OLDEST_PRINT_JOB = Metric(
     "labtrail_print_jobs_oldest_pending_seconds",
     "Age of a printer's oldest unprinted job; zero if none.",
     ("printer",),
-)
-SWEEP = Metric(
-    "labtrail_sweep_timestamp_seconds", "When the sweep for late cases last completed (seconds since 1970)."
 )
 REFRESHED = Metric(
     "labtrail_state_refreshed_timestamp_seconds",
@@ -188,7 +190,7 @@ STATE_GAUGES = (
     ON_HAND, ON_ORDER, REORDER_POINT, LEAD_TIME, DAYS_OF_COVER,
     RESTOCK_DUE, RESTOCK_SUGGESTED, EXPIRING, RECALLED,
     ALERTS_OPEN, OLDEST_UNACKNOWLEDGED, DISCREPANCIES, QUARANTINED,
-    OUTBOX_PENDING, OUTBOX_OLDEST, PRINT_JOBS, OLDEST_PRINT_JOB, SWEEP, REFRESHED,
+    OUTBOX_PENDING, OUTBOX_OLDEST, PRINT_JOBS, OLDEST_PRINT_JOB, REFRESHED,
 )  # fmt: skip
 
 LOG_LAG = Metric(
@@ -222,6 +224,7 @@ class WorkerMetrics:
         self._turnaround = _histogram(TURNAROUND, registry)
         self._timeliness = _counter(TIMELINESS, registry)
         self._retries = _counter(STORE_RETRIES, registry)
+        self._sweep = Gauge(SWEEP.name, SWEEP.help, registry=registry)
         for priority in PRIORITIES:  # a rate needs its zero: what has no result yet is 0, not absent
             for test in sorted(self._tests):
                 self._turnaround.labels(test, priority)
@@ -230,19 +233,23 @@ class WorkerMetrics:
             for site in sorted(self._sites):
                 self._transit.labels(site, priority)
 
-    def committed(self, counts: Mapping[tuple[str, str], int], latencies_s: Iterable[float]) -> None:
-        """One committed batch: records per (event type, outcome), and each one's append-to-commit time.
+    def committed(self, outcomes: Sequence[Outcome], now_us: int) -> None:
+        """One batch that was committed at `now_us`: counts each record's type and outcome, and its latency.
 
-        `latencies_s` is in seconds; a negative one (two machines' clocks) counts as zero.
+        A record that another machine's clock puts in the future has the latency zero.
         """
-        for (kind, outcome), number in counts.items():
-            key = (kind if kind in TYPES else UNKNOWN_TYPE, outcome if outcome in OUTCOMES else OTHER)
+        for (kind, verdict), number in Tally((o.event_type, o.verdict) for o in outcomes).items():
+            key = (kind if kind in TYPES else UNKNOWN_TYPE, verdict)
             child = self._event_children.get(key)
             if child is None:
                 child = self._event_children[key] = self._events.labels(*key)
             child.inc(number)
-        for latency_s in latencies_s:
-            self._latency.observe(max(0.0, latency_s))
+        for outcome in outcomes:
+            self._latency.observe(max(0, now_us - outcome.appended_us) / 1e6)
+
+    def swept(self, now_us: int) -> None:
+        """A sweep for late cases was completed by this process."""
+        self._sweep.set(now_us / 1e6)
 
     def received(self, site: str, priority: str, transit_s: float) -> None:
         """A specimen's first receipt at a lab, `transit_s` seconds after its collection at `site`."""

@@ -26,7 +26,7 @@ from models.queries_metrics_lab import Cells
 MAX_AGE_S = 5.0
 """How old the values may be before a scrape asks for new ones."""
 REST = 10.0
-"""A slow read is followed by this many times its duration without one: at most a tenth of the time is read."""
+"""A slow read is followed by this many times its duration without one, so it takes a tenth of the time."""
 WAIT_S = 2.0
 """How long a scrape waits for new values: below Prometheus' shortest usual scrape_timeout."""
 
@@ -78,9 +78,7 @@ class Refreshed(Generic[T]):
             value = self._read()
         except Exception as fault:  # noqa: BLE001 - whatever a driver raises, the last values stay and show as stale
             if not self._failing:
-                log.warning(
-                    "the gauges keep their last values: they can't be read (%s)", type(fault).__name__
-                )
+                log.warning("the gauges keep their last values: they can't be read (%s)", type(fault).__name__)
             with self._lock:
                 self._failing = True
                 self._reading = None
@@ -143,8 +141,8 @@ def _family(metric: Metric) -> GaugeMetricFamily:
     return GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
 
 
-def _one(value: float | None) -> Cells:
-    return {} if value is None else {(): value}
+def _one(value: float) -> Cells:
+    return {(): value}
 
 
 def _cells(state: StateSnapshot) -> list[tuple[Metric, Cells]]:
@@ -171,7 +169,6 @@ def _cells(state: StateSnapshot) -> list[tuple[Metric, Cells]]:
         (declared.OUTBOX_OLDEST, _one(state.outbox_oldest_s)),
         (declared.PRINT_JOBS, state.print_jobs),
         (declared.OLDEST_PRINT_JOB, state.oldest_print_job_s),
-        (declared.SWEEP, _one(state.sweep_s)),
         (declared.REFRESHED, _one(state.refreshed_s)),
     ]
 

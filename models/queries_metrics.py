@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, case, func, select
 
 from models import tables as t
 from models.queries_metrics_lab import (
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from config.catalog import Catalog
     from config.policy import Policy
 
-SWEEP = "sweep_completed_us"
-"""The row of `meta` in which the sweep writes when it last completed."""
 PRINT_STATES = ("pending", "retrying")
 
 
@@ -43,8 +41,6 @@ class StateSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     refreshed_s: float
     """When the tables were read, seconds since 1970."""
-    sweep_s: float | None
-    """When the sweep for late cases last completed; None before its first run."""
     specimens: Cells
     """(site, status)"""
     overdue: Cells
@@ -88,14 +84,14 @@ def snapshot(connection: Connection, catalog: "Catalog", policy: "Policy", now_u
     sites = (*sorted(catalog.sites), OTHER)
     overdue, oldest, steps, oldest_step = late_gauges(connection, sites, now_us)
     opened, unacknowledged = alert_gauges(connection, sites, now_us)
-    pending, oldest_pending_us = connection.execute(select(func.count(), func.min(t.outbox.c.created_us))).one()
-    swept = connection.execute(select(t.meta.c.value).where(t.meta.c.name == SWEEP)).scalar()
+    unsent_us = case((t.outbox.c.kind != "print", t.outbox.c.created_us))
+    # a printer that is off is another matter than alerts that do not get out
+    pending, oldest_unsent_us = connection.execute(select(func.count(), func.min(unsent_us))).one()
     waiting = select(func.count()).select_from(t.quarantine).where(t.quarantine.c.state == "open")
     stock = stock_gauges(connection, catalog, policy, now_us)
     print_jobs, oldest_print_job = _print_jobs(connection, (*sorted(catalog.printers), OTHER), now_us)
     return StateSnapshot(
         refreshed_s=now_us / 1e6,
-        sweep_s=int(swept) / 1e6 if swept is not None else None,
         specimens=specimens(connection, sites),
         overdue=overdue,
         oldest_overdue_s=oldest,
@@ -115,7 +111,7 @@ def snapshot(connection: Connection, catalog: "Catalog", policy: "Policy", now_u
         discrepancies=discrepancies(connection, sites),
         quarantined=connection.execute(waiting).scalar_one(),
         outbox_pending=pending,
-        outbox_oldest_s=age_s(oldest_pending_us, now_us),
+        outbox_oldest_s=age_s(oldest_unsent_us, now_us),
         print_jobs=print_jobs,
         oldest_print_job_s=oldest_print_job,
     )

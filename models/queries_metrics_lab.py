@@ -108,8 +108,9 @@ def late_gauges(connection: Connection, sites: Sequence[str], now_us: int) -> tu
 def _due(connection: Connection, now_us: int) -> Iterable[Deadline]:
     """The passed deadlines of specimens with an open alert, and of those that wait for the sweep."""
     c = t.specimens.c
-    subjects = connection.execute(select(t.alerts.c.subject).where(t.alerts.c.resolved_us.is_(None))).scalars()
-    alerted = sorted({subject.partition("/")[0] for subject in subjects})
+    a = t.alerts.c
+    opened = select(a.accession).where(a.resolved_us.is_(None), a.accession.is_not(None)).distinct()
+    alerted = connection.execute(opened).scalars().all()
     unswept = select(c.accession, c.deadlines).where(c.alert_check_us <= now_us)
     raws = dict(connection.execute(unswept).tuples().all())
     for start in range(0, len(alerted), ACCESSIONS_PER_QUERY):

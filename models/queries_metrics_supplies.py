@@ -5,12 +5,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from models import tables as t
+from models.alerting import used_lately
 from models.events import moment_of
+from models.history import LotFacts
 from models.queries_metrics_lab import OTHER, Cells
-from models.stock import DAY_US, UNIT, restock
+from models.stock import UNIT, restock
+from models.stockroom import known_lots
 
 if TYPE_CHECKING:
     from config.catalog import Catalog
@@ -77,16 +80,9 @@ def _items(connection: Connection, catalog: "Catalog") -> dict[Key, tuple[int, i
 
 def _used(connection: Connection, catalog: "Catalog", policy: "Policy", now_us: int) -> dict[Key, int]:
     """(site, item) -> millionths used over the policy's days, today included."""
-    c = t.usage_daily.c
-    today = now_us // DAY_US
-    rows = connection.execute(
-        select(c.site, c.item, func.sum(c.quantity_u))
-        .where(c.day > today - policy.use_rate_days, c.day <= today)
-        .group_by(c.site, c.item)
-    )
     used: dict[Key, int] = defaultdict(int)
-    for site, item, quantity in rows:
-        used[_known(site, item, catalog)] += int(quantity)
+    for (site, item), quantity_u in used_lately(connection, policy, now_us).items():
+        used[_known(site, item, catalog)] += quantity_u
     return used
 
 
@@ -94,24 +90,16 @@ def _lots(
     connection: Connection, catalog: "Catalog", policy: "Policy", now_us: int
 ) -> tuple[dict[Key, int], dict[Key, int]]:
     """(site, item) -> millionths on hand of lots near or past their date (UTC), and of recalled lots."""
-    f, s = t.lot_facts.c, t.stock.c
-    expires: dict[Key, str] = {}
-    taken_back: set[Key] = set()
-    facts = select(f.item, f.lot, f.expires, f.notice).order_by(f.item, f.lot, f.time_us, f.event_id)
-    for item, lot, date, notice in connection.execute(facts):
-        if date is not None:
-            expires[item, lot] = date  # the one last stated, as in the fold
-        if notice is not None:
-            taken_back.add((item, lot))
-    horizon = (moment_of(now_us) + timedelta(days=policy.expiring_days)).date().isoformat()
+    c = t.stock.c
+    rows = connection.execute(select(c.site, c.item, c.lot, c.on_hand_u).where(c.on_hand_u > 0)).all()
+    facts = known_lots(connection, {(row.item, row.lot) for row in rows})
+    horizon = (moment_of(now_us) + timedelta(days=policy.expiring_days)).date()
     expiring: dict[Key, int] = defaultdict(int)
     recalled: dict[Key, int] = defaultdict(int)
-    for site, item, lot, on_hand in connection.execute(
-        select(s.site, s.item, s.lot, s.on_hand_u).where(s.on_hand_u > 0)
-    ):
-        key = _known(site, item, catalog)
-        if (item, lot) in expires and expires[item, lot] <= horizon:
-            expiring[key] += on_hand
-        if (item, lot) in taken_back:
-            recalled[key] += on_hand
+    for site, item, lot, on_hand_u in rows:
+        known = facts.get((item, lot), LotFacts())
+        if known.expires is not None and known.expires <= horizon:
+            expiring[_known(site, item, catalog)] += on_hand_u
+        if known.notice is not None:
+            recalled[_known(site, item, catalog)] += on_hand_u
     return expiring, recalled

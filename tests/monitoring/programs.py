@@ -28,7 +28,5 @@ def program(*names: str) -> str:
 
 def run(*command: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
     """The ended program with its output as text; a program that hangs for a minute is a failure."""
-    done = subprocess.run(
-        [str(c) for c in command], input=stdin, capture_output=True, timeout=60, check=False
-    )
+    done = subprocess.run([str(c) for c in command], input=stdin, capture_output=True, timeout=60, check=False)
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())

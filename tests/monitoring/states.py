@@ -23,7 +23,6 @@ def quiet(catalog: Catalog, now_s: float) -> StateSnapshot:
     levels = catalog.par_levels
     return StateSnapshot(
         refreshed_s=now_s,
-        sweep_s=now_s,
         specimens={**zeros(sites, STATUSES), ("NORTH", "resulted"): 40.0},
         overdue=zeros(LATE_KINDS, sites, PRIORITIES),
         oldest_overdue_s=zeros(LATE_KINDS, sites),
@@ -52,7 +51,6 @@ def quiet(catalog: Catalog, now_s: float) -> StateSnapshot:
 def planted(state: StateSnapshot, **cells: Cells | float) -> StateSnapshot:
     """The same with cells changed: `planted(state, overdue={("overdue-result", "NORTH", "stat"): 1.0})`."""
     changes = {
-        name: {**getattr(state, name), **value} if isinstance(value, dict) else value
-        for name, value in cells.items()
+        name: {**getattr(state, name), **value} if isinstance(value, dict) else value for name, value in cells.items()
     }
     return msgspec.structs.replace(state, **changes)

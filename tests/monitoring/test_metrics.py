@@ -12,6 +12,7 @@ from agents import metrics as declared
 from agents.metrics import METRICS, UNKNOWN_TYPE, WorkerMetrics
 from agents.metrics_state import LagCollector, Refreshed, StateCollector, exposition
 from config.catalog import DEFAULT_CATALOG, load_catalog
+from models.evidence import Outcome, Verdict
 from models.queries_metrics import StateSnapshot
 from models.queries_metrics_lab import OTHER
 from tests.monitoring.programs import ROOT, program, run
@@ -19,6 +20,11 @@ from tests.monitoring.states import planted, quiet
 
 CATALOG = load_catalog(DEFAULT_CATALOG)
 NOW_S = 1_795_300_000.0
+NOW_US = round(NOW_S * 1e6)
+
+
+def outcome(verdict: Verdict, event_type: str, latency_s: float = 0.1) -> Outcome:
+    return Outcome(verdict, event_type, NOW_US - round(latency_s * 1e6))
 
 
 @dataclass
@@ -69,7 +75,7 @@ def full_registry() -> CollectorRegistry:
     registry = exporter(Database(quiet(CATALOG, NOW_S)), Clock())
     registry.register(LagCollector(Refreshed(lambda: ({("lab.specimens", 0): 3}, NOW_S))))
     counted = WorkerMetrics(registry, CATALOG)
-    counted.committed({("specimen.collected", "recorded"): 2}, [0.01, 0.02])
+    counted.committed([outcome("recorded", "specimen.collected", 0.01)], NOW_US)
     counted.received("NORTH", "stat", 3600)
     counted.resulted("CBCD", "stat", 1800, 3600)
     return registry
@@ -104,9 +110,7 @@ def test_every_metric_is_documented_with_its_labels() -> None:
     page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
     for metric in METRICS:
         labels = f"{{{','.join(metric.labels)}}}" if metric.labels else ""
-        assert f"| `{metric.name}{labels}` |" in page, (
-            f"docs/metrics.md lacks a row for {metric.name}{labels}"
-        )
+        assert f"| `{metric.name}{labels}` |" in page, f"docs/metrics.md lacks a row for {metric.name}{labels}"
 
 
 def test_names_from_outside_the_catalog_fall_into_one_series() -> None:
@@ -114,7 +118,7 @@ def test_names_from_outside_the_catalog_fall_into_one_series() -> None:
     counted = WorkerMetrics(registry, CATALOG)
     before = len(series(registry))
     for number in range(500):
-        counted.committed({(f"made.up-{number}", "quarantined"): 1}, [0.1])
+        counted.committed([outcome("quarantined", f"made.up-{number}")], NOW_US)
         counted.received(f"SITE{number}", "stat", 1)
         counted.resulted(f"T{number}", f"urgent-{number}", 1, 1)
     after = series(registry)
@@ -141,14 +145,13 @@ def test_a_result_within_its_turnaround_is_timely_and_one_after_it_is_not() -> N
 def test_a_batch_is_counted_by_type_and_outcome_with_each_latency() -> None:
     registry = CollectorRegistry()
     counted = WorkerMetrics(registry, CATALOG)
-    counted.committed({("supply.used", "recorded"): 7, ("supply.used", "duplicate"): 2}, [0.2] * 8 + [-0.5])
+    batch = [outcome("recorded", "supply.used", 0.2)] * 7 + [outcome("duplicate", "supply.used", 0.2)]
+    counted.committed([*batch, outcome("duplicate", "supply.used", -0.5)], NOW_US)
     seen = series(registry)
     assert seen["labtrail_events_total", (("outcome", "recorded"), ("type", "supply.used"))] == 7
     assert seen["labtrail_events_total", (("outcome", "duplicate"), ("type", "supply.used"))] == 2
     assert seen["labtrail_event_latency_seconds_count", ()] == 9
-    assert (
-        seen["labtrail_event_latency_seconds_bucket", (("le", "0.001"),)] == 1
-    )  # clocks apart: zero, not less
+    assert seen["labtrail_event_latency_seconds_bucket", (("le", "0.001"),)] == 1  # clocks apart: zero, not less
 
 
 def test_before_the_first_good_read_no_gauge_is_exported() -> None:
