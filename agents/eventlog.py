@@ -3,16 +3,19 @@
 The embedded log and Kafka stand behind it; both pass tests/embedded/event_log_suite.py.
 """
 
-from collections.abc import Mapping, Sequence
-from importlib import import_module
-from typing import Protocol, cast
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
 
 from config.errors import LabtrailError
 from embedded.log import Log
-from embedded.records import PARTITIONS, NewRecord, Position, TopicPartition, log_path
+from embedded.records import PARTITIONS, NewRecord, Position, Record, TopicPartition, log_path
 from models.events import ALERTS_TOPIC, SPECIMENS_TOPIC, SUPPLIES_TOPIC
 
-__all__ = ["TOPICS", "EventLog", "NewRecord", "Position", "TopicPartition", "open_log"]
+if TYPE_CHECKING:
+    from agents.kafka_client import KafkaAccess
+
+__all__ = ["TOPICS", "EventLog", "NewRecord", "Position", "Record", "TopicPartition", "open_log"]
 
 TOPICS: Mapping[str, int] = {
     SPECIMENS_TOPIC: PARTITIONS,
@@ -34,25 +37,32 @@ class EventLog(Protocol):
     def committed(self, group: str) -> dict[TopicPartition, int]:
         """{(topic, partition): offset up to which the group has consumed}, where it has joined."""
 
+    def replay(self, since: datetime | None = None) -> Iterator[tuple[Position, Record]]:
+        """Every record appended at or after `since` (None: all kept), in order within each partition."""
+
     def ensure_topics(self, topics: Mapping[str, int]) -> None:
         """Create the topics that aren't there: {name: partitions}. One that is there stays as it is."""
 
     def close(self) -> None: ...
 
 
-def open_log(broker_url: str, topics: Mapping[str, int] = TOPICS) -> EventLog:
+def open_log(broker_url: str, topics: Mapping[str, int] = TOPICS, kafka: "KafkaAccess | None" = None) -> EventLog:
     """The log that LABTRAIL_BROKER names, `sqlite:///PATH` or `kafka://HOST:PORT`; its topics are made.
 
     In one process all that open the same embedded log share it, Faust's transport too: an append wakes the
-    agents at once. Close what you opened. Raises LabtrailError.
+    agents at once. `kafka`: TLS, user and time limits of a Kafka; None: plain text. Close what you opened.
+    Raises LabtrailError.
     """
     scheme = broker_url.partition("://")[0]
     log: EventLog
     if scheme == "sqlite":
         log = Log.open(log_path(broker_url))
-    elif scheme in ("kafka", "kafka+strict"):
-        # kafka-python takes a while to import, and only those who use Kafka need it
-        log = cast(EventLog, import_module("agents.kafka_log").KafkaLog(broker_url))
+    elif scheme == "kafka":
+        # kafka-python and Faust take a while to import, and only those who use Kafka need them
+        from agents.kafka_client import KafkaAccess, servers_of
+        from agents.kafka_log import KafkaLog
+
+        log = KafkaLog(kafka or KafkaAccess(servers=servers_of(broker_url)))
     else:
         raise LabtrailError(
             f"{broker_url!r} is no broker: set LABTRAIL_BROKER to sqlite:///PATH or kafka://HOST:9092"

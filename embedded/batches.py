@@ -23,7 +23,10 @@ async def batches(stream: "StreamT", events_max: int) -> AsyncIterator[list["Eve
     started_here = await stream.maybe_start()
     try:
         while not stream.should_stop:
-            events = [await queue.get()]
+            try:
+                events = [await queue.get()]
+            except StopAsyncIteration:  # how Faust ends a stream that is being stopped
+                return
             while len(events) < events_max and not queue.empty():
                 events.append(queue.get_nowait())
             if not app.flow_control.is_active():

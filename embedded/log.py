@@ -7,7 +7,8 @@ by everyone who opens it: its appends go out together, and a reader in the same 
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -16,35 +17,24 @@ import msgspec
 from embedded.records import (
     APPEND_BYTES_MAX,
     APPEND_RECORDS_MAX,
-    HEADERS_BYTES_MAX,
-    KEY_BYTES_MAX,
     PARTITIONS_MAX,
-    VALUE_BYTES_MAX,
     Headers,
     LogError,
     NewRecord,
     Position,
     Record,
     TopicPartition,
+    check_bytes,
     partition_of,
 )
 from embedded.writer import OFFSET_BITS, Job, Row, Writer, connect, fault_error
+from models.events import microseconds
 
 NAME_CHARACTERS_MAX = 200
+REPLAY_RECORDS = 1000
 
 _pack = msgspec.msgpack.Encoder().encode
 unpack_headers = msgspec.msgpack.Decoder(Headers).decode
-
-
-def _check(topic: str, key: object, value: object, headers: bytes | None) -> None:
-    if not isinstance(value, bytes) or not isinstance(key, bytes | None):
-        raise LogError(f"a record for {topic} is not bytes: encode key and value")
-    if len(value) > VALUE_BYTES_MAX:
-        raise LogError(f"a record for {topic} has {len(value)} bytes, more than {VALUE_BYTES_MAX}: split it")
-    if key is not None and len(key) > KEY_BYTES_MAX:
-        raise LogError(f"a key for {topic} has {len(key)} bytes, more than {KEY_BYTES_MAX}: shorten it")
-    if headers is not None and len(headers) > HEADERS_BYTES_MAX:
-        raise LogError(f"headers for {topic} have {len(headers)} bytes, more than {HEADERS_BYTES_MAX}: drop some")
 
 
 class Log:
@@ -144,11 +134,11 @@ class Log:
     def check(self, record: NewRecord) -> tuple[Row, TopicPartition]:
         """What would be written, and where. Raises LogError for a record that `append` would refuse."""
         topic, key, value, headers, partition = record
+        packed = _pack(headers) if headers else None
+        check_bytes(topic, key, value, packed)
         place = (topic, self.partition(topic, key) if partition is None else partition)
         if place not in self._ids:
             raise LogError(f"topic {topic!r} has no partition {partition}: take one that it has")
-        packed = _pack(headers) if headers else None
-        _check(topic, key, value, packed)
         return (self._ids[place], key, value, packed), place
 
     def _rows(self, records: Sequence[NewRecord]) -> tuple[list[Row], list[TopicPartition]]:
@@ -176,6 +166,11 @@ class Log:
     def commit(self, reader: str, offsets: Mapping[TopicPartition, int]) -> None:
         """Note durably that the group has consumed everything below these offsets. It never goes back."""
         self._writer.run(Job(committed=(reader, {self._ids[place]: offset for place, offset in offsets.items()})))
+
+    @property
+    def waiting(self) -> int:
+        """Callers whose records wait for the write that is under way."""
+        return self._writer.waiting
 
     def transact(self, call: Callable[[sqlite3.Connection], None]) -> None:
         """Run a function in a write transaction, shared with the appends that wait. Raises LogError."""
@@ -274,3 +269,18 @@ class Log:
             except sqlite3.Error as fault:
                 raise fault_error(self.path, fault) from fault
         return records
+
+    def replay(self, since: datetime | None = None) -> Iterator[tuple[Position, Record]]:
+        """Every record appended at or after `since` (None: all kept), up to the ends of now.
+
+        In order within a partition, one partition after the other. Raises LogError.
+        """
+        since_us = 0 if since is None else microseconds(since)
+        starts, ends = self.earliest(), self.ends()
+        for place, end in ends.items():
+            offset = starts[place]
+            while offset < end and (records := self.read(place, offset, REPLAY_RECORDS)):
+                offset = records[-1].offset + 1
+                for record in records:
+                    if record.appended_us >= since_us and record.offset < end:
+                        yield Position(*place, record.offset), record

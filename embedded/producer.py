@@ -84,7 +84,7 @@ class Producer(base.Producer):
         self._kick.set()
         return future
 
-    async def send_and_wait(self, topic: str, *args: Any, **options: Any) -> RecordMetadata:  # noqa: ANN401 - send checks them
+    async def send_and_wait(self, topic: str, *args: Any, **options: Any) -> RecordMetadata:
         return await (await self.send(topic, *args, **options))
 
     @Service.task

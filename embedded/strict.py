@@ -2,20 +2,21 @@
 
 Faust 0.15.3 loses events: its commit steps over one missing offset at the head of a partition, checks nothing
 while nothing has been committed yet, and takes the first record after a gap in the offsets (compaction,
-transaction markers) for acknowledged (issues #527 and #606 of faust-streaming/faust). Here the messages that
-were handed over are kept in order, and the commit goes up to the first that is not acknowledged, whatever the
-offsets between them.
+transaction markers) for acknowledged (issues #527 and #606 of faust-streaming/faust). Here the offsets that
+were handed over are kept in order, and the commit goes up to the first that is not acknowledged; gaps between
+them don't matter.
 
 A fetch is handed over as a whole in one task, where Faust starts four tasks for every single message: that is
 three quarters of its cost per event.
 """
 
 import asyncio
+import time
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from faust.types import TP, ConsumerMessage
+from faust.types import TP
 
 if TYPE_CHECKING:
     from faust.transport.consumer import Consumer as _Consumer
@@ -31,10 +32,8 @@ HELD_BYTES_MAX = 64 * 1024 * 1024
 """No fetch while this much is handed over and not committed: large records, or an agent that stands still."""
 MESSAGE_BYTES = 1000
 """What a message takes in memory beside its value."""
-
-
-def _size(message: ConsumerMessage) -> int:
-    return len(message.value or b"") + MESSAGE_BYTES
+STOP_SECONDS_MAX = 8.0
+"""How long a stop or a rebalance waits for the events being worked on; after that they come again."""
 
 
 class StrictCommit(_Consumer):
@@ -42,8 +41,11 @@ class StrictCommit(_Consumer):
 
     def on_init(self) -> None:
         super().on_init()
-        self._held: defaultdict[TP, deque[ConsumerMessage]] = defaultdict(deque)
+        self._held: defaultdict[TP, deque[tuple[int, int]]] = defaultdict(deque)
+        """Offset and size of what is handed over and not committed; not the message, which its agent frees."""
         self._held_bytes = 0
+        self._done: defaultdict[TP, set[int]] = defaultdict(set)
+        """Of those, the acknowledged ones."""
         self._seeks = 0
         self._wake = asyncio.Event()
 
@@ -61,20 +63,32 @@ class StrictCommit(_Consumer):
     def _forget(self) -> None:
         self._seeks += 1  # ends a hand-over that is under way
         self._held.clear()
+        self._done.clear()
         self._held_bytes = 0
 
     def _new_offset(self, tp: TP) -> int | None:
         """The offset to commit: behind the last message before the first unacknowledged one."""
-        self._acked[tp].clear()  # Faust's own book-keeping
+        held, done = self._held[tp], self._done[tp]
+        done.update(self._acked[tp])
+        self._acked[tp].clear()
         self._acked_index[tp].clear()
-        held = self._held[tp]
-        offset: int | None = None
-        while held and held[0].acked:
-            message = held.popleft()
-            offset = message.offset + 1
-            self._held_bytes -= _size(message)
+        last: int | None = None
+        while held and held[0][0] in done:
+            last, size = held.popleft()
+            done.remove(last)
+            self._held_bytes -= size
         self._wake.set()
-        return offset
+        return None if last is None else last + 1
+
+    async def wait_empty(self) -> None:
+        """Wait for the events being worked on, but not for ever: an agent may have given up."""
+        deadline = time.monotonic() + STOP_SECONDS_MAX
+        while not self.should_stop and self._unacked_messages and time.monotonic() < deadline:
+            await self._wait_for_ack(timeout=1)
+            self._clean_unacked_messages()
+        if self._unacked_messages:
+            self.log.warning("%d events are not acknowledged: they come again", len(self._unacked_messages))
+        await self.commit_and_end_transactions()
 
     async def _drain_messages(self, fetcher: "Fetcher") -> None:
         """Faust's fetch loop; it ends when the fetcher or the consumer is stopped."""
@@ -107,8 +121,9 @@ class StrictCommit(_Consumer):
             elif self._is_next(tp, record.offset):
                 message = self._to_message(tp, record)
                 if tp.topic in strict:
-                    self._held[tp].append(message)
-                    self._held_bytes += _size(message)
+                    size = len(message.value or b"") + MESSAGE_BYTES
+                    self._held[tp].append((record.offset, size))
+                    self._held_bytes += size
                 await callback(message)
             if count % MESSAGES_PER_TURN == 0:
                 await asyncio.sleep(0)

@@ -50,9 +50,10 @@ def fault_error(path: Path, fault: sqlite3.Error) -> LogError:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection in WAL mode that makes every commit durable before it returns."""
+    """A connection in WAL mode that makes every commit durable before it returns. Raises sqlite3.Error, LogError."""
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS)
     try:
+        _check_format(db, path)
         for left in reversed(range(OPEN_TRIES)):
             try:
                 db.execute("PRAGMA journal_mode=WAL")
@@ -70,27 +71,47 @@ def connect(path: Path) -> sqlite3.Connection:
     return db
 
 
-def prepare(db: sqlite3.Connection, path: Path) -> None:
-    """Create the tables in an empty file; refuse a file that is something else. Raises LogError."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        (application,) = db.execute("PRAGMA application_id").fetchone()
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-        (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if not tables and not application:
-            for statement in SCHEMA.split(";")[:-1]:
-                db.execute(statement)
-            db.execute(f"PRAGMA application_id={APPLICATION_ID:d}")
-            db.execute(f"PRAGMA user_version={VERSION:d}")
-            application, version = APPLICATION_ID, VERSION
-        db.execute("COMMIT")
-    finally:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
+def _check_format(db: sqlite3.Connection, path: Path) -> bool:
+    """False for a file that is empty yet. Raises LogError for one that is something else than our log."""
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if not tables and not application:
+        return False
     if application != APPLICATION_ID:
         raise LogError(f"{path} belongs to another program: point LABTRAIL_BROKER at another file")
     if version != VERSION:
         raise LogError(f"{path} has the log format {version}, not {VERSION}: use the version that wrote it")
+    return True
+
+
+def prepare(db: sqlite3.Connection, path: Path) -> None:
+    """Create the tables in an empty file. Raises sqlite3.Error, LogError."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        if not _check_format(db, path):
+            for statement in SCHEMA.split(";")[:-1]:
+                db.execute(statement)
+            db.execute(f"PRAGMA application_id={APPLICATION_ID:d}")
+            db.execute(f"PRAGMA user_version={VERSION:d}")
+        db.execute("COMMIT")
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """A connection to a file that certainly is a log. Raises LogError."""
+    try:
+        db = connect(path)
+        try:
+            prepare(db, path)
+        except BaseException:
+            db.close()
+            raise
+    except sqlite3.Error as fault:
+        raise fault_error(path, fault) from fault
+    return db
 
 
 class Job:
@@ -126,11 +147,12 @@ class Writer:
         self._turn = threading.Condition()
         self._waiting: deque[Job] = deque()
         self._leading = False
-        try:
-            self._db = connect(path)
-            prepare(self._db, path)
-        except sqlite3.Error as fault:
-            raise fault_error(path, fault) from fault
+        self._db = _open(path)
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that wait for the write that is under way."""
+        return len(self._waiting)
 
     def close(self) -> None:
         with self._turn:
