@@ -95,6 +95,14 @@ class Settings(Policy, frozen=True, kw_only=True, repr_omit_defaults=False):
     sweep_seconds: Annotated[
         float, Meta(ge=0.1, le=3600, description="How often the leader looks for what has become late.")
     ] = 2.0
+    store_retry_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=86_400,
+            description="A database that refuses is tried again for so long; then the worker stops, and loses nothing.",
+        ),
+    ] = 120.0
     outbox_batch: Annotated[
         int, Meta(ge=1, le=10_000, description="Most alerts and print jobs that are sent in one go.")
     ] = 200

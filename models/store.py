@@ -6,7 +6,7 @@ that comes again after a crash finds either everything or nothing of itself on r
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 from sqlalchemy import Connection, Engine, update
@@ -17,6 +17,7 @@ from config.policy import Policy
 from models import evidence, locks, stockroom
 from models.bulk import insert, select_in
 from models.database import writing
+from models.deadlines import turnaround_hours
 from models.events import TYPES, Event
 from models.evidence import Item, Outcome, Record
 from models.history import COLLECTED, Specimen
@@ -31,6 +32,14 @@ class StoreError(LabtrailError):
     """The tables can't be written; the message says why and what to do."""
 
 
+class Observer(Protocol):
+    """Who is told of receipts and results when they are recorded (the metrics of a worker)."""
+
+    def received(self, site: str, priority: str, transit_s: float) -> None: ...
+
+    def resulted(self, test: str, priority: str, turnaround_s: float, limit_s: float) -> None: ...
+
+
 class Store:
     """Writes the tables of one database. One instance per thread that commits."""
 
@@ -42,9 +51,10 @@ class Store:
         *,
         outside: re.Pattern[str] | None = None,
         print_on_collection: str = "",
+        observer: Observer | None = None,
     ) -> None:
         self.engine, self.catalog, self.policy, self.outside = engine, catalog, policy, outside
-        self.print_on_collection = print_on_collection
+        self.print_on_collection, self.observer = print_on_collection, observer
         self._histories = Histories()
 
     def commit(self, records: Sequence[Record], now_us: int) -> list[Outcome]:
@@ -58,7 +68,9 @@ class Store:
         for _ in range(WIDEN_MAX):
             try:
                 with writing(self.engine) as connection:
-                    self._commit(connection, items, extra, now_us)
+                    new, folded = self._commit(connection, items, extra, now_us)
+                if self.observer is not None:
+                    self._observe(self.observer, new, folded)
                 return [item.outcome() for item in items]
             except locks.Widen as wider:
                 self._histories.forget()
@@ -69,7 +81,9 @@ class Store:
                 raise
         raise StoreError("one batch touches ever more specimens: look for a ring of aliquots in the events")
 
-    def _commit(self, connection: Connection, items: list[Item], extra: set[str], now_us: int) -> None:
+    def _commit(
+        self, connection: Connection, items: list[Item], extra: set[str], now_us: int
+    ) -> tuple[list[Event], dict[str, Specimen]]:
         valid = [i.event for i in items if i.event is not None and i.verdict == "recorded"]
         held = _held(valid) | extra
         locks.hold(connection, held, _facts_read(valid))
@@ -84,6 +98,32 @@ class Store:
         stockroom.settle(connection, changes, places, self.catalog)
         evidence.set_aside(connection, items)
         evidence.advance(connection, items)
+        return new, folded
+
+    def _observe(self, observer: Observer, new: list[Event], folded: dict[str, Specimen]) -> None:
+        """Report the receipts at a lab and the first final results among the new events."""
+        for event in new:
+            s = folded.get(event.subject)
+            if s is None or s.lab_received is None:
+                continue
+            priority = s.priority or "routine"
+            if event.id == s.lab_received.id and s.site is not None and s.collected_us is not None:
+                observer.received(s.site, priority, (event.time_us - s.collected_us) / 1e6)
+            elif event.type == "result.reported":
+                test: str = event.data.test  # type: ignore[union-attr]  # the type is result.reported
+                hours = turnaround_hours(test, s.priority, self.catalog)
+                first = next((r.first_final_us for r in s.results if r.test == test), None)
+                if first == event.time_us and hours is not None:
+                    observer.resulted(test, priority, (first - s.lab_received.time_us) / 1e6, hours * 3600)
+
+    def refuse(self, record: Record, detail: str) -> Outcome:
+        """Put one record into quarantine that can't be recorded for a reason that parsing does not see."""
+        item = Item(record, None)
+        item.refuse("invalid-data", detail)
+        with writing(self.engine) as connection:
+            evidence.set_aside(connection, [item])
+            evidence.advance(connection, [item])
+        return item.outcome()
 
     def _specimens(
         self,

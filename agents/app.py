@@ -1,0 +1,82 @@
+"""The Faust app: topics, agents and the leader's timers, for the embedded log and for Kafka alike."""
+
+import ssl
+from typing import Any
+
+import faust
+from faust.types import AppT
+
+from agents.committing import Committer
+from config.settings import Settings
+from models.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC
+
+GROUP = "labtrail"
+"""The consumer group: which offsets are committed to the tables."""
+
+
+def faust_broker(settings: Settings) -> str:
+    """Faust's own address of the broker; Kafka goes through the strict commit (embedded/strict.py)."""
+    if settings.broker.startswith("kafka://"):
+        servers = settings.broker.removeprefix("kafka://").split(",")
+        return ";".join(f"kafka+strict://{server}" for server in servers)
+    return settings.broker
+
+
+def credentials(settings: Settings) -> Any:
+    """Faust's credentials for a Kafka with TLS or SASL; None for one without."""
+    context = None
+    if "SSL" in settings.kafka_security:
+        context = ssl.create_default_context(cafile=settings.kafka_ca_file)
+    if settings.kafka_security.startswith("SASL"):
+        return faust.SASLCredentials(
+            username=settings.kafka_username,
+            password=settings.kafka_password.reveal(),
+            mechanism=settings.kafka_sasl,
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context) if context is not None else None
+
+
+def make_app(settings: Settings) -> AppT:
+    """An app that has no agents yet. It opens nothing before it is started."""
+    return faust.App(
+        GROUP,
+        broker=faust_broker(settings),
+        broker_credentials=credentials(settings),
+        datadir=str(settings.data / "faust"),
+        store="memory://",
+        autodiscover=False,
+        processing_guarantee="at_least_once",
+        consumer_auto_offset_reset="earliest",
+        topic_allow_declare=True,
+        topic_partitions=settings.partitions,
+        stream_wait_empty=True,
+        stream_buffer_maxsize=4096,
+        broker_commit_interval=0.5,
+        broker_session_timeout=10.0,
+        broker_heartbeat_interval=3.0,
+        producer_acks=-1,
+        producer_linger=0,
+        web_enabled=False,
+        worker_redirect_stdouts=False,
+    )
+
+
+def add_agents(app: AppT, settings: Settings, committer: Committer, on_fault: Any) -> None:
+    """One agent per topic, concurrency 1: partitions give the parallelism.
+
+    `on_fault(exception)` is called when an agent can't go on: it then waits, with its batch not acknowledged.
+    """
+    from agents.specimens import specimens
+    from agents.supplies import supplies
+
+    for name, agent in ((SPECIMENS_TOPIC, specimens), (SUPPLIES_TOPIC, supplies)):
+        topic = app.topic(
+            name,
+            key_type=bytes,
+            value_type=bytes,
+            key_serializer="raw",
+            value_serializer="raw",
+            partitions=settings.partitions,
+        )
+        app.agent(topic, name=f"agents.{name}", concurrency=1)(agent(committer, on_fault))

@@ -1,0 +1,91 @@
+"""Committing: one batch of the log after another into the tables, in a thread, without losing any.
+
+A fault of the database is retried in place with back-off. What lasts stops the worker, with the batch not
+acknowledged: it comes again. A record that alone can't be recorded goes into quarantine, and the rest goes on.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from agents.metrics import WorkerMetrics
+from config.errors import LabtrailError
+from models.evidence import Outcome, Record
+from models.store import Store
+
+log = logging.getLogger(__name__)
+BATCH_MAX = 2000
+RETRY_SECONDS_FIRST = 0.05
+RETRY_SECONDS_MAX = 5.0
+# what passes by itself: the database is away, busy or full, or another worker was there first
+TRANSIENT = (OperationalError, InterfaceError, IntegrityError, PoolTimeout)
+
+
+class CommitError(LabtrailError):
+    """The tables could not be written for so long that the worker stops; nothing is lost."""
+
+
+class Committer:
+    """Commits batches one at a time. All agents of a process share one, and its thread."""
+
+    def __init__(
+        self,
+        store: Store,
+        metrics: WorkerMetrics,
+        *,
+        clock: Callable[[], int],
+        give_up_seconds: float,
+        on_commit: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`clock` gives microseconds since 1970. `on_commit` is called in the event loop after each commit."""
+        self.store, self.metrics, self.clock = store, metrics, clock
+        self.give_up_seconds, self.on_commit = give_up_seconds, on_commit
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+
+    async def commit(self, records: Sequence[Record]) -> None:
+        """Return when every record is durable in the tables. Raises CommitError when that can't be reached."""
+        waited, pause = 0.0, RETRY_SECONDS_FIRST
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                outcomes = await loop.run_in_executor(self._thread, self._attempt, records)
+                break
+            except TRANSIENT as fault:
+                if waited >= self.give_up_seconds:
+                    raise CommitError(
+                        f"the database has refused for {waited:.0f} s ({_brief(fault)}): mend it, then start the "
+                        "worker again; no event is lost"
+                    ) from fault
+                log.warning("the database refused (%s): trying again in %.2f s", _brief(fault), pause)
+                self.metrics.store_retried()
+                await asyncio.sleep(pause)
+                waited, pause = waited + pause, min(2 * pause, RETRY_SECONDS_MAX)
+        self.metrics.committed(outcomes, self.clock())
+        self.on_commit()
+
+    def _attempt(self, records: Sequence[Record]) -> list[Outcome]:
+        try:
+            return self.store.commit(records, self.clock())
+        except TRANSIENT:
+            raise
+        except Exception as fault:  # whatever one record makes happen must not stop the others
+            if len(records) == 1:
+                record = records[0]
+                log.exception("%s/%s offset %s can't be recorded", record.topic, record.partition, record.offset)
+                return [self.store.refuse(record, f"could not be recorded: {type(fault).__name__}")]
+            middle = len(records) // 2
+            return self._attempt(records[:middle]) + self._attempt(records[middle:])
+
+    def close(self) -> None:
+        """Wait for the commit under way."""
+        self._thread.shutdown(wait=True)
+
+
+def _brief(fault: Exception) -> str:
+    """The driver's own words, without the statement and its values: those may name a patient."""
+    cause = fault.orig if isinstance(fault, DBAPIError) else fault
+    return f"{type(cause).__name__}: {str(cause).splitlines()[0][:200] if str(cause) else ''}"

@@ -1,0 +1,152 @@
+"""The service of one worker: Faust app, committer, outbox, leader's timers. Runs inside one event loop."""
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine
+
+from agents import outbox, timers
+from agents.app import add_agents, make_app
+from agents.committing import Committer
+from agents.eventlog import EventLog
+from agents.metrics import WorkerMetrics
+from agents.printing import Printing
+from config.catalog import Catalog
+from config.settings import Settings
+from models.store import Store
+
+log = logging.getLogger(__name__)
+STOP_SECONDS_MAX = 9.0
+WATCH_SECONDS = 0.5
+
+
+def now_us() -> int:
+    """Microseconds since 1970, by this machine's clock."""
+    return time.time_ns() // 1000
+
+
+class Service:
+    """One worker. `start`, then wait for `failed`; `stop` finishes what is being worked on."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        engine: Engine,
+        eventlog: EventLog,
+        registry: CollectorRegistry,
+        *,
+        clock: Callable[[], int] = now_us,
+    ) -> None:
+        self.settings, self.catalog, self.engine, self.eventlog = settings, catalog, engine, eventlog
+        self.clock = clock
+        self.metrics = WorkerMetrics(registry, catalog)
+        store = Store(
+            engine,
+            catalog,
+            settings.policy,
+            outside=re.compile(settings.outside_identifiers) if settings.outside_identifiers else None,
+            print_on_collection=settings.print_on_collection,
+            observer=self.metrics,
+        )
+        self.committer = Committer(
+            store,
+            self.metrics,
+            clock=clock,
+            give_up_seconds=settings.store_retry_seconds,
+            on_commit=self._committed,
+        )
+        self.printing = Printing(settings, catalog, engine)
+        self.app = make_app(settings)
+        self.committed = asyncio.Event()
+        """Set after each commit of this process; whoever waits for it clears it."""
+        self._wake_outbox = asyncio.Event()
+        self._fault: asyncio.Future[BaseException] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Join the consumer group and begin. Returns when the agents run."""
+        self._fault = asyncio.get_running_loop().create_future()
+        add_agents(self.app, self.settings, self.committer, self.fail)
+        timers.add_timers(self.app, self)
+        self.app.finalize()
+        await self.app.start()
+        self._tasks = [
+            asyncio.create_task(self._repeat(self._send_outbox), name="outbox"),
+            asyncio.create_task(self._repeat(self._print), name="printing"),
+            asyncio.create_task(self._watch(), name="watch"),
+        ]
+
+    def fail(self, fault: BaseException) -> None:
+        """Something can't go on: whoever waits for `failed` is told, once."""
+        log.error("%s", fault)
+        if self._fault is not None and not self._fault.done():
+            self._fault.set_result(fault)
+
+    async def failed(self) -> BaseException:
+        """Wait until an agent, a timer or the consumer has failed; the first fault."""
+        if self._fault is None:
+            raise RuntimeError("the service has not been started")
+        return await asyncio.shield(self._fault)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the agents run and none has failed."""
+        faulty = self._fault is None or self._fault.done()
+        return self.app.started and not self.app.crashed and not self.app.should_stop and not faulty
+
+    async def stop(self) -> None:
+        """Finish the batch under way, commit its offsets, leave the group; within about ten seconds."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            await asyncio.wait_for(self.app.stop(), STOP_SECONDS_MAX)
+        except TimeoutError:
+            log.warning("stopped before every batch was acknowledged: those come again, nothing is lost")
+        await asyncio.to_thread(self.committer.close)
+        self.printing.close()
+
+    def _committed(self) -> None:
+        self.committed.set()
+        self._wake_outbox.set()
+
+    async def _repeat(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Do a step for ever; a fault is logged and tried again, it never stops the stream."""
+        pause = self.settings.sweep_seconds
+        while True:
+            try:
+                await step()
+            except Exception:
+                log.exception("trying again in %.1f s", pause)
+                await asyncio.sleep(pause)
+
+    async def _send_outbox(self) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._wake_outbox.wait(), self.settings.sweep_seconds)
+        self._wake_outbox.clear()
+        limit = self.settings.outbox_batch
+        sent = limit
+        while sent == limit:
+            sent = await asyncio.to_thread(
+                outbox.send, self.engine, self.eventlog, self.printing.queue, self.clock(), limit
+            )
+            if sent:
+                self.printing.wake()
+
+    async def _print(self) -> None:
+        await self.printing.step()
+
+    async def _watch(self) -> None:
+        """A Faust service that crashes takes the process down: half a service loses more than none."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            if self.app.crashed:
+                reason = self.app.crash_reason if hasattr(self.app, "crash_reason") else None
+                self.fail(reason or RuntimeError("the Faust app has crashed: see the log above"))
+                return
