@@ -1,6 +1,7 @@
 """Connections to Apache Kafka outside the agents: who we are there, and clients that leave nothing behind."""
 
 import re
+import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
@@ -24,6 +25,7 @@ from config.values import Secret
 
 CLIENT_ID = "labtrail"
 ABANDON_SECONDS = 5.0
+KNOCK_SECONDS = 3.0
 T = TypeVar("T")
 
 
@@ -56,7 +58,7 @@ class KafkaAccess(msgspec.Struct, frozen=True, kw_only=True):
             # a broker that is back after a restart is found within a second, not after half a minute
             "reconnect_backoff_max_ms": 1000,
         }
-        if (context := self._tls()) is not None:
+        if (context := self.tls()) is not None:
             options["ssl_context"] = context
         if self.security.startswith("SASL"):
             options |= {
@@ -66,7 +68,8 @@ class KafkaAccess(msgspec.Struct, frozen=True, kw_only=True):
             }
         return options
 
-    def _tls(self) -> ssl.SSLContext | None:
+    def tls(self) -> ssl.SSLContext | None:
+        """How to check the brokers' certificates; None where there is no TLS. Raises KafkaFault."""
         if self.security not in ("SSL", "SASL_SSL"):
             return None
         try:
@@ -81,11 +84,11 @@ class KafkaAccess(msgspec.Struct, frozen=True, kw_only=True):
         if self.security == "PLAINTEXT":
             return None
         if self.security == "SSL":
-            return faust.SSLCredentials(self._tls())
+            return faust.SSLCredentials(self.tls())
         return faust.SASLCredentials(
             username=self.username,
             password=self.password.reveal(),
-            ssl_context=self._tls(),
+            ssl_context=self.tls(),
             mechanism=self.mechanism,
         )
 
@@ -128,7 +131,7 @@ def open_client(kind: Callable[..., T], access: KafkaAccess, **options: object) 
         for client in made:
             client._net.stop()
             client.close()
-        raise explain(fault, access) from fault
+        raise _unreachable(fault, access) from fault
 
 
 def abandon(producer: KafkaProducer) -> None:
@@ -146,16 +149,47 @@ def explain(fault: Exception, access: KafkaAccess) -> KafkaFault:
     """What a person should do about this fault of Kafka, in one line."""
     servers = ",".join(access.servers)
     if isinstance(fault, SaslAuthenticationFailedError):
-        return KafkaFault(
-            f"Kafka at {servers} refuses the user {access.username!r}: "
-            "check LABTRAIL_KAFKA_USERNAME and LABTRAIL_KAFKA_PASSWORD"
-        )
+        return KafkaFault(_refused_user(access))
     if isinstance(fault, AuthorizationError):
         return KafkaFault(f"Kafka at {servers} does not allow this ({fault}): give the user that right")
     if isinstance(fault, UnknownTopicOrPartitionError):
         return KafkaFault(f"Kafka at {servers} lacks a topic: run `labtrail topics`")
-    name = type(fault).__name__
+    detail = str(fault).removeprefix(f"{type(fault).__name__}: ")
     return KafkaFault(
-        f"Kafka at {servers} did not do it within {access.timeout_seconds:g} s ({name}: {fault}):"
-        " check that the brokers run and LABTRAIL_BROKER names them"
+        f"Kafka at {servers} did not do it within {access.timeout_seconds:g} s ({detail}):"
+        " look at the brokers, and try again"
     )
+
+
+def _refused_user(access: KafkaAccess) -> str:
+    return (
+        f"Kafka at {','.join(access.servers)} refuses the user {access.username!r}: "
+        "check LABTRAIL_KAFKA_USERNAME and LABTRAIL_KAFKA_PASSWORD"
+    )
+
+
+def _unreachable(fault: Exception, access: KafkaAccess) -> KafkaFault:
+    """Why no client could be made. kafka-python tells only its own log, so look where the way in ends."""
+    host, _, port = access.servers[0].rpartition(":")
+    where = f"Kafka at {access.servers[0]}"
+    try:
+        with socket.create_connection((host, int(port)), timeout=KNOCK_SECONDS) as plain:
+            context = access.tls()
+            if context is not None:
+                context.wrap_socket(plain, server_hostname=host).close()
+    except ssl.SSLCertVerificationError as refused:
+        return KafkaFault(
+            f"{where} shows a certificate that is not trusted ({refused.verify_message}): "
+            "set LABTRAIL_KAFKA_CA_FILE to the authority that signed it"
+        )
+    except ssl.SSLError as refused:
+        return KafkaFault(
+            f"{where} does not speak TLS ({refused.reason}): check LABTRAIL_KAFKA_SECURITY and the port"
+        )
+    except (OSError, ValueError) as refused:
+        return KafkaFault(
+            f"{where} can't be reached ({refused}): check that it runs and that LABTRAIL_BROKER names it"
+        )
+    if access.security.startswith("SASL"):
+        return KafkaFault(_refused_user(access))
+    return explain(fault, access)
