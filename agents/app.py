@@ -7,11 +7,9 @@ import faust
 from faust.types import AppT
 
 from agents.committing import Committer
+from agents.eventlog import GROUP
 from config.settings import Settings
 from models.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC
-
-GROUP = "labtrail"
-"""The consumer group: which offsets are committed to the tables."""
 
 
 def faust_broker(settings: Settings) -> str:

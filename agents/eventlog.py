@@ -15,7 +15,10 @@ from models.events import ALERTS_TOPIC, SPECIMENS_TOPIC, SUPPLIES_TOPIC
 if TYPE_CHECKING:
     from agents.kafka_client import KafkaAccess
 
-__all__ = ["TOPICS", "EventLog", "NewRecord", "Position", "Record", "TopicPartition", "open_log"]
+__all__ = ["GROUP", "TOPICS", "EventLog", "NewRecord", "Position", "Record", "TopicPartition", "open_log"]
+
+GROUP = "labtrail"
+"""The consumer group of the agents: which offsets are committed to the tables."""
 
 TOPICS: Mapping[str, int] = {
     SPECIMENS_TOPIC: PARTITIONS,
