@@ -19,8 +19,8 @@ FOLDER = Path(__file__).parent / "fonts"
 TEXT_CHARACTERS_MAX = 400
 ELLIPSIS = "…"
 
-_REGULAR = "DejaVuSansCondensed.ttf"
-_BOLD = "DejaVuSansCondensed-Bold.ttf"
+REGULAR = "DejaVuSansCondensed.ttf"
+BOLD = "DejaVuSansCondensed-Bold.ttf"
 _FALLBACKS = (
     "DroidSansFallbackFull.ttf",  # Han, Kana
     "NanumSquareR.ttf",  # Hangul
@@ -103,7 +103,7 @@ def clean(text: str) -> str:
 
 
 def _faces(bold: bool) -> tuple[str, ...]:
-    return (_BOLD if bold else _REGULAR, _REGULAR, *_FALLBACKS)
+    return (BOLD if bold else REGULAR, REGULAR, *_FALLBACKS)
 
 
 def _has(file: str, text: str) -> bool:
@@ -165,6 +165,13 @@ def check_glyphs(text: str, *, bold: bool = False) -> None:
     _runs(text, bold)
 
 
+def check_latin(text: str, *, bold: bool = False) -> None:
+    """Raises LabelError unless the Latin face alone has every glyph, as PDF text needs it."""
+    faces = (BOLD if bold else REGULAR,)
+    if not _has(faces[0], text):
+        raise _missing(next(cluster for cluster in _clusters(text) if not _has(faces[0], cluster)), faces)
+
+
 @lru_cache(maxsize=16384)
 def _run_width(file: str, text: str, size_dots: int) -> int:
     font = _font(file, size_dots)
@@ -196,7 +203,7 @@ def cut(text: str, size_dots: int, room_dots: int, *, bold: bool = False) -> str
 
 def line_dots(size_dots: int) -> int:
     """The height of a line, ascent and descent, of the Latin face at this size."""
-    ascent, descent = _font(_REGULAR, size_dots).getmetrics()
+    ascent, descent = _font(REGULAR, size_dots).getmetrics()
     return ascent + descent
 
 
@@ -216,7 +223,7 @@ def draw(image: Image.Image, at: tuple[int, int], text: str, size_dots: int, *, 
     pen = ImageDraw.Draw(image)
     pen.fontmode = "1"
     x, top = at
-    baseline = top + _font(_REGULAR, size_dots).getmetrics()[0]
+    baseline = top + _font(REGULAR, size_dots).getmetrics()[0]
     for file, run in _runs(text, bold):
         pen.text((x, baseline), run, font=_font(file, size_dots), fill=0, anchor="ls")
         x += _run_width(file, run, size_dots)

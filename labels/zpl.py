@@ -14,7 +14,7 @@ _GRAPHIC = re.compile(r"\^GFA,(\d+),\d+,(\d+),:Z64:([A-Za-z0-9+/=]+):([0-9A-F]{4
 
 
 def label_format(body: str, size: tuple[int, int]) -> bytes:
-    """One label format around a body: width and length in dots, origin at the corner; without `^PQ` it prints once."""
+    """One label format around a body: size in dots, origin at the corner; without `^PQ` it prints once."""
     return f"^XA^PW{size[0]}^LL{size[1]}^LH0,0{body}^XZ\n".encode("ascii")
 
 

@@ -1,0 +1,77 @@
+"""The manifest page: every tube once, with a barcode that reads, on as many pages as it takes."""
+
+from io import BytesIO
+
+import pypdfium2
+import pytest
+import zxingcpp
+from pypdf import PdfReader
+
+from labels.errors import LabelError
+from labels.manifest import Manifest, ManifestTube, manifest_pdf
+from labels.pdf import A4_MM, LETTER_MM
+from models.identifiers import make_identifier
+
+
+def manifest(count: int, **changes: object) -> Manifest:
+    values: dict[str, object] = {
+        "manifest": make_identifier("M", 26, 12),
+        "origin": "North Clinic",
+        "destination": "Core Laboratory",
+        "transport": "refrigerated",
+        "tote": make_identifier("T", 26, 4),
+        "seal": "48812",
+        "tubes": tuple(
+            ManifestTube(
+                accession=make_identifier("S", 26, number),
+                container="EDTA4",
+                colour="lavender",
+                tests=("CBCD", "A1C"),
+                priority="stat" if number % 7 == 0 else "routine",
+            )
+            for number in range(count)
+        ),
+    }
+    return Manifest(**{**values, **changes})
+
+
+@pytest.mark.parametrize("size", [LETTER_MM, A4_MM])
+@pytest.mark.parametrize("tubes", [1, 11, 14, 15, 16, 60])
+def test_every_tube_is_listed_once_with_a_barcode_that_reads(tubes: int, size: tuple[float, float]) -> None:
+    listed = manifest(tubes)
+    document = pypdfium2.PdfDocument(manifest_pdf(listed, size=size))
+    found = []
+    for page in document:
+        image = page.render(scale=300 / 72, grayscale=True).to_pil()
+        found += [code.text for code in zxingcpp.read_barcodes(image, formats=zxingcpp.BarcodeFormat.Code128)]
+    assert sorted(found) == sorted([listed.manifest, *(tube.accession for tube in listed.tubes)])
+
+
+def test_the_page_names_courier_seal_and_signatures() -> None:
+    reader = PdfReader(BytesIO(manifest_pdf(manifest(20, courier="QuickLab van 2"))))
+    words = " ".join(page.extract_text() for page in reader.pages)
+    for word in (
+        "North Clinic",
+        "Core Laboratory",
+        "QuickLab van 2",
+        "48812",
+        "Released by",
+        "Received by",
+        "20, 3 STAT",
+    ):
+        assert word in words
+    assert reader.trailer["/Root"]["/ViewerPreferences"]["/PrintScaling"] == "/None"
+
+
+@pytest.mark.parametrize(
+    ("listed", "words"),
+    [
+        (manifest(0), "between 1"),
+        (manifest(2, tubes=manifest(1).tubes * 2), "twice"),
+        (manifest(1, origin="李"), "no glyph"),
+        (manifest(1, manifest="M" * 40), "does not fit"),
+    ],
+)
+def test_a_manifest_that_can_not_be_printed_is_refused(listed: Manifest, words: str) -> None:
+    with pytest.raises(LabelError, match=words):
+        manifest_pdf(listed)
