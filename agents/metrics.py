@@ -4,9 +4,8 @@ Names and labels are the contract's (section 9), explained for managers in docs/
 holds a patient, an accession, a badge or an order: label values come from the catalog and from the tables of
 event types, so the number of series is bounded by sites x items x tests, however many specimens there are.
 
-Event counts and latencies belong to the process that commits (dashboards `sum` them). All else is read from
-the database and says the same on every worker (dashboards take `max by`): the `STATE_GAUGES`, and the
-turnarounds and transits that events completed since the process started.
+Counters and histograms belong to the process that counts (dashboards `sum` them); the `STATE_GAUGES`
+are read from the database by `agents.metrics_state`, the same on every worker (dashboards take `max by`).
 """
 
 from collections import Counter as Tally
@@ -18,7 +17,6 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
-    ProcessCollector,
     disable_created_metrics,
 )
 
@@ -214,7 +212,6 @@ class WorkerMetrics:
     def __init__(self, registry: CollectorRegistry, catalog: Catalog) -> None:
         # a `_created` series per child would double the series and tell nobody anything
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves this one untyped
-        ProcessCollector(registry=registry)
         self._tests = frozenset(catalog.tests)
         self._sites = frozenset(catalog.sites)
         self._events = _counter(EVENTS, registry)
