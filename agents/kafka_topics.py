@@ -33,6 +33,11 @@ class TopicPlan(msgspec.Struct, frozen=True, kw_only=True):
     def resolved(self, brokers: int) -> "TopicPlan":
         """With the numbers that hold for a cluster of so many brokers."""
         replication = self.replication or min(REPLICAS_WANTED, brokers)
+        if (self.min_insync or 1) > replication:
+            raise KafkaFault(
+                f"{self.min_insync} of {replication} replicas of {self.name} can't be in sync:"
+                " lower --min-insync or raise --replication"
+            )
         return msgspec.structs.replace(
             self, replication=replication, min_insync=self.min_insync or max(1, replication - 1)
         )
