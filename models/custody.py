@@ -142,6 +142,7 @@ def _start(history: History) -> Specimen:
         or (parent.priority if parent else None),
         parent=birth.subject if birth else None,
         collected_us=collected[0].time_us if collected else parent.collected_us if parent else None,
+        voided=sum(e.type == "event.voided" for e in history.events),
     )  # fmt: skip
 
 

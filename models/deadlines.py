@@ -59,6 +59,10 @@ def _priority(s: Specimen) -> str:
     return s.priority or "routine"
 
 
+def _cause(s: Specimen, what: object) -> str:
+    return f"{what}, {s.voided} voided" if s.voided else str(what)
+
+
 def turnaround_hours(test: str, priority: str | None, catalog: "Catalog") -> float | None:
     """Allowed hours from receipt at a lab to the result. A test without a STAT turnaround uses the routine one."""
     row = catalog.tests.get(test)
@@ -80,7 +84,7 @@ def overdue_results(s: Specimen, catalog: "Catalog", _: "Policy") -> Found:
         due_us = s.lab_received.time_us + round(hours * HOUR_US)
         yield Deadline(
             kind="overdue-result", subject=f"{s.accession}/{test}", site=s.site, severity=_severity(s),
-            due_us=due_us, cause=f"{due_us}/{len(s.events)}" if s.resulted_us else str(due_us),
+            due_us=due_us, cause=_cause(s, due_us),
             detail=f"{test} is due {hours:g} h after receipt at the lab", priority=_priority(s),
         )  # fmt: skip
 
@@ -135,7 +139,7 @@ def overdue_steps(s: Specimen, catalog: "Catalog", policy: "Policy") -> Found:
     step, due_us, site = waits
     yield Deadline(
         kind="overdue-step", subject=s.accession, site=site, severity=_severity(s), due_us=due_us,
-        cause=f"{step}/{len(s.legs)}", detail=f"waits for {step}", priority=_priority(s),
+        cause=_cause(s, f"{step} {len(s.legs)}"), detail=f"waits for {step}", priority=_priority(s),
     )  # fmt: skip
 
 
@@ -148,7 +152,7 @@ def stability_at_risk(s: Specimen, catalog: "Catalog", policy: "Policy") -> Foun
         return
     yield Deadline(
         kind="stability-at-risk", subject=s.accession, site=s.site, severity=_severity(s),
-        due_us=s.collected_us + round(policy.at_risk_fraction * hours * HOUR_US), cause=f"{hours:g}",
+        due_us=s.collected_us + round(policy.at_risk_fraction * hours * HOUR_US), cause=_cause(s, f"{hours:g}"),
         detail=f"stable for {hours:g} h from collection: must reach the lab", priority=_priority(s),
     )  # fmt: skip
 
@@ -168,7 +172,7 @@ def critical_unacknowledged(s: Specimen, _: "Catalog", policy: "Policy") -> Foun
             yield Deadline(
                 kind="critical-unacknowledged", subject=f"{s.accession}/{result.test}", site=s.site,
                 severity=CRITICAL, due_us=result.reported_us + round(policy.critical_ack_minutes_max * MINUTE_US),
-                cause=str(result.reported_us), detail=f"critical {result.test}: nobody has read it back",
+                cause=_cause(s, result.reported_us), detail=f"critical {result.test}: nobody has read it back",
                 priority=_priority(s),
             )  # fmt: skip
 
@@ -183,7 +187,7 @@ def custody_discrepancy(s: Specimen, _: "Catalog", __: "Policy") -> Found:
     yield Deadline(
         kind="custody-discrepancy", subject=s.accession, site=s.site,
         severity=CRITICAL if _GRAVE & set(codes) else WARNING, due_us=min(evident),
-        cause=" ".join(codes), detail=", ".join(codes), priority=_priority(s),
+        cause=_cause(s, " ".join(codes)), detail=", ".join(codes), priority=_priority(s),
     )  # fmt: skip
 
 

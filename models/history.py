@@ -139,6 +139,8 @@ class Specimen(Struct, kw_only=True):
     tests: tuple[str, ...]
     priority: str | None
     parent: str | None
+    voided: int = 0
+    """How many events were voided: what stands again because of a void is a new case."""
     status: str = EXPECTED
     custodian: str | None = None
     location: str | None = None

@@ -98,18 +98,18 @@ def begin_attempt(connection: Connection, device_id: int, badge: str, now_us: in
     f = sign_in_failures.c
     connection.execute(delete(sign_in_failures).where(f.last_us < now_us - FORGET_US))
     rows = connection.execute(
-        select(f.badge, f.count, f.last_us, f.locked_until_us).where(f.device_id == device_id)
+        select(f.badge, f["count"], f.last_us, f.locked_until_us).where(f.device_id == device_id)
     ).all()
-    until = max((row.locked_until_us for row in rows if row.badge == badge), default=0)
-    if sum(row.count for row in rows) >= DEVICE_FAILURES_MAX:
-        until = max(until, max(row.last_us for row in rows) + MINUTE_US)
+    until = max((locked for whose, _, _, locked in rows if whose == badge), default=0)
+    if sum(tries for _, tries, _, _ in rows) >= DEVICE_FAILURES_MAX:
+        until = max(until, max(last for _, _, last, _ in rows) + MINUTE_US)
     if until > now_us:
         return until
     columns = ("device_id", "badge", "count", "last_us", "locked_until_us")
     change = (("count", 'sign_in_failures."count" + 1'), "last_us")
     upsert(connection, sign_in_failures, columns, [(device_id, badge, 1, now_us, 0)], change)
     mine = (f.device_id == device_id) & (f.badge == badge)
-    over = int(connection.execute(select(f.count).where(mine)).scalar_one()) - FAILURES_FREE
+    over = int(connection.execute(select(f["count"]).where(mine)).scalar_one()) - FAILURES_FREE
     if over >= 0:
         wait_us = min(WAIT_MINUTES_MAX, 2 ** min(over, 10)) * MINUTE_US
         connection.execute(update(sign_in_failures).where(mine).values(locked_until_us=now_us + wait_us))
