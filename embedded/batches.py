@@ -20,29 +20,22 @@ async def batches(stream: "StreamT", events_max: int) -> AsyncIterator[list["Eve
     """
     app, queue = stream.app, stream.channel.queue
     unacknowledged, last_seen = app.consumer.unacked, app.monitor.stream_inbound_time
-    started_here = await stream.maybe_start()
-    try:
-        while not stream.should_stop:
-            try:
-                events = [await queue.get()]
-            except StopAsyncIteration:  # how Faust ends a stream that is being stopped
-                return
-            while len(events) < events_max and not queue.empty():
-                events.append(queue.get_nowait())
-            if not app.flow_control.is_active():
-                continue  # a rebalance began: what was handed over before it comes again
-            generation, now = app.consumer_generation_id, time.monotonic()
-            current = [event for event in events if event.message.generation_id == generation]
-            for event in current:
-                message = event.message
-                message.tracked = True
-                unacknowledged.add(message)  # a stop waits for these
-                last_seen[message.tp] = now  # Faust's watchdog complains about partitions nobody reads
-            if current:
-                yield current
-    finally:
-        if started_here:
-            await stream.stop()
+    await stream.maybe_start()  # not stopped at the end: an agent that Faust starts again gets the same one
+    while not stream.should_stop:
+        events = [await queue.get()]
+        while len(events) < events_max and not queue.empty():
+            events.append(queue.get_nowait())
+        if not app.flow_control.is_active():
+            continue  # a rebalance began: what was handed over before it comes again
+        generation, now = app.consumer_generation_id, time.monotonic()
+        current = [event for event in events if event.message.generation_id == generation]
+        for event in current:
+            message = event.message
+            message.tracked = True
+            unacknowledged.add(message)  # a stop waits for these
+            last_seen[message.tp] = now  # Faust's watchdog complains about partitions nobody reads
+        if current:
+            yield current
 
 
 def acknowledge(events: Iterable["EventT"]) -> None:
