@@ -123,6 +123,20 @@ class Settings(Policy, frozen=True, kw_only=True, repr_omit_defaults=False):
     port: Annotated[int, Meta(ge=0, le=65_535, description="Port of the station and metrics; 0: any free one.")] = (
         8080
     )
+    public_url: Annotated[
+        str,
+        Meta(
+            description="Address by which browsers reach the station, like `https://labtrail.example.org`; "
+            "empty: http at host and port, which is for one machine only.",
+        ),
+    ] = ""
+    api_open: Annotated[
+        Literal["auto", "true", "false"],
+        Meta(
+            description="Whether `/api/v1` answers programs without a token: `auto` (an embedded home served on "
+            "loopback only), `true` or `false`.",
+        ),
+    ] = "auto"
     session_idle_minutes: Annotated[
         float,
         Meta(gt=0, le=1440, description="A station session ends after this many minutes without a touch."),
@@ -165,6 +179,18 @@ class Settings(Policy, frozen=True, kw_only=True, repr_omit_defaults=False):
     def embedded(self) -> bool:
         """Whether the log is the single-machine one."""
         return self.broker.startswith("sqlite:")
+
+    @property
+    def api_is_open(self) -> bool:
+        """Whether programs need no token: only who is on this machine can call an embedded home on loopback."""
+        if self.api_open == "auto":
+            return self.embedded and not self.public_url and self.on_loopback
+        return self.api_open == "true"
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether the station is served to this machine alone."""
+        return self.host in ("localhost", "::1") or self.host.startswith("127.")
 
     def shown(self) -> dict[str, str]:
         """Every setting as text fit for a screen: secrets and passwords hidden."""
@@ -269,6 +295,8 @@ def _check(settings: Settings) -> None:
         raise SettingsError(
             "LABTRAIL_DATABASE is of no known kind: write sqlite:///PATH or postgresql+psycopg://user:password@host/name"
         )
+    if settings.public_url and not re.fullmatch(r"https?://[^/?#@\s]+", settings.public_url):
+        raise SettingsError("LABTRAIL_PUBLIC_URL is no address: write it like https://labtrail.example.org")
     try:
         re.compile(settings.outside_identifiers)
     except re.error as fault:
