@@ -12,11 +12,24 @@ import typer
 from typer.exceptions import TyperException
 
 from config.errors import LabtrailError
-from labtrail.commands import custody, doctor, drain, export, migrate, publish, quarantine, rebuild, recall
+from labtrail.commands import (
+    custody,
+    doctor,
+    drain,
+    export,
+    migrate,
+    parts,
+    publish,
+    quarantine,
+    rebuild,
+    recall,
+    topics,
+    up,
+)
 from labtrail.commands import verify as verify_command
 
 COMMANDS: tuple[ModuleType, ...] = (
-    migrate, publish, drain, export, custody, verify_command, rebuild, quarantine, recall, doctor,
+    up, parts, migrate, topics, publish, drain, export, custody, verify_command, rebuild, quarantine, recall, doctor,
 )  # fmt: skip
 DEBUG_VARIABLE = "LABTRAIL_DEBUG"
 

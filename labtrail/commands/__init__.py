@@ -39,6 +39,14 @@ At = Annotated[
 ]
 
 
+Port = Annotated[
+    int | None,
+    typer.Option(
+        "--port", metavar="N", min=0, max=65535, help="LABTRAIL_PORT, else 8080; 0: any.", show_default=False
+    ),
+]
+
+
 class CommandError(LabtrailError):
     """A command could not do its work; the message says what to do."""
 

@@ -88,7 +88,7 @@ def check_printers(settings: "Settings") -> Findings:
 
 
 def check_broker(settings: "Settings") -> Findings:
-    from agents.app import GROUP
+    from agents.eventlog import GROUP
     from embedded.records import log_path
     from labtrail.commands.drain import lacking
     from models.events import ALERTS_TOPIC

@@ -58,7 +58,7 @@ def drain(
 
     Exit 1 if not in time; what is appended meanwhile is not waited for.
     """
-    from agents.app import GROUP
+    from agents.eventlog import GROUP
 
     with log_for(settings_for(data)) as log:
         count = wait_until_committed(log, GROUP, timeout)

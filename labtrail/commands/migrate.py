@@ -1,8 +1,13 @@
 """`labtrail migrate`: bring the database to the tables of this version."""
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from labtrail.commands import Data, settings_for
+
+if TYPE_CHECKING:
+    from config.settings import Settings
 
 
 def migrate(data: Data = None) -> None:
@@ -11,18 +16,24 @@ def migrate(data: Data = None) -> None:
     Safe to run again; `labtrail up` does it by itself.
     """
     from config.settings import make_home
-    from models.database import make_engine
-    from models.migrate import migrate as upgrade
 
     settings = settings_for(data)
     if settings.embedded:
         settings = make_home(settings)
+    applied = bring_up_to_date(settings)
+    typer.echo(f"applied {', '.join(applied)}" if applied else "the database is up to date")
+
+
+def bring_up_to_date(settings: "Settings") -> list[str]:
+    """The revisions applied; none when the database has the tables of this version."""
+    from models.database import make_engine
+    from models.migrate import migrate as upgrade
+
     engine = make_engine(settings.database)
     try:
-        applied = upgrade(engine)
+        return upgrade(engine)
     finally:
         engine.dispose()
-    typer.echo(f"applied {', '.join(applied)}" if applied else "the database is up to date")
 
 
 def register(app: typer.Typer) -> None:

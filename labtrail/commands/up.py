@@ -1,0 +1,33 @@
+"""`labtrail up`: everything in one process, from an empty folder."""
+
+import typer
+
+from labtrail.commands import Data, Port, settings_for
+
+
+def up(
+    port: Port = None,
+    data: Data = None,
+) -> None:
+    """Run everything in one process.
+
+    Embedded log, SQLite tables, agents, station and metrics; from an empty folder. Ctrl-C stops it.
+    """
+    import asyncio
+
+    import msgspec
+
+    from config.settings import make_home
+    from labtrail.commands.migrate import bring_up_to_date
+    from labtrail.running import log_to_stderr, run
+
+    settings = make_home(settings_for(data))
+    if port is not None:
+        settings = msgspec.structs.replace(settings, port=port)
+    log_to_stderr(settings.log_level)
+    bring_up_to_date(settings)
+    asyncio.run(run(settings, work=True))
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: labtrail up --data var/labtrail --port 8080")(up)

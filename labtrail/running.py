@@ -1,0 +1,180 @@
+"""One process at work: agents, web and metrics in one event loop, until a signal or a fault ends it."""
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import uvicorn
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from agents.eventlog import EventLog
+from agents.metrics_reader import watch_state
+from agents.service import Service
+from config.catalog import Catalog, load_catalog
+from config.errors import LabtrailError
+from config.settings import Settings
+from labtrail.commands import CommandError, database_for, log_for, now_us, say
+from models.migrate import require_current
+from station.health import health_app
+
+WEB_STOP_SECONDS = 3
+_NOISY = ("faust", "mode", "aiokafka", "kafka", "alembic", "asyncio", "uvicorn", "embedded")
+
+
+class Server(uvicorn.Server):
+    """Uvicorn without signal handlers of its own: this module ends everything together."""
+
+    def capture_signals(self) -> Any:
+        return nullcontext()
+
+
+class Process:
+    """What one process has open. `service` None: it only serves the web."""
+
+    def __init__(self, settings: Settings, engine: Engine, log: EventLog, *, work: bool) -> None:
+        self.settings, self.engine, self.log = settings, engine, log
+        self.catalog: Catalog = load_catalog(settings.catalog)
+        self.registry = CollectorRegistry()
+        self.service: Service | None = None
+        if work:
+            self.service = Service(settings, self.catalog, engine, log, self.registry)
+        watch_state(self.registry, engine, log, self.catalog, settings.policy, now_us)
+
+    def alive(self) -> bool:
+        return self.service is None or self.service.alive
+
+    async def problems(self) -> Sequence[str]:
+        """Why the process can't serve now."""
+        return await asyncio.to_thread(self._problems)
+
+    def _problems(self) -> list[str]:
+        found = [] if self.alive() else ["the agents do not run"]
+        try:
+            require_current(self.engine)
+            self.log.ends()
+        except SQLAlchemyError as fault:
+            found.append(f"the database can't be reached ({type(fault).__name__})")
+        except LabtrailError as fault:
+            found.append(str(fault))
+        return found
+
+
+async def run(settings: Settings, *, work: bool, beside: Callable[[Process], Awaitable[None]] | None = None) -> None:
+    """Run until SIGINT or SIGTERM, which end it within ten seconds. Raises CommandError on a fault.
+
+    `work`: with the agents. `beside`: something that runs along, such as the simulated clinics; it may end.
+    """
+    with database_for(settings) as engine, log_for(settings) as log, _door(settings) as door:
+        process = Process(settings, engine, log, work=work)
+        app = health_app(process.registry, process.alive, process.problems)
+        server = Server(
+            uvicorn.Config(
+                app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=WEB_STOP_SECONDS
+            )
+        )
+        stopping = _signals()
+        tasks = [asyncio.create_task(server.serve([door]), name="the web server")]
+        try:
+            if process.service is not None:
+                await process.service.start()
+                tasks.append(asyncio.create_task(_until_failed(process.service), name="the agents"))
+            if beside is not None:
+                tasks.append(asyncio.create_task(_along(beside(process)), name="the demo"))
+            _say_where(settings, door)
+            await _until_ended(stopping, tasks)
+        finally:
+            server.should_exit = True
+            for task in tasks[1:]:
+                task.cancel()
+            ending: list[Awaitable[Any]] = list(tasks)
+            if process.service is not None:
+                ending.append(process.service.stop())
+            await asyncio.gather(*ending, return_exceptions=True)
+    say("labtrail: stopped; nothing is lost")
+
+
+def _signals() -> asyncio.Event:
+    """Set by the first SIGINT or SIGTERM; a second one ends the process at once."""
+    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+
+    def stop() -> None:
+        stopping.set()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+        say("labtrail: stopping")
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    return stopping
+
+
+async def _until_failed(service: Service) -> None:
+    fault = await service.failed()
+    raise CommandError(f"an agent has failed ({fault}): nothing is lost; mend it and start again") from fault
+
+
+async def _along(work: Awaitable[None]) -> None:
+    """Something that may end without ending the process; a fault of it does."""
+    await work
+    await asyncio.Event().wait()
+
+
+async def _until_ended(stopping: asyncio.Event, tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Return at a signal; raise when one of the tasks ends first."""
+    waiting = asyncio.create_task(stopping.wait())
+    done, _ = await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    if waiting in done:
+        return
+    waiting.cancel()
+    ended = done.pop()
+    ended.result()
+    raise CommandError(f"{ended.get_name()} ended by itself: see the log above")
+
+
+@contextmanager
+def _door(settings: Settings) -> Iterator[socket.socket]:
+    """The socket on which the web is served. Raises CommandError when the port is taken."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        door = socket.create_server((settings.host, settings.port), family=family)
+    except OSError as fault:
+        raise CommandError(
+            f"{settings.host} port {settings.port} can't be had ({fault.strerror}): give another one by --port "
+            "or LABTRAIL_PORT"
+        ) from fault
+    with door:
+        yield door
+
+
+def _say_where(settings: Settings, door: socket.socket) -> None:
+    host, port = door.getsockname()[:2]
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    for line in (
+        f"Labtrail is up at {address}",
+        f"  metrics    {address}/metrics",
+        f"  health     {address}/readyz",
+        f"  home       {settings.data}",
+        "  stop it    Ctrl-C",
+    ):
+        print(line, flush=True)  # noqa: T201 - where to look, for the person who started it
+
+
+class _UtcFormatter(logging.Formatter):
+    converter = staticmethod(time.gmtime)
+
+
+def log_to_stderr(level: str) -> None:
+    """The service's log, a line each, with the time in UTC; libraries only when something is wrong."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_UtcFormatter("%(asctime)s UTC %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(level if level == "DEBUG" else logging.WARNING)
