@@ -99,9 +99,9 @@ def late_gauges(connection: Connection, sites: Sequence[str], now_us: int) -> tu
             overdue[case.kind, site, priority] += 1
             oldest[case.kind, site] = max(oldest[case.kind, site], late_s)
         if case.kind == "overdue-step":
-            step = case.cause.partition("/")[0]
-            steps[step, site, priority] += 1
-            oldest_step[step, site] = max(oldest_step[step, site], late_s)
+            step = known(case.detail.rpartition(" ")[2], STEPS)  # "waits for label"
+            steps[step, site, priority] = steps.get((step, site, priority), 0) + 1
+            oldest_step[step, site] = max(oldest_step.get((step, site), 0), late_s)
     return overdue, oldest, steps, oldest_step
 
 
@@ -115,7 +115,8 @@ def _due(connection: Connection, now_us: int) -> Iterable[Deadline]:
     raws = dict(connection.execute(unswept).tuples().all())
     for start in range(0, len(alerted), ACCESSIONS_PER_QUERY):
         some = alerted[start : start + ACCESSIONS_PER_QUERY]
-        raws.update(connection.execute(select(c.accession, c.deadlines).where(c.accession.in_(some))).tuples())
+        chosen = select(c.accession, c.deadlines).where(c.accession.in_(some))
+        raws |= dict(connection.execute(chosen).tuples().all())
     for raw in raws.values():
         if raw is not None:
             yield from (case for case in _deadlines.decode(raw) if case.due_us <= now_us)
