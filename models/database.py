@@ -1,9 +1,11 @@
 """Opening the database: SQLite (write-ahead log, full sync) or PostgreSQL, behind one SQLAlchemy engine."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from threading import Lock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
@@ -57,10 +59,15 @@ def _sqlite_begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
+# SQLite's own wait for the write lock polls, and whoever polls luckily goes first: threads of one process queue here
+_turns: WeakKeyDictionary[Engine, Lock] = WeakKeyDictionary()
+
+
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """One transaction that writes: committed at the end, rolled back if an exception leaves it."""
-    with engine.connect().execution_options(labtrail_write=True) as connection, connection.begin():
+    turn = _turns.setdefault(engine, Lock()) if engine.dialect.name == "sqlite" else nullcontext()
+    with turn, engine.connect().execution_options(labtrail_write=True) as connection, connection.begin():
         yield connection
 
 
