@@ -150,8 +150,15 @@ class Consumer(StrictCommit, base.Consumer):
     def _read(self, partitions: set[TP]) -> dict[TP, list[Record]]:
         ends = self._log.known_ends
         ready = [tp for tp in partitions & self._assigned if self._next[tp] < ends[tp]]
-        limit = FETCH_RECORDS_MAX // max(1, len(ready)) + 1
-        return {tp: self._log.read(tp, self._next[tp], limit, FETCH_BYTES_MAX // len(ready)) for tp in ready}
+        limit, bytes_max = FETCH_RECORDS_MAX // max(1, len(ready)) + 1, FETCH_BYTES_MAX // max(1, len(ready))
+        found: dict[TP, list[Record]] = {}
+        for tp in ready:
+            records = self._log.read(tp, self._next[tp], limit, bytes_max)
+            # retention may have deleted what comes next, if this group joined at that moment
+            self._next[tp] = records[0].offset if records else ends[tp]
+            if records:
+                found[tp] = records
+        return found
 
     def _is_next(self, tp: TP, offset: int) -> bool:
         return self._next[tp] == offset
