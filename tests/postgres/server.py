@@ -62,9 +62,7 @@ class Postgres:
     `ssl`: (certificate, key) PEM files; with them only TLS connections over TCP are taken.
     """
 
-    def __init__(
-        self, folder: Path, *, ssl: tuple[Path, Path] | None = None, options: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, folder: Path, *, ssl: tuple[Path, Path] | None = None, options: tuple[str, ...] = ()) -> None:
         self.folder = folder
         self.port = free_port()
         self.password = secrets.token_hex(16)
@@ -118,9 +116,7 @@ class Postgres:
                 "--",
                 *command,
             ]
-        done = subprocess.run(
-            command, capture_output=True, timeout=START_SECONDS, check=False, cwd=self.folder
-        )
+        done = subprocess.run(command, capture_output=True, timeout=START_SECONDS, check=False, cwd=self.folder)
         Path(password.name).unlink()
         if done.returncode:
             raise ServerFault(f"initdb failed: {done.stderr.decode(errors='replace')[-2000:]}")
@@ -183,3 +179,10 @@ def drop_database(url: str, database_url: str) -> None:
     name = database_url.partition("?")[0].rpartition("/")[2]
     with psycopg.connect(plain(url), autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def run_as_owner(url: str, *statements: str) -> None:
+    """Run statements on the database of `url`, each by itself."""
+    with psycopg.connect(plain(url), autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
