@@ -1,6 +1,6 @@
 """`labtrail migrate`: bring the database to the tables of this version."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,7 +10,17 @@ if TYPE_CHECKING:
     from config.settings import Settings
 
 
-def migrate(data: Data = None) -> None:
+def migrate(
+    service_role: Annotated[
+        str | None,
+        typer.Option(
+            "--service-role",
+            metavar="ROLE",
+            help="PostgreSQL: give this role the rights of workers and stations, which can't rewrite evidence.",
+        ),
+    ] = None,
+    data: Data = None,
+) -> None:
     """Make or upgrade the tables of the database.
 
     Safe to run again; `labtrail up` does it by itself.
@@ -22,6 +32,21 @@ def migrate(data: Data = None) -> None:
         settings = make_home(settings)
     applied = bring_up_to_date(settings)
     typer.echo(f"applied {', '.join(applied)}" if applied else "the database is up to date")
+    if service_role is not None:
+        _grant(settings, service_role)
+        typer.echo(f"{service_role} may add and read evidence, and not change it")
+
+
+def _grant(settings: "Settings", role: str) -> None:
+    from models.database import make_engine, writing
+    from models.roles import grant_service
+
+    engine = make_engine(settings.database)
+    try:
+        with writing(engine) as connection:
+            grant_service(connection, role)
+    finally:
+        engine.dispose()
 
 
 def bring_up_to_date(settings: "Settings") -> list[str]:

@@ -1,6 +1,9 @@
 """The service's own database role can do all its work, and can't rewrite what is on record."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -107,6 +110,24 @@ def test_the_service_role_has_no_way_round(statement: str, roles: Roles) -> None
 
 
 @pytest.mark.postgres
+def test_labtrail_migrate_grants_the_service_its_rights(roles: Roles, postgres_url: str, tmp_path: Path) -> None:
+    run_as_owner(postgres_url, f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {roles.name}")
+    environ = {
+        "LABTRAIL_DATABASE": postgres_url,
+        "LABTRAIL_DATA": str(tmp_path),
+        "LABTRAIL_BROKER": "kafka://none:9092",
+    }
+    command = [sys.executable, "-m", "labtrail", "migrate", "--service-role", roles.name]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "the database is up to date",
+        f"{roles.name} may add and read evidence, and not change it",
+    ]
+    commit(new_store(roles.service), whole_day())
+
+
+@pytest.mark.postgres
 def test_rights_given_by_hand_are_taken_back_at_the_next_grant(roles: Roles) -> None:
     with writing(roles.owner) as connection:
         connection.execute(text(f"GRANT ALL ON events TO {roles.name}"))
@@ -129,7 +150,7 @@ def test_a_role_that_no_right_binds_is_refused(postgres_url: str) -> None:
     engine.dispose()
 
 
-def test_sqlite_has_no_roles_and_says_so(tmp_path) -> None:
+def test_sqlite_has_no_roles_and_says_so(tmp_path: Path) -> None:
     engine = make_engine(f"sqlite:///{tmp_path}/a.db")
     with pytest.raises(RoleError, match="only PostgreSQL has roles"), writing(engine) as connection:
         grant_service(connection, "service")
