@@ -27,6 +27,8 @@ class SpecimenTruth(Struct):
     """Nothing is planned to go wrong with it."""
     due: dict[str, int] = field(default_factory=dict)
     """When the result of a test becomes overdue."""
+    lots: list[tuple[str, str]] = field(default_factory=list)
+    """(item, lot) of the supplies it was drawn with."""
     reports: list[tuple[int, str, str, str | None]] = field(default_factory=list)
     """(when, test, status, value)."""
 
@@ -58,19 +60,22 @@ class Truth(Struct):
     events: int = 0
 
     def at_cut(self) -> dict[str, Any]:
-        """The form of a truth file: cut, specimens, results, stock, overdue."""
+        """The form of a truth file: cut, specimens (but those left open), results, stock, overdue."""
         results: dict[str, tuple[str, str]] = {}
         overdue = []
+        recalled = set(self.recalled)
         specimens = {}
         for accession, truth in sorted(self.specimens.items()):
             if not truth.statuses or truth.statuses[0][0] >= self.cut_us:
                 continue  # collected after the cut
             status = truth.status_at(self.cut_us)
-            specimens[accession] = {
-                "specimen": accession, "order": truth.order, "site": truth.site, "container": truth.container,
-                "tests": list(truth.tests), "status": status, "clean": truth.clean,
-                "must": sorted({code for when, code in truth.must if when < self.cut_us}),
-            }  # fmt: skip
+            if status is not None:
+                specimens[accession] = {
+                    "specimen": accession, "order": truth.order, "site": truth.site, "container": truth.container,
+                    "tests": list(truth.tests), "status": status,
+                    "clean": truth.clean and not recalled.intersection(truth.lots),
+                    "must": sorted({code for when, code in truth.must if when < self.cut_us}),
+                }  # fmt: skip
             done = set()
             for when, test, state, value in sorted(truth.reports, key=lambda report: report[0]):
                 if when < self.cut_us:

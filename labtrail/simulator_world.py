@@ -63,6 +63,8 @@ class World:
         self.rng = rng
         self.year = year
         self.orders = orders
+        self.day_us = 0
+        """When the simulated day began, an hour before the clinics open."""
         self._serials: dict[Kind, int] = {}
         legs = _legs(catalog)
         codes = [site.code for site in catalog.sites.values() if site.kind == "clinic"]
@@ -114,11 +116,17 @@ class World:
 
     def begin_day(self, start_us: int) -> None:
         """Decide which devices are offline when: couriers' phones in the country, now and then a station."""
+        self.day_us = start_us
         rng = self.rng
         for place in self.places.values():
             place.phone.offline = _offline(rng, start_us, 0.25, 40, 150)
             for station in place.stations:
                 station.offline = _offline(rng, start_us, 0.03, 5, 40)
+
+
+def minutes(rng: Random, least: float, most: float) -> int:
+    """A random time between so many minutes, in microseconds."""
+    return int(rng.uniform(least, most) * MINUTE)
 
 
 def _offline(rng: Random, start_us: int, share: float, minutes_min: int, minutes_max: int) -> tuple[int, int]:
@@ -194,7 +202,7 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _cell(value: Any) -> str:  # noqa: ANN401 - whatever a catalog row holds
+def _cell(value: Any) -> str:
     if value is None:
         return ""
     return f"{value:g}" if isinstance(value, float) else str(value)
