@@ -22,7 +22,10 @@ async def batches(stream: "StreamT", events_max: int) -> AsyncIterator[list["Eve
     unacknowledged, last_seen = app.consumer.unacked, app.monitor.stream_inbound_time
     await stream.maybe_start()  # not stopped at the end: an agent that Faust starts again gets the same one
     while not stream.should_stop:
-        events = [await queue.get()]
+        try:
+            events = [await queue.get()]
+        except StopAsyncIteration:
+            return  # so Faust tells whoever waits that the agent stops
         while len(events) < events_max and not queue.empty():
             events.append(queue.get_nowait())
         if not app.flow_control.is_active():

@@ -4,6 +4,7 @@
 """
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -23,6 +24,7 @@ from labtrail.commands import (
     quarantine,
     rebuild,
     recall,
+    simulate,
     topics,
     up,
 )
@@ -30,8 +32,11 @@ from labtrail.commands import verify as verify_command
 
 COMMANDS: tuple[ModuleType, ...] = (
     up, parts, migrate, topics, publish, drain, export, custody, verify_command, rebuild, quarantine, recall, doctor,
+    simulate,
 )  # fmt: skip
 DEBUG_VARIABLE = "LABTRAIL_DEBUG"
+INTERRUPTED = 130
+"""What Typer makes of Ctrl-C."""
 
 
 def _version(wanted: bool) -> None:
@@ -71,6 +76,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = make_app()(list(arguments) or ["--help"], prog_name="labtrail", standalone_mode=False)
         sys.stdout.flush()
+        if code == INTERRUPTED:
+            return _failed("stopped", 1, None)
     except TyperException as fault:
         return _failed(_usage(fault), fault.exit_code, fault)
     except LabtrailError as fault:
@@ -111,5 +118,6 @@ def _failed(message: str, code: int, fault: BaseException | None) -> int:
 
 
 def main() -> None:
-    """The `labtrail` command."""
+    """The `labtrail` command. SIGTERM ends a command as Ctrl-C does: what is open is closed."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     raise SystemExit(run(sys.argv[1:]))

@@ -78,6 +78,11 @@ class Server:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def exit_code(self) -> int | None:
+        """What the ended process gave (negative: the signal that ended it); None while it runs."""
+        return None if self._process is None else self._process.poll()
+
     def start(
         self,
         ready: Callable[[], bool],

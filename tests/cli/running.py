@@ -69,5 +69,9 @@ class Up:
         assert address is not None, self.said()
         return address
 
+    def exit_code(self) -> int | None:
+        """What the ended process gave; None while it runs."""
+        return self.server.exit_code
+
     def said(self) -> str:
         return tail(self.server.log)
