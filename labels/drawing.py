@@ -96,7 +96,11 @@ def _place_text(element: Text, line: str, dpi: int) -> PlacedText | None:
     room = box[2] - 2 * margin
     if fonts.width(text, size, bold=element.bold) > room:
         if element.over == "refuse":
-            raise LabelError(f"{text!r} does not fit in its place on the label: shorten it, or use a larger label")
+            # the text itself may be an MRN: messages are kept, and never hold a patient's data
+            raise LabelError(
+                f"{element.words} does not fit in its place on the label ({len(text)} characters): "
+                "shorten it, or use a larger label"
+            )
         text = fonts.cut(text, size, room, bold=element.bold)
     spare = room - fonts.width(text, size, bold=element.bold)
     x = margin + {"left": 0, "center": spare // 2, "right": spare}[element.align]

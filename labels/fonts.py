@@ -197,7 +197,7 @@ def cut(text: str, size_dots: int, room_dots: int, *, bold: bool = False) -> str
     while low > 0 and unicodedata.category(text[low]) in ("Mn", "Mc", "Me"):
         low -= 1  # never a letter without its accent: that is another letter
     if low == 0:
-        raise LabelError(f"there is no room for even one letter of {text!r}: use a larger label")
+        raise LabelError("there is no room for even one letter of the text: use a larger label")
     return text[:low].rstrip(" ,-") + ELLIPSIS
 
 

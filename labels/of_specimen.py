@@ -1,33 +1,112 @@
-"""The label of a specimen, from what the tables know of it."""
+"""What is on a label, read from the tables: the specimen, who collected it, and the patient's record."""
 
-from typing import TYPE_CHECKING
+from datetime import UTC
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
-from labels.contents import SpecimenLabel
+from labels.contents import AliquotLabel, BadgeLabel, Content, SpecimenLabel, SupplyLabel, ToteLabel
 from labels.errors import LabelError
-from models.events import moment_of
-from models.tables import specimens
+from labels.layouts import layout_named
+from models.events import Aliquoted, moment_of, parse
+from models.patients import Keys, find_patient
+from models.print_jobs import Job
+from models.tables import events, specimens
 
 if TYPE_CHECKING:
     from config.catalog import Catalog
 
+Detailed = ToteLabel | SupplyLabel | BadgeLabel
+DETAILED: dict[str, type[Detailed]] = {
+    "ToteLabel": ToteLabel,
+    "SupplyLabel": SupplyLabel,
+    "BadgeLabel": BadgeLabel,
+}
+"""Labels whose content a print job carries itself, because it holds no patient's data."""
 
-def label_of(connection: Connection, accession: str, catalog: "Catalog", serial: int = 1) -> SpecimenLabel:
-    """The content of the label of one specimen. Raises LabelError when it isn't on record or not collected."""
+
+def details_of(content: Detailed) -> str:
+    """The content as a print job carries it."""
+    return msgspec.json.encode(content).decode()
+
+
+def content_of(connection: Connection, job: Job, catalog: "Catalog", keys: Keys | None) -> Content:
+    """What a print job's label shows, as the tables are now. Raises LabelError, PatientError."""
+    kind = DETAILED.get(layout_named(job.layout).holds)
+    if kind is None:
+        return label_of(connection, job.subject, catalog, serial=job.serial, keys=keys)
+    try:
+        return msgspec.json.decode(job.details or "", type=kind)
+    except msgspec.DecodeError as fault:
+        raise LabelError(f"print job {job.id} can't be drawn ({fault}): ask for the label again") from None
+
+
+def label_of(
+    connection: Connection, accession: str, catalog: "Catalog", *, serial: str = "", keys: Keys | None = None
+) -> SpecimenLabel | AliquotLabel:
+    """The label of a tube, or of an aliquot where the specimen has a parent.
+
+    `keys`: without them, or without a record, the label shows the opaque reference and says so. Raises LabelError
+    when the specimen is not on record, PatientError when its patient's record can't be opened.
+    """
+    row = _specimen(connection, accession)
+    source = _specimen(connection, row.parent) if row.parent else row
+    patient = row.patient or source.patient or ""
+    record = find_patient(connection, patient, keys) if keys is not None and patient else None
+    container = catalog.containers.get(row.container or "")
+    collected_us, site = source.collected_us, source.site or row.site or ""
+    label = SpecimenLabel(
+        accession=accession,
+        serial=serial or f"{accession}-0",
+        patient=patient,
+        order=row.order_id or source.order_id or "",
+        name=None if record is None else record.printed,
+        birth_date=None if record is None else record.birth_date,
+        mrn=None if record is None else record.mrn,
+        container=row.container or "",
+        colour=container.cap_colour if container else "",
+        collected_at=_local(collected_us, site, catalog),
+        collector=_collector(connection, source.accession, collected_us),
+        priority="stat" if "stat" in (row.priority, source.priority) else "routine",
+        tests=tuple(msgspec.json.decode(row.tests, type=list[str])),
+        site=site,
+    )
+    if not row.parent:
+        return label
+    return AliquotLabel(specimen=label, parent=row.parent, volume_ml=_volume_ml(connection, row.parent, accession))
+
+
+def _specimen(connection: Connection, accession: str) -> Row[Any]:
     row = connection.execute(select(specimens).where(specimens.c.accession == accession)).first()
     if row is None:
-        raise LabelError(f"{accession} is not on record: scan it again, or collect it first")
-    if row.collected_us is None or row.container is None or row.patient is None:
-        raise LabelError(f"{accession} has no collection on record: a label needs the tube and whose it is")
-    tube = catalog.containers.get(row.container)
-    site = catalog.sites.get(row.site or "")
-    local = moment_of(row.collected_us).astimezone(ZoneInfo(site.timezone) if site else None)
-    return SpecimenLabel(
-        accession=accession, serial=f"{accession}-{serial}", patient=row.patient, container=row.container,
-        colour=tube.cap_colour if tube else "", collected_at=f"{local:%Y-%m-%d %H:%M}",
-        collector=row.custodian or "", priority=row.priority or "routine",
-        tests=tuple(msgspec.json.decode(row.tests)), site=row.site or "", order=row.order_id or "",
-    )  # fmt: skip
+        raise LabelError(f"no specimen {accession} is on record: scan its collection first")
+    return row
+
+
+def _collector(connection: Connection, accession: str, collected_us: int | None) -> str:
+    """The badge in the collection that counts."""
+    found = select(events.c.actor).where(
+        events.c.subject == accession, events.c.type == "specimen.collected", events.c.time_us == collected_us
+    )
+    return connection.execute(found.order_by(events.c.id).limit(1)).scalar() or ""
+
+
+def _volume_ml(connection: Connection, parent: str, child: str) -> float | None:
+    """How much was poured off, by the latest event that says so."""
+    found = select(events.c.raw).where(events.c.subject == parent, events.c.type == "specimen.aliquoted")
+    volume = None
+    for raw in connection.execute(found.order_by(events.c.time_us, events.c.id)).scalars():
+        data = parse(bytes(raw)).data
+        if isinstance(data, Aliquoted):
+            volume = next((c.volume_ml for c in data.children if c.accession == child and c.volume_ml), volume)
+    return volume
+
+
+def _local(time_us: int | None, site: str, catalog: "Catalog") -> str:
+    """Date and time to the minute at the site; empty when not known."""
+    if time_us is None:
+        return ""
+    known = catalog.sites.get(site)
+    return f"{moment_of(time_us).astimezone(ZoneInfo(known.timezone) if known else UTC):%Y-%m-%d %H:%M}"
