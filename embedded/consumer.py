@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from faust.transport import base
 from faust.types import TP, ConsumerMessage
@@ -48,9 +49,11 @@ class Consumer(StrictCommit, base.Consumer):
         """Offsets whose commit failed; they go with the next one."""
         self._topics: set[str] | None = None
         self._subscribed = asyncio.Event()
+        # Faust stops a partition when its buffer is four fifths full: what is fetched then must still fit
+        self._fetch_max = min(FETCH_RECORDS_MAX, self.app.conf.stream_buffer_maxsize // 5)
 
     async def on_start(self) -> None:
-        self._loop_running = asyncio.get_running_loop()
+        self._event_loop = asyncio.get_running_loop()
         self._log = await asyncio.to_thread(Log.open, self.transport.path)
         self._lease = Lease(self._log.path, self.app.conf.id)
         self._log.listen(self._appended)
@@ -69,8 +72,8 @@ class Consumer(StrictCommit, base.Consumer):
 
     def _appended(self) -> None:
         """An append of this process, seen in the thread that made it."""
-        if not self._loop_running.is_closed():
-            self._loop_running.call_soon_threadsafe(self._wake.set)
+        with suppress(RuntimeError):  # the loop has just ended: there is nobody to wake
+            self._event_loop.call_soon_threadsafe(self._wake.set)
 
     # membership: who holds the lease reads every partition
 
@@ -150,7 +153,7 @@ class Consumer(StrictCommit, base.Consumer):
     def _read(self, partitions: set[TP]) -> dict[TP, list[Record]]:
         ends = self._log.known_ends
         ready = [tp for tp in partitions & self._assigned if self._next[tp] < ends[tp]]
-        limit, bytes_max = FETCH_RECORDS_MAX // max(1, len(ready)) + 1, FETCH_BYTES_MAX // max(1, len(ready))
+        limit, bytes_max = self._fetch_max // max(1, len(ready)) + 1, FETCH_BYTES_MAX // max(1, len(ready))
         found: dict[TP, list[Record]] = {}
         for tp in ready:
             records = self._log.read(tp, self._next[tp], limit, bytes_max)

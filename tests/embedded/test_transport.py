@@ -206,6 +206,14 @@ def test_acknowledging_out_of_order_commits_up_to_the_first_hole(tmp_path: Path)
     run(story)
 
 
+def test_who_reads_is_the_leader_whose_timers_run(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with running(tmp_path) as it:
+            await it.until(it.app.is_leader, "it leads")
+
+    run(story)
+
+
 def test_a_hole_in_the_offsets_stops_neither_the_events_nor_the_commit(tmp_path: Path) -> None:
     log = Log.open(tmp_path / "log.db")
     log.ensure_topics({"things": 2})
