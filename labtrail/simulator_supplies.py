@@ -13,6 +13,8 @@ SMALL_GOODS = ("SUP-NDL21", "SUP-LBL", "SUP-GLV", "SUP-ALC")
 """Nobody scans their lots: first-expired-first-out decides."""
 PAR_DEFAULT = 60
 RECALL_EVERY_DAYS = 5
+WRONG_BOX_SHARE = 0.06
+"""How often someone reaches into a box that should not be there any more."""
 FEFO_SHARE = 0.85
 """How often a tube is taken from the lot that expires first, as it should be."""
 
@@ -37,6 +39,9 @@ class Stockroom:
         self._first_day = moment_of(start_us).date()
         self._tubes = sorted({c.item for c in world.catalog.containers.values()})
         self._small = [item for item in SMALL_GOODS if item in world.catalog.supplies]
+        of_tests = [world.catalog.containers[test.container].item for test in world.catalog.tests.values()]
+        self._busy = sorted(set(of_tests), key=lambda item: (of_tests.count(item), item))[-3:]
+        """The tubes that the most tests need, the busiest last."""
         self._current: dict[str, list[Lot]] = {}
         for item in [*self._tubes, *self._small]:
             self._current[item] = [self._new_lot(item), self._new_lot(item)]
@@ -79,14 +84,9 @@ class Stockroom:
                         self.shelf(place, item)[lot.name] = 0
                     self._stage.at(when, self._receive, place, item, lot, quantity)
         old = Lot(f"L{self._rng.randint(10_000, 99_999)}", self._first_day - timedelta(days=3))
-        item = self._world.catalog.containers[self._busiest()].item
+        item = self._busy[-1]
         self._stage.at(start_us + 15 * MINUTE, self._receive, places[0], item, old, 6)
         self._stage.at(start_us + 11 * HOUR, self._throw_away, places[0], item, old.name, "expired")
-
-    def _busiest(self) -> str:
-        """The container that the most tests need."""
-        tests = [test.container for test in self._world.catalog.tests.values()]
-        return max(sorted(set(tests)), key=tests.count)
 
     def plan_day(self, start_us: int, day: int) -> None:
         """Put the day's acts on the agenda; `start_us` is an hour before the clinics open."""
@@ -110,13 +110,19 @@ class Stockroom:
         shelf = self.shelf(place, item)
         today = moment_of(when_us).date()
         good: list[str] = []
-        expired: list[str] = []
+        bad: list[Taken] = []
         for lot, quantity in shelf.items():
-            if quantity > 0 and (item, lot) not in self._recalled:
-                (expired if self._expires.get((item, lot), date.max) < today else good).append(lot)
-        if expired and self._rng.random() < 0.25:
-            shelf[expired[0]] -= 1
-            return Taken(expired[0], "expired-supply")
+            if quantity <= 0:
+                continue
+            if (item, lot) in self._recalled:
+                bad.append(Taken(lot, "recalled-supply"))
+            elif self._expires.get((item, lot), date.max) < today:
+                bad.append(Taken(lot, "expired-supply"))
+            else:
+                good.append(lot)
+        if bad and self._rng.random() < WRONG_BOX_SHARE:
+            shelf[bad[0].lot] -= 1
+            return bad[0]
         if good:
             good.sort(key=lambda lot: (self._expires.get((item, lot), date.max), lot))
             lot = good[0] if self._rng.random() < FEFO_SHARE else self._rng.choice(good)
@@ -219,7 +225,7 @@ class Stockroom:
 
     def _recall(self, when_us: int) -> None:
         """The maker takes a lot back: most stop at once, what is left is thrown away the next morning."""
-        item = self._rng.choice(self._tubes)
+        item = self._rng.choice(self._busy[:-1] or self._busy)
         lot = self._current[item].pop(0)
         self._current[item].append(self._new_lot(item))
         self._recalled.add((item, lot.name))
