@@ -1,7 +1,6 @@
 """What people did beside scanning: the audit trail, break-glass access, near misses."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -10,7 +9,7 @@ from sqlalchemy import Connection, insert, select, update
 from models.bulk import insert as insert_rows
 from models.events import moment_of
 from models.people import audit, break_glass, near_misses, sessions
-from models.tables import legs, outbox, specimens
+from models.tables import outbox
 
 ROWS_MAX = 1000
 """Rows of a list at most."""
@@ -124,24 +123,3 @@ def near_miss_rows(connection: Connection, sites: Sequence[str], limit: int = RO
     names = NearMiss.__struct_fields__
     rows = connection.execute(query)
     return [NearMiss(**{f: getattr(r, f) for f in names} | {"overridden": bool(r.overridden)}) for r in rows]
-
-
-def sites_of_specimen(connection: Connection, accession: str) -> set[str] | None:
-    """Every site that a specimen has to do with: collected, sent from or to, received. None: not on record."""
-    s = specimens.c
-    row = connection.execute(select(s.site, s.destination).where(s.accession == accession)).first()
-    if row is None:
-        return None
-    found = {row.site, row.destination} | _of_legs(connection, legs.c.accession == accession)
-    return {site for site in found if site}
-
-
-def sites_of_manifest(connection: Connection, manifest: str) -> set[str] | None:
-    """Every site that a manifest has to do with. None: no tube is on it."""
-    found = _of_legs(connection, legs.c.manifest == manifest)
-    return {site for site in found if site} or None
-
-
-def _of_legs(connection: Connection, which: Any) -> set[str | None]:
-    rows = connection.execute(select(legs.c.origin, legs.c.destination, legs.c.received_site).where(which).distinct())
-    return {site for row in rows for site in row}

@@ -1,0 +1,87 @@
+"""Alerts: what is open, who takes it on, and the stream that tells screens to look again."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from litestar import get, post
+from litestar.params import Parameter
+from litestar.response import ServerSentEvent
+from sqlalchemy import Connection
+
+from models.people_audit import Glass, glass_rows, note, review_glass
+from models.queries_api import AlertView, alert_view, alert_views
+from models.sweep import acknowledge
+from station.access import Session, api, requires
+from station.context import Station
+from station.problems import Refusal
+
+STAFF = ("ma", "courier", "lab", "manager")
+OPEN_NAME = "api"
+"""Who acknowledged, where the API asks for no sign-in."""
+
+
+@get("/api/v1/alerts", access=api(*STAFF, scope="site"), tags=["alerts"], summary="Open alerts")
+async def get_alerts(
+    station: Station,
+    session: Session,
+    site: Annotated[str | None, Parameter(description="Only this site's.", max_length=128)] = None,
+    kind: Annotated[str | None, Parameter(description="Only of this kind.", max_length=64)] = None,
+    after: Annotated[int, Parameter(description="Only those with a higher number.", ge=0, le=2**53)] = 0,
+    limit: Annotated[int, Parameter(description="At most so many.", ge=1, le=5000)] = 1000,
+) -> list[AlertView]:
+    """Of your sites, and those of no site, by number. The sweep finds new ones every few seconds."""
+    sites = sorted(session.sites) if site is None else [site]
+    return await station.read(alert_views, sites, kind=kind, after=after, limit=limit)
+
+
+@post("/api/v1/alerts/{alert:str}/acknowledge", access=api(*STAFF, scope="alert"), status_code=200, tags=["alerts"],
+      summary="Take an alert on")  # fmt: skip
+async def post_acknowledge(
+    station: Station, session: Session, alert: Annotated[str, Parameter(description="The alert's number.")]
+) -> AlertView:
+    """The first one stands: it says who takes care of it. It resolves by itself when its cause is gone."""
+    if not alert.isdecimal() or len(alert) > 18:
+        raise Refusal(404, f"{alert!r} is no alert's number: see GET /api/v1/alerts")
+    by = session.badge or session.name or OPEN_NAME
+    row = await station.run(acknowledge, station.engine, int(alert), by, station.clock())
+    if row is None:
+        raise Refusal(404, f"alert {alert} is not open: it is resolved, or there is none with this number")
+    return alert_view(row)
+
+
+@get("/api/v1/live", access=requires(*STAFF, touch=False), tags=["alerts"], summary="Changes, as server-sent events",
+     media_type="text/event-stream")  # fmt: skip
+async def get_live(station: Station, session: Session) -> ServerSentEvent:
+    """`changed` with the new counts; comments between keep it open; `over` when the session has ended."""
+    station.board.admit()
+
+    async def still() -> bool:
+        return await station.sessions.by_key(session.key) is not None
+
+    return ServerSentEvent(station.board.follow(still))
+
+
+@get(
+    "/api/v1/break-glass", access=requires("manager", "admin"), tags=["session"], summary="Emergency access to review"
+)
+async def get_break_glass(station: Station) -> list[Glass]:
+    """Those that no manager has looked at yet, the newest first."""
+    return await station.read(glass_rows, unreviewed=True)
+
+
+@post("/api/v1/break-glass/{number:int}/review", access=requires("manager", "admin"), status_code=200,
+      tags=["session"], summary="An emergency access was looked at")  # fmt: skip
+async def post_review(station: Station, session: Session, number: int) -> dict[str, int]:
+    """Not one's own."""
+    now_us = station.clock()
+
+    def review(connection: Connection) -> bool:
+        note(connection, [session.entry("break-glass review", now_us, str(number))])
+        return review_glass(connection, number, session.badge, now_us)
+
+    if not 0 < number < 2**53 or not await station.write(review):
+        raise Refusal(404, "there is none such to review, or it is your own")
+    return {"id": number}
+
+
+ROUTES: Sequence[Any] = (get_alerts, post_acknowledge, get_live, get_break_glass, post_review)

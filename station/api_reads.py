@@ -1,0 +1,124 @@
+"""Reading: specimens with their custody, manifests, stock, labels."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, cast
+
+from litestar import Response, get
+from litestar.params import Parameter
+from sqlalchemy import Connection
+
+from labels.errors import LabelError
+from labels.of_specimen import label_of
+from labels.render import Format, render
+from models.queries_api import (
+    ManifestView,
+    SpecimenView,
+    StockView,
+    manifest_view,
+    specimen_view,
+    stock_views,
+)
+from models.record import CustodyRecord
+from models.record_query import custody_record
+from station.access import Session, api, without_ending
+from station.checkpoints import newest_checkpoint
+from station.context import Station
+from station.custody_pdf import custody_pdf
+from station.problems import Refusal
+
+MEDIA = {"png": "image/png", "pdf": "application/pdf", "zpl": "application/zpl"}
+EVERYONE = ("ma", "courier", "lab", "manager")
+STAFF = ("ma", "lab", "manager")
+
+
+@get("/api/v1/specimens/{accession:str}", access=api(*EVERYONE, scope="specimen", read="specimen.read"),
+     tags=["specimens"], summary="How a specimen stands")  # fmt: skip
+async def get_specimen(station: Station, accession: str) -> SpecimenView:
+    """Status, custodian, times, legs, results, and its discrepancies with what to do about each."""
+    found = await station.read(specimen_view, accession)
+    if found is None:
+        raise _not_on_record(accession)
+    return found
+
+
+@get("/api/v1/specimens/{accession:str}/custody", access=api(*STAFF, scope="specimen", read="custody.read"),
+     tags=["specimens"], summary="The chain of custody with its proofs")  # fmt: skip
+async def get_custody(station: Station, accession: str) -> CustodyRecord:
+    """What `labtrail custody --format json` gives: every event with its hash link and its proof in the ledger."""
+    return await _custody(station, accession)
+
+
+@get("/api/v1/specimens/{accession:str}/custody.pdf", access=api(*STAFF, scope="specimen", read="custody.read"),
+     tags=["specimens"], summary="The chain of custody as a PDF", media_type="application/pdf")  # fmt: skip
+async def get_custody_pdf(station: Station, accession: str) -> Response[bytes]:
+    """The report that `labtrail custody --format pdf` gives."""
+    content = await station.run(custody_pdf, await _custody(station, accession))
+    name = f'inline; filename="custody-{accession}.pdf"'
+    return Response(content, media_type="application/pdf", headers={"content-disposition": name})
+
+
+async def _custody(station: Station, accession: str) -> CustodyRecord:
+    def read(connection: Connection) -> CustodyRecord | None:
+        checkpoint = newest_checkpoint(station.settings)
+        return custody_record(connection, accession, station.clock(), station.catalog, checkpoint)
+
+    found = await station.read(read)
+    if found is None:
+        raise _not_on_record(accession)
+    return found
+
+
+@get("/api/v1/manifests/{manifest:str}", access=api(*EVERYONE, scope="manifest", read="manifest.read"),
+     tags=["manifests"], summary="A manifest with its tubes")  # fmt: skip
+async def get_manifest(station: Station, manifest: str) -> ManifestView:
+    """Every tube that was dispatched, picked up or received under this number."""
+    found = await station.read(manifest_view, manifest)
+    if found is None:
+        raise Refusal(404, f"no manifest {manifest!r} is on record: scan or type its number again")
+    return found
+
+
+@get("/api/v1/stock", access=api(*STAFF, scope="site"), tags=["stock"], summary="Stock on hand by site, item, lot")
+async def get_stock(
+    station: Station,
+    session: Session,
+    site: Annotated[str | None, Parameter(description="Only this site.", max_length=128)] = None,
+    item: Annotated[str | None, Parameter(description="Only this item.", max_length=128)] = None,
+) -> list[StockView]:
+    """The rows of `labtrail export stock`, for your sites."""
+    sites = sorted(session.sites) if site is None else [site]
+    return await station.read(stock_views, sites, item)
+
+
+@get("/api/v1/labels/{accession:str}", access=api(*STAFF, scope="specimen", read="label.read"), tags=["labels"],
+     summary="A specimen's label: ACCESSION.png, .pdf or .zpl", media_type="application/octet-stream")  # fmt: skip
+async def get_label(
+    station: Station,
+    accession: Annotated[
+        str, Parameter(description="The accession and the form: `S2600012334.png`, `.pdf` or `.zpl`.")
+    ],
+    dpi: Annotated[int, Parameter(description="Dots per inch of the printer.", ge=203, le=600)] = 203,
+) -> Response[bytes]:
+    """The label as it would be printed, read back before it is given out. It counts as a look, not as a print."""
+    number, form = without_ending(accession), accession.rpartition(".")[2]
+    if form not in MEDIA or number == accession:
+        raise Refusal(404, "ask for ACCESSION.png, ACCESSION.pdf or ACCESSION.zpl")
+    if dpi not in (203, 300, 600):
+        raise Refusal(400, "dpi is 203, 300 or 600")
+
+    def draw(connection: Connection) -> bytes:
+        return render(label_of(connection, number, station.catalog), cast(Format, form), dpi)
+
+    try:
+        content = await station.read(draw)
+    except LabelError as fault:
+        raise Refusal(404, str(fault)) from fault
+    name = f'inline; filename="{number}.{form}"'
+    return Response(content, media_type=MEDIA[form], headers={"content-disposition": name})
+
+
+def _not_on_record(accession: str) -> Refusal:
+    return Refusal(404, f"no specimen {accession!r} is on record: scan or type its number again")
+
+
+ROUTES: Sequence[Any] = (get_specimen, get_custody, get_custody_pdf, get_manifest, get_stock, get_label)

@@ -1,0 +1,179 @@
+"""The station: one Litestar application, wired here.
+
+Everything that it serves states who may call it (`station/access.py`); a route that does not stops the start.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from importlib import import_module
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import Any
+
+from litestar import Litestar, Router
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.middleware import DefineMiddleware
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, Reference, SecurityScheme
+from litestar.routes import HTTPRoute
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from agents.eventlog import EventLog
+from agents.metrics_reader import watch_state
+from config.catalog import Catalog
+from config.errors import LabtrailError
+from config.settings import Settings
+from models.migrate import require_current
+from station import api_alerts, api_events, api_reads, api_session
+from station.access import access_of, guard, public, session_of
+from station.audit import AuditTrail
+from station.context import THREADS_MAX, Station, station_of
+from station.health import Problems, health_routes
+from station.live import Board
+from station.outcomes import Outcomes
+from station.pins import Pins
+from station.problems import handlers
+from station.security import Protection
+from station.sessions import Sessions
+from station.sign_in import Gate
+
+BODY_BYTES_MAX = 64 * 1024
+API = (api_events, api_reads, api_alerts, api_session)
+
+
+def system_clock() -> int:
+    """Microseconds since 1970, by this machine's clock."""
+    return time.time_ns() // 1000
+
+
+def create_app(
+    settings: Settings,
+    catalog: Catalog,
+    engine: Engine,
+    log: EventLog,
+    *,
+    clock: Callable[[], int] | None = None,
+    registry: CollectorRegistry | None = None,
+    alive: Callable[[], bool] = lambda: True,
+    problems: Problems | None = None,
+    committed: asyncio.Event | None = None,
+) -> Litestar:
+    """The whole web application: API, pages, health, metrics. It opens nothing and closes nothing that it is given.
+
+    `registry`: what `/metrics` shows; None: the state of the lab, read from the database. `alive`, `problems`: as for
+    `station.health.health_routes`; None: database reachable and migrated, log reachable. `committed`: set after each
+    commit of agents in this process; None: they run elsewhere. Raises LabtrailError for a route that says not who
+    may call it.
+    """
+    now = clock or system_clock
+    if registry is None:
+        registry = CollectorRegistry()
+        watch_state(registry, engine, log, catalog, settings.policy, now)
+    station = _station(settings, catalog, engine, log, now, committed)
+    health = health_routes(registry, alive, problems or _problems(station))
+    for route in health:
+        route.opt["access"] = public()
+    pages = import_module("station.pages") if find_spec("station.pages") else None
+    shown = pages.routes() if pages else []
+    app = Litestar(
+        route_handlers=[*health, *(route for module in API for route in module.ROUTES), *shown],
+        dependencies={
+            "station": Provide(station_of, sync_to_thread=False),
+            "session": Provide(session_of, sync_to_thread=False),
+        },
+        guards=[guard],
+        middleware=[DefineMiddleware(Protection, settings=settings)],
+        exception_handlers=handlers(pages.refused if pages else None),
+        openapi_config=_openapi(),
+        request_max_body_size=BODY_BYTES_MAX,
+        state=State({"station": station}),
+        lifespan=[_lifespan],
+        logging_config=None,
+        multipart_form_part_limit=50,
+    )
+    _require_access(app)
+    return app
+
+
+def _station(
+    settings: Settings,
+    catalog: Catalog,
+    engine: Engine,
+    log: EventLog,
+    clock: Callable[[], int],
+    committed: asyncio.Event | None,
+) -> Station:
+    threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="station")
+    return Station(
+        settings=settings, catalog=catalog, engine=engine, log=log, clock=clock, threads=threads,
+        pins=Pins(settings.pepper), gate=Gate(), audit=AuditTrail(engine, threads),
+        sessions=Sessions(settings, frozenset(catalog.sites), engine, threads, clock),
+        outcomes=Outcomes(engine, threads, committed), board=Board(engine, threads),
+    )  # fmt: skip
+
+
+def _problems(station: Station) -> Callable[[], Awaitable[Sequence[str]]]:
+    def look() -> list[str]:
+        found = []
+        try:
+            require_current(station.engine)
+        except SQLAlchemyError as fault:
+            found.append(f"the database can't be reached ({type(fault).__name__}): look at LABTRAIL_DATABASE")
+        except LabtrailError as fault:
+            found.append(str(fault))
+        try:
+            station.log.ends()
+        except LabtrailError as fault:
+            found.append(str(fault))
+        return found
+
+    async def problems() -> Sequence[str]:
+        return await station.run(look)
+
+    return problems
+
+
+def _openapi() -> OpenAPIConfig:
+    schemes: dict[str, SecurityScheme | Reference] = {
+        "token": SecurityScheme(type="http", scheme="bearer", description="Of an enrolled program."),
+        "session": SecurityScheme(
+            type="apiKey", name="labtrail-session", security_scheme_in="cookie",
+            description="Set by POST /api/v1/session; `__Host-labtrail-session` where served by https.",
+        ),
+    }  # fmt: skip
+    return OpenAPIConfig(
+        title="Labtrail",
+        version=version("labtrail"),
+        description="Chain of custody for lab specimens, stock of clinic supplies. See docs/api.md.",
+        components=Components(security_schemes=schemes),
+        security=[{"token": []}, {"session": []}, {}],
+        use_handler_docstrings=True,
+        render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"])],
+        openapi_router=Router(path="/schema", route_handlers=[], opt={"access": public()}),
+    )
+
+
+def _require_access(app: Litestar) -> None:
+    for route in app.routes:
+        for handler in route.route_handlers if isinstance(route, HTTPRoute) else ():
+            if access_of(handler) is None and handler.http_methods != {"OPTIONS"}:
+                raise LabtrailError(
+                    f"{route.path} does not say who may call it: give it access=requires(…) or public()"
+                )
+
+
+@asynccontextmanager
+async def _lifespan(app: Litestar) -> AsyncIterator[None]:
+    station: Any = app.state.station
+    try:
+        yield
+    finally:
+        station.board.close()
+        station.threads.shutdown(wait=False, cancel_futures=True)

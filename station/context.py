@@ -1,0 +1,76 @@
+"""What every handler of the station works with, made once by `station.app.create_app`."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Concatenate, ParamSpec, TypeVar
+
+from litestar.datastructures import State
+from sqlalchemy import Connection, Engine
+
+from agents.eventlog import EventLog
+from config.catalog import Catalog
+from config.settings import Settings
+from models.database import reading, writing
+from station.audit import AuditTrail
+from station.live import Board
+from station.outcomes import Outcomes
+from station.pins import Pins
+from station.sessions import Sessions
+from station.sign_in import Gate
+
+THREADS_MAX = 12
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """What a station is made of. `clock` gives microseconds since 1970."""
+
+    settings: Settings
+    catalog: Catalog
+    engine: Engine
+    log: EventLog
+    clock: Callable[[], int]
+    threads: ThreadPoolExecutor
+    pins: Pins
+    gate: Gate
+    audit: AuditTrail
+    sessions: Sessions
+    outcomes: Outcomes
+    board: Board
+
+
+class Station(Parts):
+    """A running station: its parts, and its threads for what blocks."""
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a blocking function in one of the station's threads."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, lambda: function(*args, **kwargs))
+
+    async def read(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """`function(connection, …)` in one read transaction, in a thread."""
+
+        def call() -> T:
+            with reading(self.engine) as connection:
+                return function(connection, *args, **kwargs)
+
+        return await self.run(call)
+
+    async def write(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """`function(connection, …)` in one write transaction, in a thread. Not for evidence: that is the store's."""
+
+        def call() -> T:
+            with writing(self.engine) as connection:
+                return function(connection, *args, **kwargs)
+
+        return await self.run(call)
+
+
+def station_of(state: State) -> Station:
+    """The station, as a dependency of handlers."""
+    found = state.station
+    assert isinstance(found, Station)
+    return found

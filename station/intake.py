@@ -1,0 +1,141 @@
+"""The edge of the API for events: from a request's body to records for the log, or to the faults that refuse it.
+
+What is refused here (4xx, nothing of the request is appended) is what its sender alone can mend: no JSON, no
+CloudEvent, too large, patient identity, another person's scan, a site or an act that is not the session's. All else
+is appended, and judged where it is committed: unknown names, data and identifiers that do not verify, times without
+offset go into quarantine, where nothing is lost and each can be requeued.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from agents.eventlog import NewRecord
+from models.events import EVENT_BYTES_MAX, Refused, parse, route
+from station.access import Session
+from station.identity import identity_fields
+from station.problems import EventFault, Refusal
+from station.roles import acts_of
+
+EVENTS_MAX = 500
+BODY_BYTES_MAX = 8 * 1024 * 1024
+_STATUS = {"too-large": 413, "not-json": 400, "another-person": 403, "another-site": 403, "not-your-act": 403}
+_EDGE = frozenset({"not-json", "not-cloudevents", "too-large"})
+_array = msgspec.json.Decoder(list[Raw])
+
+
+class Admitted(Struct, frozen=True):
+    """An event that may be appended: its record, its id, and its subject for telling how a specimen stands."""
+
+    record: NewRecord
+    id: str
+    subject: str
+
+
+class _Bad(Exception):
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason)
+        self.reason, self.detail = reason, detail
+
+
+def admit(body: bytes, session: Session) -> tuple[list[Admitted], bool]:
+    """The records of a request, and whether it was one event alone. Raises Refusal, which names each fault."""
+    raws, single = _split(body)
+    admitted: list[Admitted] = []
+    faults: list[EventFault] = []
+    for index, raw in enumerate(raws):
+        event: Any = None
+        try:
+            event = _decoded(raw)
+            admitted.append(_admitted(raw, event, session))
+        except _Bad as bad:
+            faults.append(EventFault(index, _text(event, "id"), bad.reason, bad.detail))
+    if faults:
+        status = max((_STATUS.get(fault.reason, 422) for fault in faults), key=_SERIOUS.index)
+        raise Refusal(status, f"{len(faults)} of {len(raws)} events refused, none appended", faults=faults)
+    return admitted, single
+
+
+_SERIOUS = (422, 413, 400, 403)
+
+
+def _split(body: bytes) -> tuple[list[bytes], bool]:
+    text = body.strip()
+    if not text.startswith(b"["):
+        return [text], True
+    try:
+        raws = [bytes(one) for one in _array.decode(text)]
+    except (msgspec.DecodeError, RecursionError) as fault:
+        raise _not_json(str(fault)) from None
+    if not raws:
+        raise Refusal(422, "the array is empty: send at least one event")
+    if len(raws) > EVENTS_MAX:
+        raise Refusal(413, f"{len(raws)} events in one request: send at most {EVENTS_MAX}")
+    return raws, False
+
+
+def _not_json(detail: str) -> Refusal:
+    return Refusal(400, "the body is no JSON", faults=[EventFault(0, None, "not-json", detail)])
+
+
+def _decoded(raw: bytes) -> Any:
+    if len(raw) > EVENT_BYTES_MAX:
+        raise _Bad("too-large", f"the event has {len(raw)} bytes; at most {EVENT_BYTES_MAX} are taken: split it")
+    try:
+        raw.decode()
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        raise _Bad("not-json", str(fault)) from None
+
+
+def _admitted(raw: bytes, event: Any, session: Session) -> Admitted:
+    if not isinstance(event, dict):
+        raise _Bad("not-cloudevents", "an event is a JSON object")
+    if found := identity_fields(event):
+        raise _Bad(
+            "patient-identity", f"leave out {', '.join(found[:5])}: an event names a patient by reference only"
+        )
+    if session.kind != "open":
+        event, raw = _bound(raw, event, session)
+    try:
+        parse(raw)
+    except Refused as refused:
+        if refused.reason in _EDGE:
+            raise _Bad(refused.reason, refused.detail) from None
+    topic, key = route(raw)
+    return Admitted(NewRecord(topic, key, raw), str(event["id"]), str(event["subject"]))
+
+
+def _bound(raw: bytes, event: dict[str, Any], session: Session) -> tuple[dict[str, Any], bytes]:
+    """The event within what the session may state. A person's events get actor, site, source and device from it."""
+    kind, site = event.get("type"), event.get("site")
+    if isinstance(kind, str) and kind not in acts_of(session.role):
+        raise _Bad("not-your-act", f"the role {session.role} does not record {kind}")
+    if any(isinstance(one, str) and one not in session.sites for one in _places(event)):
+        raise _Bad("another-site", "that is none of your sites: sign in for it")
+    if session.kind == "service":
+        return event, raw
+    if event.get("actor", session.badge) != session.badge:
+        raise _Bad("another-person", "another person made this scan: they must sign in to send it")
+    site = site if isinstance(site, str) else session.site
+    source = f"/sites/{site}/stations/{session.device}"
+    own = {"actor": session.badge, "site": site, "source": source, "device": str(session.device)}
+    event = {"specversion": "1.0", **event, **own}
+    return event, msgspec.json.encode(event)
+
+
+def _places(event: dict[str, Any]) -> Iterator[Any]:
+    """Where an event happens: its site, and the site whose stock it moves."""
+    yield event.get("site")
+    kind, subject = event.get("type"), event.get("subject")
+    if isinstance(kind, str) and kind.startswith("supply.") and isinstance(subject, str):
+        site = subject.partition("/")[0]
+        if kind != "supply.recalled":
+            yield site
+
+
+def _text(event: Any, name: str) -> str | None:
+    value = event.get(name) if isinstance(event, dict) else None
+    return value[:128] if isinstance(value, str) else None

@@ -1,0 +1,121 @@
+"""The live board: server-sent events that say "something has changed", so that pages look again.
+
+One look at the database serves every screen; a slow screen misses steps, never the last one. No patient's data is
+sent: only counts.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Executor
+from contextlib import suppress
+
+import msgspec
+from litestar.response import ServerSentEventMessage
+from msgspec import Struct
+from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from config.errors import LabtrailError
+from models.database import reading
+from models.tables import alerts, events, quarantine
+
+CLIENTS_MAX = 100
+LOOK_SECONDS = 1.0
+HEARTBEAT_SECONDS = 15.0
+RETRY_MS = 3000
+log = logging.getLogger(__name__)
+
+
+class BoardFull(LabtrailError):
+    """Too many screens are open."""
+
+
+class Change(Struct, frozen=True):
+    """Where things stand: any difference to the last one is a change. `events`: the number of the newest event."""
+
+    events: int
+    alerts_open: int
+    alerts_newest: int
+    acknowledged: int
+    quarantined: int
+
+
+def look(connection: Connection) -> Change:
+    """Read from indexes only: cheap enough for every second."""
+    a = alerts.c
+    still_open, newest, acknowledged = connection.execute(
+        select(func.count(), func.max(a.id), func.count(a.acknowledged_us)).where(a.resolved_us.is_(None))
+    ).one()
+    last = connection.execute(select(func.max(events.c.seq))).scalar() or 0
+    held = connection.execute(select(func.count()).where(quarantine.c.state == "open")).scalar() or 0
+    return Change(last, still_open, newest or 0, acknowledged, held)
+
+
+class Board:
+    """Tells every open screen when something has changed. Use from one event loop."""
+
+    def __init__(self, engine: Engine, threads: Executor) -> None:
+        self._engine, self._threads = engine, threads
+        self._screens: set[asyncio.Event] = set()
+        self._latest: Change | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._closing = False
+
+    async def follow(self, still: Callable[[], Awaitable[bool]]) -> AsyncIterator[ServerSentEventMessage]:
+        """The stream of one screen, from the present state on; it ends when `still` says that the session is over."""
+        woken = asyncio.Event()
+        self._screens.add(woken)
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look())
+        try:
+            if self._latest is not None:
+                woken.set()
+            yield ServerSentEventMessage(data=None, comment="labtrail", retry=RETRY_MS)
+            while not self._closing:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(woken.wait(), HEARTBEAT_SECONDS)
+                if not await still():
+                    yield ServerSentEventMessage(event="over", data="sign in again")
+                    return
+                if woken.is_set():
+                    woken.clear()
+                    yield ServerSentEventMessage(event="changed", data=msgspec.json.encode(self._latest).decode())
+                else:
+                    yield ServerSentEventMessage(data=None, comment="still here")
+        finally:
+            self._screens.discard(woken)
+
+    def admit(self) -> None:
+        """Raises BoardFull when no more screens may follow."""
+        if len(self._screens) >= CLIENTS_MAX:
+            raise BoardFull(f"{CLIENTS_MAX} screens follow already: close one, or look at the page without following")
+
+    def close(self) -> None:
+        """End every stream: the station stops."""
+        self._closing = True
+        for woken in self._screens:
+            woken.set()
+        if self._looking is not None:
+            self._looking.cancel()
+
+    async def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._screens:
+                try:
+                    now = await loop.run_in_executor(self._threads, self._read)
+                except SQLAlchemyError as fault:
+                    log.warning("the board can't be read (%s): trying again", type(fault).__name__)
+                else:
+                    if now != self._latest:
+                        self._latest = now
+                        for woken in self._screens:
+                            woken.set()
+                await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            self._looking = None
+
+    def _read(self) -> Change:
+        with reading(self._engine) as connection:
+            return look(connection)

@@ -1,0 +1,128 @@
+"""What a refusal looks like: `application/problem+json` (RFC 9457) for programs, a page for people.
+
+The log gets the kind of a fault and where it was, never its message: a driver's message may quote values.
+"""
+
+import logging
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+from msgspec import Struct
+from sqlalchemy.exc import SQLAlchemyError
+
+from config.errors import LabtrailError
+
+PROBLEM = "application/problem+json"
+log = logging.getLogger(__name__)
+Page = Callable[[Request[Any, Any, Any], int, str], Response[Any]]
+
+
+class EventFault(Struct, frozen=True):
+    """What is wrong with one event of a request. `index` counts from 0."""
+
+    index: int
+    id: str | None
+    reason: str
+    detail: str
+
+
+class ProblemBody(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The body of every answer that is no success."""
+
+    status: int
+    title: str
+    detail: str
+    type: str = "about:blank"
+    faults: tuple[EventFault, ...] = ()
+    retry_after_s: int | None = None
+
+
+class Refusal(Exception):
+    """A request that can't be served as it is; a 4xx or 503."""
+
+    def __init__(
+        self, status: int, detail: str, *, faults: Sequence[EventFault] = (), retry_after_s: int | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.detail = status, detail
+        self.faults, self.retry_after_s = tuple(faults), retry_after_s
+
+
+def handlers(
+    page: Page | None,
+) -> dict[int | type[Exception], Callable[[Request[Any, Any, Any], Any], Response[Any]]]:
+    """The exception handlers of the app. `page`: makes the answer for people at a browser."""
+
+    def answer(request: Request[Any, Any, Any], refusal: Refusal, headers: Mapping[str, str]) -> Response[Any]:
+        if page is not None and _for_people(request):
+            made = page(request, refusal.status, refusal.detail)
+            made.status_code = refusal.status
+            return made
+        return problem(refusal, headers)
+
+    def refused(request: Request[Any, Any, Any], fault: Refusal) -> Response[Any]:
+        return answer(request, fault, {})
+
+    def http(request: Request[Any, Any, Any], fault: HTTPException) -> Response[Any]:
+        if fault.status_code >= 500:
+            _note(request, fault)
+            return answer(request, Refusal(fault.status_code, "the station could not do this"), {})
+        headers = dict(fault.headers or {})
+        if fault.status_code == HTTPStatus.UNAUTHORIZED:
+            headers["www-authenticate"] = 'Bearer realm="labtrail"'
+        return answer(request, Refusal(fault.status_code, _detail(fault)), headers)
+
+    def database(request: Request[Any, Any, Any], fault: SQLAlchemyError) -> Response[Any]:
+        _note(request, fault)
+        why = "the database can't be reached: try again; what was scanned stays queued"
+        return answer(request, Refusal(503, why, retry_after_s=2), {})
+
+    def ours(request: Request[Any, Any, Any], fault: LabtrailError) -> Response[Any]:
+        _note(request, fault)
+        return answer(request, Refusal(503, str(fault), retry_after_s=2), {})
+
+    def unforeseen(request: Request[Any, Any, Any], fault: Exception) -> Response[Any]:
+        _note(request, fault)
+        return answer(request, Refusal(500, "something unforeseen happened: it is in the station's log"), {})
+
+    return {
+        Refusal: refused, HTTPException: http, SQLAlchemyError: database, LabtrailError: ours, Exception: unforeseen,
+    }  # fmt: skip
+
+
+def problem(refusal: Refusal, headers: Mapping[str, str]) -> Response[ProblemBody]:
+    """The answer for a program."""
+    body = ProblemBody(
+        status=refusal.status, title=_title(refusal.status), detail=refusal.detail, faults=refusal.faults,
+        retry_after_s=refusal.retry_after_s,
+    )  # fmt: skip
+    retry = {} if refusal.retry_after_s is None else {"retry-after": str(refusal.retry_after_s)}
+    return Response(body, status_code=refusal.status, media_type=PROBLEM, headers={**headers, **retry})
+
+
+def _for_people(request: Request[Any, Any, Any]) -> bool:
+    return not request.scope["path"].startswith("/api/") and "text/html" in request.headers.get("accept", "")
+
+
+def _title(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Refused"
+
+
+def _detail(fault: HTTPException) -> str:
+    """Litestar's own words, with the fields that it names."""
+    extra = fault.extra if isinstance(fault.extra, list) else []
+    named = [f"{one.get('key', '')}: {one.get('message', '')}".strip(": ") for one in extra if isinstance(one, dict)]
+    return "; ".join([fault.detail, *named][:10])
+
+
+def _note(request: Request[Any, Any, Any], fault: Exception) -> None:
+    where = request.scope.get("path_template") or "(no route)"
+    frames = "".join(traceback.format_tb(fault.__traceback__)[-6:])
+    log.error("%s %s: %s\n%s", request.method, where, type(fault).__name__, frames)

@@ -1,0 +1,32 @@
+"""Which role records which events. A table, so that it can be read, tested and argued about."""
+
+from collections.abc import Mapping
+
+from models.events import TYPES
+
+_CUSTODY_ANYWHERE = ("specimen.missing", "specimen.found")
+_SHELF = (
+    "supply.received", "supply.used", "supply.wasted", "supply.counted", "supply.transferred", "supply.ordered",
+)  # fmt: skip
+
+ACTS: Mapping[str, frozenset[str]] = {
+    "ma": frozenset({
+        "order.placed", "order.cancelled", "specimen.collected", "specimen.not-collected", "specimen.labeled",
+        "specimen.relabeled", "specimen.dispatched", "specimen.received", "specimen.stored",
+        "result.acknowledged", *_CUSTODY_ANYWHERE, *_SHELF,
+    }),
+    "courier": frozenset({"specimen.picked-up", "specimen.received", "specimen.dispatched", *_CUSTODY_ANYWHERE}),
+    "lab": frozenset({
+        "order.placed", "order.cancelled", "specimen.collected", "specimen.not-collected", "specimen.labeled",
+        "specimen.relabeled", "specimen.dispatched", "specimen.received", "specimen.rejected", "specimen.aliquoted",
+        "specimen.stored", "specimen.disposed", "result.reported", "result.acknowledged", *_CUSTODY_ANYWHERE, *_SHELF,
+    }),
+    "manager": frozenset(TYPES) - {"specimen.picked-up"},
+    "admin": frozenset(),
+}  # fmt: skip
+"""A manager may void and recall. An administrator manages people and devices, and records nothing."""
+
+
+def acts_of(role: str) -> frozenset[str]:
+    """The event types that a role may record; none for a role that there is not."""
+    return ACTS.get(role, frozenset())

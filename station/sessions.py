@@ -1,0 +1,162 @@
+"""Sessions: who signed in, by which cookie, for how long; and programs, by their tokens. The server decides.
+
+A cookie holds a random value and nothing else; the database knows it by its hash only. Every request looks the
+session up, so that a revoked device, a disabled badge or a sign-out holds at once, on every station.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any, Literal, TypeVar
+
+from litestar.connection import ASGIConnection
+from litestar.datastructures import Cookie
+from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
+from msgspec import Struct
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from config.settings import Settings
+from models.database import reading, writing
+from models.people import Device, find_device
+from models.people_sessions import MINUTE_US, SEEN_STEP_US, Limits, Stored, find_session, touch
+from station.access import Access, Session, expand
+from station.pins import token_hash
+
+DEVICE_COOKIE_DAYS = 400
+"""As long as browsers keep a cookie; the device is revoked on the server."""
+T = TypeVar("T")
+BEARER = "bearer "
+log = logging.getLogger(__name__)
+
+
+class Names(Struct, frozen=True):
+    """What the two cookies are called, and whether browsers send them over TLS alone."""
+
+    session: str
+    device: str
+    secure: bool
+
+
+def cookie_names(public_url: str) -> Names:
+    """`__Host-` names where the station is reached by https: bound to this host, TLS only, path `/`.
+
+    Plain http (one machine's loopback, a demonstration) can't have these: browsers refuse the prefix there.
+    """
+    if public_url.startswith("https://"):
+        return Names("__Host-labtrail-session", "__Host-labtrail-device", True)
+    return Names("labtrail-session", "labtrail-device", False)
+
+
+class Sessions:
+    """Finds out who asks. One per station; use from its event loop."""
+
+    def __init__(
+        self, settings: Settings, sites: frozenset[str], engine: Engine, threads: Executor, clock: Callable[[], int]
+    ) -> None:
+        self.names = cookie_names(settings.public_url)
+        self.limits = Limits(
+            round(settings.session_idle_minutes * MINUTE_US), round(settings.session_hours_max * 60 * MINUTE_US)
+        )
+        self.open = settings.api_is_open
+        self._sites, self._engine, self._threads, self._clock = sites, engine, threads, clock
+
+    async def who(self, connection: ASGIConnection[Any, Any, Any, Any], access: Access) -> Session:
+        """The session of a request. Raises the 401 of who is nobody, the 403 of a program in a person's place."""
+        token = bearer_of(connection)
+        if token is not None:
+            device = await self.device(token)
+            if device is None or device.kind != "service":
+                raise NotAuthorizedException(detail="this token opens nothing: enrol the program again")
+            if access.people:
+                raise PermissionDeniedException(detail="a person must be signed in for this")
+            return self._service(device)
+        cookie = connection.cookies.get(self.names.session)
+        if cookie:
+            found = await self.find(cookie, touched=access.touch)
+            if found is None:
+                raise NotAuthorizedException(detail="the session is over: sign in again")
+            return found
+        if self.open and not access.people:
+            return Session(kind="open", badge="", name="", role="open", site="", sites=self._sites, device=None)
+        raise NotAuthorizedException(detail="sign in first")
+
+    async def find(self, cookie: str, *, touched: bool = True) -> Session | None:
+        """The open session of a cookie's value; None when it is over or never was. `touched`: it goes on from now."""
+        now_us = self._clock()
+        stored = await self._in_thread(self._find, token_hash(cookie), now_us)
+        if stored is None:
+            return None
+        if touched and stored.seen_us < now_us - min(SEEN_STEP_US, self.limits.idle_us // 4):
+            await self._in_thread(self._touch, stored.key, now_us)
+        return self.session(stored, now_us)
+
+    async def by_key(self, key: bytes) -> Session | None:
+        """The session as it stands now, by what the database knows it by; it is not prolonged."""
+        now_us = self._clock()
+        stored = await self._in_thread(self._find, key, now_us)
+        return None if stored is None else self.session(stored, now_us)
+
+    def session(self, stored: Stored, now_us: int) -> Session:
+        """What handlers see of a stored session."""
+        glass = stored.glass_until_us
+        return Session(
+            kind="person", badge=stored.badge, name=stored.name, role=stored.role, site=stored.site,
+            sites=expand(stored.sites, self._sites), device=stored.device_id, language=stored.language,
+            expires_us=min(now_us + self.limits.idle_us, stored.created_us + self.limits.whole_us),
+            break_glass_until_us=glass if glass is not None and glass > now_us else None, key=stored.key,
+        )  # fmt: skip
+
+    async def device(self, token: str) -> Device | None:
+        """The enrolled device with this token, unless it was revoked."""
+        return await self._in_thread(self._device, token_hash(token))
+
+    async def device_of(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Device | None:
+        """The device that a request comes from: by its cookie, else by its bearer token."""
+        token = connection.cookies.get(self.names.device) or bearer_of(connection)
+        return await self.device(token) if token else None
+
+    def cookie(self, which: Literal["session", "device"], value: str | None) -> Cookie:
+        """The cookie to set; `value` None: to forget."""
+        keep_s = DEVICE_COOKIE_DAYS * 86_400 if which == "device" else self.limits.whole_us // 1_000_000
+        return Cookie(
+            key=getattr(self.names, which), value=value or "", max_age=keep_s if value else 0, path="/",
+            secure=self.names.secure, httponly=True, samesite="strict" if which == "session" else "lax",
+        )  # fmt: skip
+
+    def _service(self, device: Device) -> Session:
+        sites = expand((device.site,), self._sites)
+        site = device.site if device.site in self._sites else ""
+        return Session(
+            kind="service", badge="", name=device.name, role=device.role or "", site=site, sites=sites,
+            device=device.id,
+        )  # fmt: skip
+
+    def _find(self, key: bytes, now_us: int) -> Stored | None:
+        with reading(self._engine) as connection:
+            return find_session(connection, key, self.limits, now_us)
+
+    def _device(self, hashed: bytes) -> Device | None:
+        with reading(self._engine) as connection:
+            return find_device(connection, hashed)
+
+    def _touch(self, key: bytes, now_us: int) -> None:
+        try:
+            with writing(self._engine) as connection:
+                touch(connection, key, now_us)
+        except SQLAlchemyError as fault:  # the request itself may still be served; the session just ages
+            log.warning("a session's last touch could not be noted (%s)", type(fault).__name__)
+
+    async def _in_thread(self, function: Callable[..., T], *args: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
+
+
+def bearer_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
+    """The token of the Authorization header; None when there is no such header."""
+    header = connection.headers.get("authorization")
+    if header is None:
+        return None
+    if not header.lower().startswith(BEARER):
+        raise NotAuthorizedException(detail="write the header as Authorization: Bearer TOKEN")
+    return header[len(BEARER) :].strip()
