@@ -16,7 +16,7 @@ from models.queries_metrics import StateSnapshot, snapshot
 from models.queries_metrics_lab import OTHER
 from models.store import Store
 from models.sweep import acknowledge, sweep
-from tests.core.story import CATALOG, OTHER_TUBE, POLICY, TUBE, collected, result, step, supply, us, whole_day
+from tests.core.story import CATALOG, OTHER_TUBE, POLICY, collected, result, step, supply, us, whole_day
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
