@@ -5,9 +5,13 @@ Three kinds: **evidence** (only ever added to), **state** (a pure function of th
 makes it anew), and **acts** (what Labtrail or a person did about it: alerts, acknowledgements, print jobs).
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Column,
+    Dialect,
     Index,
     Integer,
     LargeBinary,
@@ -29,6 +33,18 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+
+class Bytes(LargeBinary):
+    """Bytes. What somebody has made text by hand in SQLite (`UPDATE … replace(raw, …)`) is read as its UTF-8
+    bytes, so that the ledger's check finds what was altered instead of failing on the type."""
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], bytes | None] | None:
+        if dialect.name != "sqlite":
+            return super().result_processor(dialect, coltype)  # type: ignore[no-any-return, no-untyped-call]  # its stubs
+        return lambda value: value.encode(errors="surrogateescape") if isinstance(value, str) else value
+
+
 # SQLite numbers rows by itself only in a column of the exact type INTEGER
 Serial = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -46,12 +62,12 @@ events = Table(
     Column("id", Text, nullable=False, unique=True),
     Column("subject", Text, nullable=False),
     Column("chain_seq", Integer, nullable=False),  # 1, 2, 3 … in the subject's hash chain
-    Column("link_hash", LargeBinary, nullable=False),
+    Column("link_hash", Bytes, nullable=False),
     Column("type", Text, nullable=False),
     Column("time_us", BigInteger, nullable=False),
     Column("site", Text, nullable=False),  # '' where the event names none
     Column("actor", Text, nullable=False),
-    Column("raw", LargeBinary, nullable=False),  # the bytes as received
+    Column("raw", Bytes, nullable=False),  # the bytes as received
     Column("topic", Text, nullable=False),
     Column("partition", Integer, nullable=False),
     Column("offset", BigInteger, nullable=False),
@@ -71,7 +87,7 @@ chains = Table(  # the head of each subject's chain
     metadata,
     Column("subject", Text, primary_key=True),
     Column("length", Integer, nullable=False),
-    Column("head", LargeBinary, nullable=False),
+    Column("head", Bytes, nullable=False),
 )
 
 leaves = Table(  # the events in the order of the one Merkle tree (RFC 6962)
@@ -80,7 +96,7 @@ leaves = Table(  # the events in the order of the one Merkle tree (RFC 6962)
     Column("leaf_index", BigInteger, primary_key=True, autoincrement=False),
     Column("event_seq", BigInteger, nullable=False, unique=True),
     Column("event_id", Text, nullable=False),  # so that a deleted event can still be named
-    Column("link_hash", LargeBinary, nullable=False),
+    Column("link_hash", Bytes, nullable=False),
 )
 
 tree_state = Table(  # one row: how far the tree has grown
@@ -88,7 +104,7 @@ tree_state = Table(  # one row: how far the tree has grown
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("size", BigInteger, nullable=False),
-    Column("frontier", LargeBinary, nullable=False),
+    Column("frontier", Bytes, nullable=False),
 )
 
 tree_nodes = Table(  # complete subtrees of 256**k leaves, so that a proof need not read every leaf
@@ -96,7 +112,7 @@ tree_nodes = Table(  # complete subtrees of 256**k leaves, so that a proof need 
     metadata,
     Column("level", Integer, nullable=False),  # 8, 16, 24 …: 2**level leaves
     Column("node_index", BigInteger, nullable=False),
-    Column("hash", LargeBinary, nullable=False),
+    Column("hash", Bytes, nullable=False),
     PrimaryKeyConstraint("level", "node_index"),
 )
 
@@ -106,7 +122,7 @@ quarantine = Table(
     Column("id", Serial, primary_key=True, autoincrement=True),
     Column("reason", Text, nullable=False),
     Column("detail", Text, nullable=False),
-    Column("raw", LargeBinary, nullable=False),
+    Column("raw", Bytes, nullable=False),
     Column("topic", Text, nullable=False),
     Column("partition", Integer, nullable=False),
     Column("offset", BigInteger, nullable=False),
@@ -297,7 +313,7 @@ stock_items = Table(  # the fold's state for each site and item, up to the lates
     Column("item", Text, nullable=False),
     Column("on_hand_u", BigInteger, nullable=False),
     Column("on_order_u", BigInteger, nullable=False),
-    Column("state", LargeBinary, nullable=False),  # JSON of models.stock.StockState
+    Column("state", Bytes, nullable=False),  # JSON of models.stock.StockState
     PrimaryKeyConstraint("site", "item"),
 )
 
@@ -307,7 +323,7 @@ stock_marks = Table(  # states along the way, so that a late movement need not f
     Column("site", Text, nullable=False),
     Column("item", Text, nullable=False),
     Column("time_us", BigInteger, nullable=False),
-    Column("state", LargeBinary, nullable=False),
+    Column("state", Bytes, nullable=False),
     PrimaryKeyConstraint("site", "item", "time_us"),
 )
 
@@ -371,7 +387,7 @@ outbox = Table(  # what is to be sent once the transaction is durable
     Column("id", Serial, primary_key=True, autoincrement=True),
     Column("kind", Text, nullable=False),  # alert, print
     Column("key", Text, nullable=False),
-    Column("payload", LargeBinary, nullable=False),
+    Column("payload", Bytes, nullable=False),
     Column("created_us", BigInteger, nullable=False),
     Column("tries", Integer, nullable=False, server_default="0"),
     Column("not_before_us", BigInteger, nullable=False, server_default="0"),

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from config.errors import LabtrailError
+from embedded.records import VALUE_BYTES_MAX
 from labtrail.commands import Bar, CommandError, Data, log_for, progress, settings_for
 
 if TYPE_CHECKING:
     from agents.eventlog import EventLog
 
-LINE_BYTES_MAX = 1024 * 1024
+LINE_BYTES_MAX = VALUE_BYTES_MAX
 READ_BYTES = 1024 * 1024
 APPEND_RECORDS_MAX = 5000
 TOO_LONG_NAMED_MAX = 10
