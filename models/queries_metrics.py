@@ -12,6 +12,8 @@ import msgspec
 from sqlalchemy import Connection, case, func, select
 
 from models import tables as t
+from models.print_jobs import IN_HAND, STATES
+from models.print_tables import print_jobs
 from models.queries_metrics_lab import (
     OTHER,
     Cells,
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
     from config.catalog import Catalog
     from config.policy import Policy
 
-PRINT_STATES = ("pending", "retrying")
+WAITING = ("queued", *IN_HAND)
+"""States of a print job that is not yet out."""
 
 
 class StateSnapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +92,7 @@ def snapshot(connection: Connection, catalog: "Catalog", policy: "Policy", now_u
     pending, oldest_unsent_us = connection.execute(select(func.count(), func.min(unsent_us))).one()
     waiting = select(func.count()).select_from(t.quarantine).where(t.quarantine.c.state == "open")
     stock = stock_gauges(connection, catalog, policy, now_us)
-    print_jobs, oldest_print_job = _print_jobs(connection, (*sorted(catalog.printers), OTHER), now_us)
+    jobs, oldest_job = _print_jobs(connection, (*sorted(catalog.printers), OTHER), now_us)
     return StateSnapshot(
         refreshed_s=now_us / 1e6,
         specimens=specimens(connection, sites),
@@ -112,25 +115,21 @@ def snapshot(connection: Connection, catalog: "Catalog", policy: "Policy", now_u
         quarantined=connection.execute(waiting).scalar_one(),
         outbox_pending=pending,
         outbox_oldest_s=age_s(oldest_unsent_us, now_us),
-        print_jobs=print_jobs,
-        oldest_print_job_s=oldest_print_job,
+        print_jobs=jobs,
+        oldest_print_job_s=oldest_job,
     )
 
 
-class _PrintJob(msgspec.Struct):
-    printer: str | None = None
-
-
-_print_job = msgspec.json.Decoder(_PrintJob)
-
-
 def _print_jobs(connection: Connection, printers: Sequence[str], now_us: int) -> tuple[Cells, Cells]:
-    """(printer, state) -> jobs that wait, and (printer,) -> the age of its oldest one."""
-    c = t.outbox.c
-    jobs, oldest = zeros(printers, PRINT_STATES), zeros(printers)
-    rows = connection.execute(select(c.payload, c.tries, c.created_us).where(c.kind == "print"))
-    for payload, tries, created_us in rows:
-        printer = known(_print_job.decode(payload).printer, printers)
-        jobs[printer, PRINT_STATES[tries > 0]] += 1
-        oldest[printer,] = max(oldest[printer,], age_s(created_us, now_us))
+    """(printer, state) -> jobs, and (printer,) -> the age of its oldest one that is not yet out."""
+    c = print_jobs.c
+    jobs, oldest = zeros(printers, STATES), zeros(printers)
+    rows = connection.execute(
+        select(c.printer, c.state, func.count(), func.min(c.created_us)).group_by(c.printer, c.state)
+    )
+    for name, state, number, created_us in rows:
+        printer = known(name, printers)
+        jobs[printer, state] += number
+        if state in WAITING:
+            oldest[printer,] = max(oldest[printer,], age_s(created_us, now_us))
     return jobs, oldest

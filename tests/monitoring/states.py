@@ -3,7 +3,8 @@
 import msgspec
 
 from config.catalog import Catalog
-from models.queries_metrics import PRINT_STATES, StateSnapshot
+from models.print_jobs import STATES
+from models.queries_metrics import StateSnapshot
 from models.queries_metrics_lab import (
     ALERT_KINDS,
     CODES,
@@ -43,7 +44,7 @@ def quiet(catalog: Catalog, now_s: float) -> StateSnapshot:
         quarantined=0.0,
         outbox_pending=0.0,
         outbox_oldest_s=0.0,
-        print_jobs=zeros(catalog.printers, PRINT_STATES),
+        print_jobs=zeros(catalog.printers, STATES),
         oldest_print_job_s=zeros(catalog.printers),
     )
 

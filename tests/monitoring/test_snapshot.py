@@ -8,10 +8,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from sqlalchemy import Engine
 
 from agents.metrics_state import Refreshed, StateCollector
-from models.database import make_engine, reading
+from models.database import make_engine, reading, writing
 from models.evidence import Record
 from models.identifiers import make_identifier
 from models.migrate import migrate
+from models.print_jobs import NewJob, queue_first
 from models.queries_metrics import StateSnapshot, snapshot
 from models.queries_metrics_lab import OTHER
 from models.store import Store
@@ -122,6 +123,16 @@ def test_quarantine_and_outbox_are_counted(engine: Engine) -> None:
     assert now.outbox_oldest_s == 0  # which is a print, not an alert
     sweep(engine, CATALOG, POLICY, us(3))
     assert state(engine, 5).outbox_oldest_s == 120
+
+
+def test_a_label_that_waits_for_its_printer_has_an_age(engine: Engine) -> None:
+    badge = make_identifier("B", 2026, 1)
+    job = NewJob(printer="zebra-north", layout="specimen", subject="S1", site="NORTH", requested_by=badge)
+    with writing(engine) as connection:
+        queue_first(connection, job, us(0))
+    now = state(engine, 7)
+    assert nonzero(now.print_jobs) == {("zebra-north", "queued"): 1}
+    assert nonzero(now.oldest_print_job_s) == {("zebra-north",): 420}
 
 
 def test_the_number_of_series_does_not_grow_with_ten_thousand_specimens(engine: Engine) -> None:
