@@ -40,7 +40,7 @@ def test_blank_lines_are_left_out_and_an_empty_input_has_no_lines() -> None:
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b""])
-def test_a_line_of_one_mebibyte_is_taken_and_one_byte_more_is_named(end: bytes) -> None:
+def test_a_line_of_the_greatest_length_is_taken_and_one_byte_more_is_named(end: bytes) -> None:
     fits, too_long = b"x" * LINE_BYTES_MAX, b"y" * (LINE_BYTES_MAX + 1)
     parts = list(read_lines(_dribble(b"first\n" + too_long + b"\n" + fits + end, 1)))
     assert _all(parts) == [b"first", fits]
