@@ -42,8 +42,12 @@ RIGHTS: Mapping[str, tuple[str, ...]] = {
     # acts
     "alerts": (READ, ADD, CHANGE),
     "outbox": (READ, ADD, CHANGE, REMOVE),
+    "print_jobs": (READ, ADD, CHANGE),
+    "label_counters": (READ, ADD, CHANGE),
     "serials": (READ, ADD, CHANGE),
     "meta": (READ, ADD, CHANGE),
+    # names and birth dates, sealed; the newest stand
+    "patients": (READ, ADD, CHANGE),
     # people: who leaves is disabled, not deleted
     "users": (READ, ADD, CHANGE),
     "grants": (READ, ADD, CHANGE, REMOVE),
