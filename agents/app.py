@@ -17,7 +17,8 @@ def faust_broker(settings: Settings) -> str:
     if settings.broker.startswith("kafka://"):
         servers = settings.broker.removeprefix("kafka://").split(",")
         return ";".join(f"kafka+strict://{server}" for server in servers)
-    return settings.broker
+    mark = "&" if "?" in settings.broker else "?"
+    return f"{settings.broker}{mark}keep_days={settings.retention_days:g}"
 
 
 def credentials(settings: Settings) -> Any:
