@@ -39,7 +39,8 @@ class StateSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The state of the lab at one moment, one field for each gauge. Ages are in seconds, stock in units.
 
     Every combination of known labels is there, with 0 where nothing is: an alert on a gauge then resolves by
-    a value, not by a series that goes away. Only days of cover lacks the items that nobody uses.
+    a value, not by a series that goes away. The fields of stock have the (site, item) pairs that anything is
+    on record of; reorder point and lead time only those with a par level, days of cover only those in use.
     """
 
     refreshed_s: float

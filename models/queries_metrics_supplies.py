@@ -37,29 +37,27 @@ class StockGauges(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def stock_gauges(connection: Connection, catalog: "Catalog", policy: "Policy", now_us: int) -> StockGauges:
-    """Stock of every (site, item) that has a par level or has ever moved."""
+    """Stock of every (site, item) with anything on record: one that nobody has entered has not run out."""
     items = _items(connection, catalog)
     used = _used(connection, catalog, policy, now_us)
     expiring, recalled = _lots(connection, catalog, policy, now_us)
-    keys = sorted(items.keys() | catalog.par_levels.keys())
-    rows = {key: items.get(key, (0, 0)) for key in keys}
-    levels = catalog.par_levels
-    needs = {key: restock(*rows[key], used.get(key, 0), level, policy) for key, level in sorted(levels.items())}
+    levels = {key: level for key, level in sorted(catalog.par_levels.items()) if key in items}
+    needs = {key: restock(*items[key], used.get(key, 0), level, policy) for key, level in levels.items()}
     cover: Cells = {
         key: max(on_hand, 0) / used[key] * policy.use_rate_days
-        for key, (on_hand, _) in rows.items()
+        for key, (on_hand, _) in items.items()
         if used.get(key, 0) > 0
     }
     return StockGauges(
-        on_hand={key: on_hand / UNIT for key, (on_hand, _) in rows.items()},
-        on_order={key: on_order / UNIT for key, (_, on_order) in rows.items()},
-        reorder_point={key: level.reorder_point for key, level in sorted(levels.items())},
-        lead_time_s={key: level.lead_time_days * 86_400 for key, level in sorted(levels.items())},
+        on_hand={key: on_hand / UNIT for key, (on_hand, _) in items.items()},
+        on_order={key: on_order / UNIT for key, (_, on_order) in items.items()},
+        reorder_point={key: level.reorder_point for key, level in levels.items()},
+        lead_time_s={key: level.lead_time_days * 86_400 for key, level in levels.items()},
         days_of_cover=cover,
         restock_due={key: float(need.due) for key, need in needs.items()},
         restock_suggested={key: need.suggested for key, need in needs.items()},
-        expiring={key: expiring.get(key, 0) / UNIT for key in keys},
-        recalled={key: recalled.get(key, 0) / UNIT for key in keys},
+        expiring={key: expiring.get(key, 0) / UNIT for key in items},
+        recalled={key: recalled.get(key, 0) / UNIT for key in items},
     )
 
 
