@@ -27,12 +27,13 @@ from labtrail.commands import (
     simulate,
     topics,
     up,
+    users,
 )
 from labtrail.commands import verify as verify_command
 
 COMMANDS: tuple[ModuleType, ...] = (
-    up, parts, migrate, topics, publish, drain, export, custody, verify_command, rebuild, quarantine, recall, doctor,
-    simulate,
+    up, parts, migrate, topics, publish, drain, export, custody, verify_command, rebuild, quarantine, recall,
+    users, simulate, doctor,
 )  # fmt: skip
 DEBUG_VARIABLE = "LABTRAIL_DEBUG"
 INTERRUPTED = 130

@@ -207,6 +207,14 @@ def set_grants(connection: Connection, badge: str, held: Iterable[Grant]) -> Non
         connection.execute(insert(grants), rows)
 
 
+def change_grants(connection: Connection, badge: str, held: Iterable[Grant], now_us: int) -> None:
+    """Other roles from now on: open sessions are over. Raises PeopleError."""
+    if find_user(connection, badge) is None:
+        raise PeopleError(f"nobody with the badge {badge} is on record: see labtrail users list")
+    set_grants(connection, badge, held)
+    _end_sessions(connection, sessions.c.badge == badge, "new roles", now_us)
+
+
 def find_user(connection: Connection, badge: str) -> User | None:
     row = connection.execute(select(users).where(users.c.badge == badge)).first()
     if row is None:
