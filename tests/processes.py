@@ -110,7 +110,7 @@ class Server:
 
         def up() -> bool:
             if not self.running:
-                raise ServerFault(f"{self.name} ended at its start: {tail(self.log)}")
+                raise ServerFault(f"{self.name} ended at its start")
             return ready()
 
         try:
@@ -118,6 +118,11 @@ class Server:
         except ServerFault as fault:
             self.kill()
             raise ServerFault(f"{fault}: {tail(self.log)}") from fault
+
+    @property
+    def code(self) -> int | None:
+        """The exit code, once it has ended."""
+        return None if self._process is None else self._process.poll()
 
     def send(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)

@@ -5,16 +5,14 @@ Where a server can't be had the tests are skipped with the reason; with CI=true 
 """
 
 import os
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.kafka import broker
 from tests.kafka.broker import Broker
 from tests.postgres import server
-from tests.postgres.server import Postgres, create_database, drop_database
+from tests.postgres.server import Postgres, create_database, drop_database, temporary_folder
 
 
 @pytest.fixture(scope="session")
@@ -23,9 +21,11 @@ def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     if (reason := broker.missing()) is not None:
         pytest.skip(reason)
     own = Broker(tmp_path_factory.mktemp("kafka"))
-    own.start()
-    yield own
-    own.kill()
+    try:
+        own.start()
+        yield own
+    finally:
+        own.kill()
 
 
 @pytest.fixture(scope="session")
@@ -40,12 +40,13 @@ def postgres_server() -> Iterator[Postgres]:
     """The PostgreSQL that this run started: may be stopped, crashed and restarted; leave it running."""
     if (reason := server.missing()) is not None:
         pytest.skip(reason)
-    # not below pytest's own temporary folder: that one is closed to the user who runs the server
-    with tempfile.TemporaryDirectory(prefix="labtrail-postgres-") as folder:
-        own = Postgres(Path(folder))
-        own.start()
-        yield own
-        own.stop()
+    with temporary_folder() as folder:
+        own = Postgres(folder)
+        try:
+            own.start()
+            yield own
+        finally:
+            own.stop()
 
 
 @pytest.fixture(scope="session")

