@@ -21,8 +21,10 @@ log = logging.getLogger(__name__)
 BATCH_MAX = 2000
 RETRY_SECONDS_FIRST = 0.05
 RETRY_SECONDS_MAX = 5.0
-# what passes by itself: the database is away, busy or full, or another worker was there first
-TRANSIENT = (OperationalError, InterfaceError, IntegrityError, PoolTimeout)
+# what passes by itself, or with somebody's help: the database is away, busy or full
+TRANSIENT = (OperationalError, InterfaceError, PoolTimeout)
+RACES_MAX = 3
+"""Tries of a batch that breaks a unique key, as when another worker has just recorded the same event."""
 
 
 class CommitError(LabtrailError):
@@ -67,12 +69,14 @@ class Committer:
         self.metrics.committed(outcomes, self.clock())
         self.on_commit()
 
-    def _attempt(self, records: Sequence[Record]) -> list[Outcome]:
+    def _attempt(self, records: Sequence[Record], races: int = 1) -> list[Outcome]:
         try:
             return self.store.commit(records, self.clock())
         except TRANSIENT:
             raise
         except Exception as fault:  # whatever one record makes happen must not stop the others
+            if isinstance(fault, IntegrityError) and races < RACES_MAX:
+                return self._attempt(records, races + 1)
             if len(records) == 1:
                 record = records[0]
                 log.exception("%s/%s offset %s can't be recorded", record.topic, record.partition, record.offset)

@@ -32,13 +32,15 @@ def make_engine(url: str) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         if parsed.database and parsed.database != ":memory:":
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(parsed, connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False})
+        engine = create_engine(
+            parsed, hide_parameters=True, connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False}
+        )
         event.listen(engine, "connect", _sqlite_connect)
         event.listen(engine, "begin", _sqlite_begin)
         return engine
     if parsed.get_driver_name() != "psycopg":
         raise DatabaseError(f"LABTRAIL_DATABASE names {parsed.drivername}: use sqlite or postgresql+psycopg")
-    return create_engine(parsed, pool_size=POOL_MAX, max_overflow=0, pool_pre_ping=True)
+    return create_engine(parsed, hide_parameters=True, pool_size=POOL_MAX, max_overflow=0, pool_pre_ping=True)
 
 
 def _sqlite_connect(connection: Any, _: Any) -> None:

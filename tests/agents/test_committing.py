@@ -1,0 +1,90 @@
+"""Committing when the database, or one record, makes trouble: nothing lost, nothing stopped."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine, text
+
+from agents.committing import CommitError, Committer
+from agents.metrics import WorkerMetrics
+from models.database import reading, writing
+from models.evidence import Record
+from tests.core.homes import new_home, new_store, records, sqlite_url
+from tests.core.story import CATALOG, OTHER_TUBE, TUBE, us, whole_day
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Engine]:
+    engine = new_home(sqlite_url(tmp_path))
+    yield engine
+    engine.dispose()
+
+
+def committer(engine: Engine, give_up_seconds: float = 60) -> Committer:
+    metrics = WorkerMetrics(CollectorRegistry(), CATALOG)
+    return Committer(new_store(engine), metrics, clock=lambda: us(10_000), give_up_seconds=give_up_seconds)
+
+
+def commit(engine: Engine, batch: list[Record], give_up_seconds: float = 60) -> None:
+    one = committer(engine, give_up_seconds)
+    try:
+        asyncio.run(one.commit(batch))
+    finally:
+        one.close()
+
+
+def count(engine: Engine, table: str) -> int:
+    with reading(engine) as connection:
+        return int(connection.scalar(text(f"SELECT count(*) FROM {table}")) or 0)
+
+
+def execute(engine: Engine, statement: str) -> None:
+    with writing(engine) as connection:
+        connection.execute(text(statement))
+
+
+def test_a_fault_of_the_database_is_retried_in_place_until_it_passes(home: Engine) -> None:
+    execute(home, "ALTER TABLE chains RENAME TO elsewhere")
+
+    async def mended_meanwhile() -> None:
+        one = committer(home)
+        going = asyncio.create_task(one.commit(records(whole_day())))
+        while not one.metrics._retries._value.get():  # type: ignore[attr-defined]  # the library has no reader
+            await asyncio.sleep(0)
+        execute(home, "ALTER TABLE elsewhere RENAME TO chains")
+        await going
+        one.close()
+
+    asyncio.run(mended_meanwhile())
+    assert count(home, "events") == 6
+
+
+def test_a_fault_that_lasts_stops_with_a_sentence_and_records_nothing(home: Engine) -> None:
+    execute(home, "DROP TABLE chains")
+    with pytest.raises(CommitError, match="mend it, then start the worker again; no event is lost"):
+        commit(home, records(whole_day()), give_up_seconds=0)
+    assert count(home, "events") == 0
+
+
+def test_one_record_that_can_not_be_recorded_goes_to_quarantine_and_the_others_are_recorded(home: Engine) -> None:
+    execute(
+        home,
+        f"CREATE TRIGGER refuse BEFORE INSERT ON events WHEN NEW.subject = '{OTHER_TUBE}' "
+        "AND NEW.type = 'specimen.labeled' BEGIN SELECT RAISE(ABORT, 'not this one'); END",
+    )
+    commit(home, records([*whole_day(), *whole_day(3, OTHER_TUBE)]))
+    assert count(home, "events") == 11
+    with reading(home) as connection:
+        ((reason, detail),) = connection.execute(text("SELECT reason, detail FROM quarantine")).all()
+    assert (reason, detail) == ("invalid-data", "could not be recorded: IntegrityError")
+    assert count(home, f"specimens WHERE accession IN ('{TUBE}', '{OTHER_TUBE}')") == 2
+
+
+def test_the_log_of_a_fault_holds_no_value_of_an_event(home: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    execute(home, "CREATE TRIGGER refuse BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'no'); END")
+    commit(home, records([whole_day()[0].replace(b"P-1", b"CANARY")]))
+    assert "can't be recorded" in caplog.text
+    assert "CANARY" not in caplog.text
