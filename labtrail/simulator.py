@@ -21,7 +21,7 @@ from labtrail.simulator_stage import Happening, Stage
 from labtrail.simulator_supplies import Stockroom
 from labtrail.simulator_truth import Truth
 from labtrail.simulator_visits import Visits
-from labtrail.simulator_world import DAY, HOUR, SimulationError, World
+from labtrail.simulator_world import DAY, HOUR, SERIAL_FIRST, SimulationError, World
 from models.events import microseconds, moment_of
 
 ORDERS_A_DAY = 32.0
@@ -91,12 +91,13 @@ class Due(NamedTuple):
 
 def live(
     catalog: Catalog, *, now_us: int, seed: int, clinics: int | None = None, speed: float = 1.0,
-    orders: float = ORDERS_A_DAY,
+    orders: float = ORDERS_A_DAY, numbers_from: int = SERIAL_FIRST,
 ) -> Iterator[Due]:  # fmt: skip
     """Events for ever: the day is three hours old at `now_us` and goes on `speed` times as fast as the clock.
 
     Times that are not yet due lie in the future of `now_us`, never in the future of `due_us`: whoever sends an event
-    when it is due sends nothing that has not happened.
+    when it is due sends nothing that has not happened. A stream that goes on where another one ended takes a new
+    seed, and `numbers_from` above all numbers that the other one used.
     """
     if not speed > 0:
         raise SimulationError("the speed must be more than 0: 1 is real time")
@@ -107,7 +108,9 @@ def live(
 
     write = Writer()
     waiting: list[tuple[int, int, bytes]] = []
-    for number, happening in enumerate(_happenings(catalog, clinics, None, seed, moment_of(open_us), orders, None)):
+    for number, happening in enumerate(
+        _happenings(catalog, clinics, None, seed, moment_of(open_us), orders, None, numbers_from)
+    ):
         time_us = on_the_clock(happening.time_us)
         raw = write(happening, time_us)
         heappush(waiting, (max(time_us, on_the_clock(happening.arrival_us)), number, raw))
@@ -118,7 +121,7 @@ def live(
 
 def _happenings(
     catalog: Catalog, clinics: int | None, days: int | None, seed: int, start: datetime, orders: float,
-    truth: Truth | None,
+    truth: Truth | None, numbers_from: int = SERIAL_FIRST,
 ) -> Iterator[Happening]:  # fmt: skip
     if days is not None and not 0 < days <= DAYS_MAX:
         raise SimulationError(f"1 to {DAYS_MAX} days can be simulated, not {days}")
@@ -126,7 +129,7 @@ def _happenings(
     end_us = None if days is None else start_us + days * DAY
     rng = Random(seed)  # noqa: S311 - a simulation, not a secret
     stage = Stage(rng, truth)
-    world = World(catalog, clinics, start.year, orders, rng)
+    world = World(catalog, clinics, start.year, orders, rng, numbers_from)
     stockroom = Stockroom(world, stage, start_us)
     lab = Lab(world, stage)
     couriers = Couriers(world, stage, lab)

@@ -9,7 +9,7 @@ from labtrail.simulator_stage import Stage
 from labtrail.simulator_supplies import Stockroom
 from labtrail.simulator_truth import SpecimenTruth
 from labtrail.simulator_tubes import Tube, draw_fault, transport_for
-from labtrail.simulator_world import HOUR, MINUTE, SECOND, Device, Place, World, minutes
+from labtrail.simulator_world import HOUR, MINUTE, SECOND, SERIAL_FIRST, Device, Place, World, minutes
 from models.events import Priority
 
 OPEN_HOURS = (1.0, 11.0)
@@ -37,7 +37,7 @@ class Visits:
         lab.recollect = self.recollect
         self._world, self._stage, self._rng = world, stage, world.rng
         self._stockroom, self._couriers = stockroom, couriers
-        self._orders = count(1)
+        self._orders = count(1 + world.numbers_from - SERIAL_FIRST)
         self._tests = list(world.catalog.tests)
         self._weights = [COMMON_TESTS.get(test, 1) for test in self._tests]
 

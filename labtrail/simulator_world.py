@@ -58,13 +58,23 @@ class Place(Struct):
 class World:
     """Everything that stays from one simulated day to the next, except stock."""
 
-    def __init__(self, catalog: Catalog, clinics: int | None, year: int, orders: float, rng: Random) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        clinics: int | None,
+        year: int,
+        orders: float,
+        rng: Random,
+        numbers_from: int = SERIAL_FIRST,
+    ) -> None:
+        """`numbers_from`: the serials of all identifiers, and the orders' numbers, lie above this."""
         self.catalog = catalog
         self.rng = rng
         self.year = year
         self.orders = orders
         self.day_us = 0
         """When the simulated day began, an hour before the clinics open."""
+        self.numbers_from = numbers_from
         self._serials: dict[Kind, int] = {}
         legs = _legs(catalog)
         codes = [site.code for site in catalog.sites.values() if site.kind == "clinic"]
@@ -107,7 +117,7 @@ class World:
 
     def identifier(self, kind: Kind) -> str:
         """The next number of this kind, with its check digits."""
-        serial = self._serials.get(kind, SERIAL_FIRST) + self.rng.randint(1, SERIAL_STEP_MAX)
+        serial = self._serials.get(kind, self.numbers_from) + self.rng.randint(1, SERIAL_STEP_MAX)
         self._serials[kind] = serial
         digits = max(SERIAL_DIGITS_MIN, len(str(serial)))
         if digits > SERIAL_DIGITS_MAX:

@@ -1,5 +1,7 @@
 """`labtrail up`: everything in one process, from an empty folder."""
 
+from typing import Annotated
+
 import typer
 
 from labtrail.commands import Data, Port, settings_for
@@ -7,6 +9,7 @@ from labtrail.commands import Data, Port, settings_for
 
 def up(
     port: Port = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Add live simulated clinics.")] = False,
     data: Data = None,
 ) -> None:
     """Run everything in one process.
@@ -26,8 +29,13 @@ def up(
         settings = msgspec.structs.replace(settings, port=port)
     log_to_stderr(settings.log_level)
     bring_up_to_date(settings)
-    asyncio.run(run(settings, work=True))
+    beside = None
+    if demo:
+        from labtrail.demo import live_clinics
+
+        beside = live_clinics
+    asyncio.run(run(settings, work=True, beside=beside))
 
 
 def register(app: typer.Typer) -> None:
-    app.command(epilog="Example: labtrail up --data var/labtrail --port 8080")(up)
+    app.command(epilog="Example: labtrail up --demo --data var/demo --port 8080")(up)
