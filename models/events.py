@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from config.catalog import Catalog
 
 EVENT_BYTES_MAX = 64 * 1024
+TIME_US_MIN, TIME_US_END = 0, 7_258_118_400_000_000
+"""1970 up to 2200: what comes of adding days to a time, or of its offset, can still be written as a date."""
 SPECIMENS_TOPIC = "lab.specimens"
 SUPPLIES_TOPIC = "lab.supplies"
 ALERTS_TOPIC = "lab.alerts"
@@ -145,7 +147,7 @@ class Found(Struct, frozen=True, kw_only=True):
 class ResultReported(Struct, frozen=True, kw_only=True):
     test: Name
     status: ResultStatus
-    value: Text | float | None = None
+    value: Text | int | float | None = None
     unit: Text | None = None
     flag: Flag | None = None
 
@@ -301,6 +303,8 @@ class _Time(Struct):
     time: Any = None
 
 
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What the decoders raise, whatever the bytes are."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _envelope = msgspec.json.Decoder(_Envelope)
@@ -308,6 +312,11 @@ _route = msgspec.json.Decoder(_Route)
 _data: dict[str, msgspec.json.Decoder[Any]] = {name: msgspec.json.Decoder(row.data) for name, row in TYPES.items()}
 # a recall comes from the maker and holds everywhere; an order may be placed from outside the clinics
 _SITE_OPTIONAL = frozenset({"supply.recalled", "order.placed", "order.cancelled", "event.voided"})
+
+
+def site_is_optional(event_type: str) -> bool:
+    """Whether events of this type may leave out where they happened."""
+    return event_type in _SITE_OPTIONAL
 
 
 def microseconds(moment: datetime) -> int:
@@ -336,7 +345,35 @@ def _time_us(text: str) -> int:
         ) from None
     if moment.tzinfo is None:
         raise Refused("no-offset", "time has no offset: end it with Z or the offset from UTC, like -05:00")
-    return microseconds(moment)
+    time_us = microseconds(moment)
+    if not TIME_US_MIN <= time_us < TIME_US_END:
+        raise Refused("not-cloudevents", "time is not within the years 1970 to 2199: set the device's clock")
+    return time_us
+
+
+def _is_json(raw: bytes) -> bool:
+    try:
+        msgspec.json.decode(raw)
+    except _UNREADABLE:
+        return False
+    return True
+
+
+def _holds_nul(raw: bytes) -> bool:
+    """Whether any text or name in the record holds the character NUL, which no database keeps in a text."""
+    try:
+        waiting: list[Any] = [msgspec.json.decode(raw)]
+    except _UNREADABLE:
+        return True  # so deep, or with such numbers, that it can't be looked through
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str) and "\0" in value:
+            return True
+        if isinstance(value, dict):
+            waiting += [*value, *value.values()]
+        elif isinstance(value, list):
+            waiting += value
+    return False
 
 
 def parse(raw: bytes, appended_us: int = 0) -> Event:
@@ -347,18 +384,19 @@ def parse(raw: bytes, appended_us: int = 0) -> Event:
         raw.decode()
         head = _envelope.decode(raw)
     except msgspec.ValidationError as fault:
-        raise Refused("not-cloudevents", str(fault)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        # found before the end was read: what follows may be no JSON at all
+        raise Refused("not-cloudevents" if _is_json(raw) else "not-json", str(fault)) from None
+    except _UNREADABLE as fault:
         raise Refused("not-json", str(fault)) from None
     row = TYPES.get(head.type)
     if row is None:
         raise Refused("unknown-type", f"no event type {head.type!r}: see docs/schema for those there are")
     time_us = _time_us(head.time)
-    if b"\\u0000" in raw:
+    if b"\\u0000" in raw and _holds_nul(raw):
         raise Refused("invalid-data", "the event holds the character NUL: remove it")
     try:
         data = _data[head.type].decode(head.data)
-    except (msgspec.DecodeError, RecursionError) as fault:
+    except _UNREADABLE as fault:
         raise Refused("invalid-data", str(fault)) from None
     if head.site is None and head.type not in _SITE_OPTIONAL:
         raise Refused("not-cloudevents", "the attribute site is missing: it says where this happened")
@@ -370,7 +408,7 @@ def time_of(raw: bytes) -> int | None:
     try:
         time = msgspec.json.decode(raw, type=_Time).time
         return _time_us(time) if isinstance(time, str) else None
-    except (msgspec.DecodeError, RecursionError, Refused):
+    except (*_UNREADABLE, Refused):
         return None
 
 
@@ -378,7 +416,7 @@ def route(raw: bytes) -> tuple[str, bytes | None]:
     """The topic and key under which a record is appended, bad ones too: any bytes have a place."""
     try:
         head = _route.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except _UNREADABLE:
         return SPECIMENS_TOPIC, None
     if not isinstance(head.type, str) or not isinstance(head.subject, str) or not head.subject:
         return SPECIMENS_TOPIC, None
