@@ -1,47 +1,119 @@
-"""Printing: labels asked for by events, drawn and sent by the printers of the catalog, off the event loop."""
+"""Printing: labels asked for by events and people go through the print queue, off the event loop."""
 
-import asyncio
 import logging
+import os
+import secrets
+import socket
+from collections.abc import Callable, Sequence
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, select
 
+from agents.eventlog import EventLog, NewRecord
 from config.catalog import Catalog
 from config.settings import Settings
+from labels.announcing import all_events
+from labels.contents import Content
 from labels.errors import LabelError
-from labels.of_specimen import label_of
+from labels.of_specimen import collector_of, content_of
+from labels.outcomes import Printer
 from labels.printers import make_printer
-from labels.render import render
+from labels.queue import PrintQueue
 from models.database import reading
+from models.events import route
+from models.patients import Keys, read_keys
+from models.print_jobs import Job, NewJob, queue_first
+from models.tables import specimens
 
 log = logging.getLogger(__name__)
 
 
+def printers_of(catalog: Catalog, settings: Settings) -> dict[str, Printer]:
+    """The catalog's printers; a line that makes none is logged and left out."""
+    made = {}
+    for name, row in catalog.printers.items():
+        try:
+            made[name] = make_printer(row, settings.data)
+        except LabelError as fault:
+            log.warning("%s", fault)
+    return made
+
+
+def keys_of(settings: Settings) -> Keys | None:
+    """The keys of patients' records; None where none are set: labels then show the reference."""
+    return read_keys(settings.patient_key.reveal()) if settings.patient_key else None
+
+
+def make_queue(
+    settings: Settings, catalog: Catalog, engine: Engine, eventlog: EventLog, clock: Callable[[], int]
+) -> PrintQueue:
+    """The print queue of this process, with its printers, records and log."""
+    keys, stock = keys_of(settings), catalog.supplies.get(settings.label_stock_item)
+
+    def announce(jobs: Sequence[Job]) -> None:
+        raws = all_events(jobs, catalog.printers, stock)
+        if raws:
+            eventlog.append([NewRecord(*route(raw), raw) for raw in raws])
+
+    def content(job: Job) -> Content:
+        with reading(engine) as connection:
+            return content_of(connection, job, catalog, keys)
+
+    worker = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    printers = printers_of(catalog, settings)
+    return PrintQueue(engine, printers, content, worker=worker, clock=clock, announce=announce)
+
+
+def ask_for_label(
+    connection: Connection, accession: str, printer: str, now_us: int, *, copies: int = 1
+) -> Job | None:
+    """Queue a specimen's first label in the caller's transaction; None when it has one already.
+
+    Who collected the tube is who asked. Raises LabelError when the specimen is not on record.
+    """
+    return queue_first(connection, label_job(connection, accession, printer, copies=copies), now_us)
+
+
+def label_job(
+    connection: Connection, accession: str, printer: str, *, copies: int = 1, layout: str = "", by: str = ""
+) -> NewJob:
+    """What to print for a specimen: the layout of a tube, or of an aliquot where it has a parent."""
+    s = specimens.c
+    row = connection.execute(select(s.parent, s.site, s.collected_us).where(s.accession == accession)).first()
+    if row is None:
+        raise LabelError(f"no specimen {accession} is on record: scan its collection first")
+    return NewJob(
+        printer=printer,
+        layout=layout or ("aliquot" if row.parent else "specimen"),
+        subject=accession,
+        site=row.site or "",
+        requested_by=by or collector_of(connection, accession, row.collected_us),
+        copies=copies,
+    )
+
+
 class Printing:
-    def __init__(self, settings: Settings, catalog: Catalog, engine: Engine) -> None:
-        self.settings, self.catalog, self.engine = settings, catalog, engine
-        self._wake = asyncio.Event()
-        self._waiting: list[tuple[str, str]] = []
+    """The print queue of a running service."""
+
+    def __init__(
+        self, settings: Settings, catalog: Catalog, engine: Engine, eventlog: EventLog, clock: Callable[[], int]
+    ) -> None:
+        self.jobs = make_queue(settings, catalog, engine, eventlog, clock)
 
     def queue(self, connection: Connection, accession: str, printer: str, now_us: int) -> None:
-        self._waiting.append((accession, printer))
+        """Queue a label that an event asked for. One that can't be is logged: it must not hold up the outbox."""
+        try:
+            ask_for_label(connection, accession, printer, now_us)
+        except LabelError as fault:
+            log.warning("%s", fault)
+
+    def start(self) -> None:
+        """Start a thread for each printer."""
+        self.jobs.start()
 
     def wake(self) -> None:
-        self._wake.set()
-
-    async def step(self) -> None:
-        await self._wake.wait()
-        self._wake.clear()
-        while self._waiting:
-            await asyncio.to_thread(self._print, *self._waiting.pop(0))
-
-    def _print(self, accession: str, name: str) -> None:
-        row = self.catalog.printers.get(name)
-        if row is None:
-            raise LabelError(f"no printer {name}")
-        printer = make_printer(row, self.settings.data)
-        with reading(self.engine) as connection:
-            label = label_of(connection, accession, self.catalog)
-        printer.send(render(label, printer.format, printer.dpi), label.serial)
+        """There is something to print."""
+        self.jobs.wake()
 
     def close(self) -> None:
-        self._waiting.clear()
+        """Finish what is in hand, within ten seconds."""
+        self.jobs.stop()

@@ -61,7 +61,7 @@ class Service:
             give_up_seconds=settings.store_retry_seconds,
             on_commit=self._committed,
         )
-        self.printing = Printing(settings, catalog, engine)
+        self.printing = Printing(settings, catalog, engine, eventlog, clock)
         self.app = make_app(settings)
         self.committed = asyncio.Event()
         """Set after each commit of this process; whoever waits for it clears it."""
@@ -76,9 +76,9 @@ class Service:
         timers.add_timers(self.app, self)
         self.app.finalize()
         await self.app.start()
+        await asyncio.to_thread(self.printing.start)
         self._tasks = [
             asyncio.create_task(self._repeat(self._send_outbox), name="outbox"),
-            asyncio.create_task(self._repeat(self._print), name="printing"),
             asyncio.create_task(self._watch(), name="watch"),
         ]
 
@@ -110,7 +110,7 @@ class Service:
         except TimeoutError:
             log.warning("stopped before every batch was acknowledged: those come again, nothing is lost")
         await asyncio.to_thread(self.committer.close)
-        self.printing.close()
+        await asyncio.to_thread(self.printing.close)
 
     def _committed(self) -> None:
         self.committed.set()
@@ -138,9 +138,6 @@ class Service:
             )
             if sent:
                 self.printing.wake()
-
-    async def _print(self) -> None:
-        await self.printing.step()
 
     async def _watch(self) -> None:
         """A Faust service that crashes takes the process down: half a service loses more than none."""

@@ -153,11 +153,18 @@ class Settings(Policy, frozen=True, kw_only=True, repr_omit_defaults=False):
         str,
         Meta(description="Printer of the catalog that prints a label for every collected tube; empty: none."),
     ] = "files"
+    label_stock_item: Annotated[
+        str,
+        Meta(
+            description="Item of the catalog whose stock labels draw down, like SUP-LBL (`roll 1000`: a "
+            "thousandth each); empty: none. Files use no label."
+        ),
+    ] = ""
     patient_key: Annotated[
         Secret,
         Meta(
-            description="Encrypts names, birth dates and MRNs in the database: 64 hex digits; "
-            "made for an embedded home."
+            description="Encrypts names, birth dates and MRNs in the database: 64 hex digits, after a change the "
+            "older keys behind commas; made for an embedded home."
         ),
     ] = Secret()
     log_level: Annotated[

@@ -27,7 +27,8 @@ class SpecimenLabel(Struct, frozen=True, kw_only=True):
     """The label of one tube.
 
     `patient` is the opaque reference; name, birth date and MRN come from the patient's record. `collected_at`
-    is local time as printed. `serial` is the serial of this print (`ACCESSION-1`, `-2` …).
+    is local time as printed. `serial` is the serial of this print (`ACCESSION-1`, `-2` …), empty on
+    a picture that is not to be stuck on anything.
     """
 
     layout: ClassVar[str] = "specimen"
@@ -63,7 +64,7 @@ class SpecimenLabel(Struct, frozen=True, kw_only=True):
             "stat": "STAT" if self.priority == "stat" else "",
             "tests": " ".join(self.tests),
             "site": self.site,
-            "print": f"label {self.serial.removeprefix(self.accession + '-')}",
+            "print": f"label {self.serial.removeprefix(self.accession + '-')}" if self.serial else "",
         }
 
     @property

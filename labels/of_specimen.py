@@ -59,7 +59,7 @@ def label_of(
     collected_us, site = source.collected_us, source.site or row.site or ""
     label = SpecimenLabel(
         accession=accession,
-        serial=serial or f"{accession}-0",
+        serial=serial,
         patient=patient,
         order=row.order_id or source.order_id or "",
         name=None if record is None else record.printed,
@@ -68,7 +68,7 @@ def label_of(
         container=row.container or "",
         colour=container.cap_colour if container else "",
         collected_at=_local(collected_us, site, catalog),
-        collector=_collector(connection, source.accession, collected_us),
+        collector=collector_of(connection, source.accession, collected_us),
         priority="stat" if "stat" in (row.priority, source.priority) else "routine",
         tests=tuple(msgspec.json.decode(row.tests, type=list[str])),
         site=site,
@@ -85,8 +85,8 @@ def _specimen(connection: Connection, accession: str) -> Row[Any]:
     return row
 
 
-def _collector(connection: Connection, accession: str, collected_us: int | None) -> str:
-    """The badge in the collection that counts."""
+def collector_of(connection: Connection, accession: str, collected_us: int | None) -> str:
+    """The badge in the collection that counts; empty when there is none."""
     found = select(events.c.actor).where(
         events.c.subject == accession, events.c.type == "specimen.collected", events.c.time_us == collected_us
     )

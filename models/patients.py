@@ -26,6 +26,7 @@ from models.tables import metadata
 ROWS_MAX = 1_000_000
 FILE_BYTES_MAX = 512 * 1024 * 1024
 FIELD_CHARACTERS_MAX = 200
+REFERENCE_CHARACTERS_MAX = 128
 KEYS_MAX = 5
 OLDEST_YEARS = 130
 AT_A_TIME = 500
@@ -209,13 +210,13 @@ def read_csv(content: bytes, today: date) -> Iterator[tuple[str, PatientRecord]]
                 raise PatientError(f"more than {ROWS_MAX} lines: load the file in parts")
             yield _record(row, reader.line_num, today)
     except csv.Error as fault:
-        raise PatientError(f"line {reader.line_num}: {fault}: mend the line") from None
+        raise PatientError(f"line {reader.line_num + 1}: {fault}: mend the line") from None
 
 
 def _record(row: dict[str, str | None], line: int, today: date) -> tuple[str, PatientRecord]:
     patient, family, given, born, mrn = (_text(row, column, line) for column in _COLUMNS)
-    if not patient or len(patient) > 128:
-        raise PatientError(f"line {line}: patient is empty or too long: write the reference that events carry")
+    if not patient.isprintable() or not 0 < len(patient) <= REFERENCE_CHARACTERS_MAX:
+        raise PatientError(f"line {line}: patient is no reference: write the one that events carry")
     if not family:
         raise PatientError(f"line {line}: family is empty: write the name")
     if not born and not mrn:
