@@ -1,0 +1,117 @@
+"""What every run starts from: simulated events in a file, a home of its own, a log that is full of them."""
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from agents.eventlog import EventLog, NewRecord, open_log
+from config.catalog import Catalog, load_catalog
+from config.settings import Settings, load_settings
+from labtrail.simulator import ORDERS_A_DAY, arrivals
+from models.database import make_engine
+from models.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC, route
+from models.evidence import Record
+from models.migrate import migrate
+
+APPEND = 1000
+EVENTS_A_DAY = 2200
+"""What the packaged catalog's six clinics make of a day, roughly."""
+SEED = 7
+
+
+def write_events(path: Path, count: int) -> None:
+    """Simulated events in the order of their arrival, one JSON line each; the last of them happened about now."""
+    catalog = load_catalog(load_settings({}).catalog)
+    days = count // EVENTS_A_DAY + 3
+    start = datetime.now(UTC) - timedelta(days=days + 1)
+    with path.open("wb") as file:
+        many = arrivals(catalog, days=days, seed=SEED, start=start, orders=ORDERS_A_DAY)
+        written = sum(bool(file.write(raw + b"\n")) for raw in islice(many, count))
+    if written < count:
+        raise SystemExit(f"{days} simulated days have only {written} events: lower EVENTS_A_DAY")
+
+
+def read_events(path: Path, count: int | None = None) -> Iterator[bytes]:
+    """The lines of a file of events, without their ends."""
+    with path.open("rb") as file:
+        yield from (line.rstrip(b"\n") for line in islice(file, count))
+
+
+def new_records(raws: Iterator[bytes]) -> Iterator[NewRecord]:
+    for raw in raws:
+        topic, key = route(raw)
+        yield NewRecord(topic, key, raw)
+
+
+class Home:
+    """A service's folder as `labtrail up` would have it: default settings, embedded log, SQLite with full sync."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.settings: Settings = load_settings({}, data=folder)
+        self.catalog: Catalog = load_catalog(self.settings.catalog)
+
+    def log(self) -> EventLog:
+        topics = {SPECIMENS_TOPIC: self.settings.partitions, SUPPLIES_TOPIC: self.settings.partitions}
+        return open_log(self.settings.broker, topics)
+
+    @contextmanager
+    def full_log(self, events: Path) -> Iterator[EventLog]:
+        """The log with every event of the file in it."""
+        log = self.log()
+        waiting = new_records(read_events(events))
+        while piece := list(islice(waiting, APPEND)):
+            log.append(piece)
+        yield log
+        log.close()
+
+    @contextmanager
+    def database(self) -> Iterator[Engine]:
+        engine = make_engine(self.settings.database)
+        migrate(engine)
+        yield engine
+        engine.dispose()
+
+
+def log_records(raws: Iterator[bytes]) -> list[Record]:
+    """The same as the agents would get from the log's first partitions."""
+    ends: dict[str, int] = {}
+    records = []
+    for raw in raws:
+        topic, _ = route(raw)
+        offset = ends.get(topic, 0)
+        ends[topic] = offset + 1
+        records.append(Record(topic, 0, offset, raw, time.time_ns() // 1000))
+    return records
+
+
+def resident_kib() -> int:
+    """This process's memory now (not its peak), where the system tells."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return peak_kib()
+    return pages * resource.getpagesize() // 1024
+
+
+def peak_kib() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // 1024 if sys.platform == "darwin" else peak
+
+
+def count_lines(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(1 for _ in file)
+
+
+def say(result: dict[str, object]) -> None:
+    """A run's result, for the process that started it."""
+    sys.stdout.write(json.dumps(result) + "\n")

@@ -1,0 +1,215 @@
+"""One run of one peer in a process of its own: `python -m bench.runs PEER FOLDER EVENTS`, one JSON line out.
+
+Every run makes its own folder, fills the log first where it needs one, and times from the moment the first events
+are handed over until the last is done. Memory is the process's own; events are read from the file as they go.
+"""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import faust
+from prometheus_client import CollectorRegistry
+
+from agents.app import make_app
+from agents.service import Service, now_us
+from bench.eventsourced import record_all
+from bench.home import Home, count_lines, log_records, peak_kib, read_events, resident_kib, say
+from bench.orm_agent import OrmTables
+from embedded.batches import acknowledge, batches
+from models.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC
+from models.evidence import Outcome, Record
+from models.store import Store
+
+SECONDS_MAX = 1800
+BATCH = 1000
+POINTS = 20
+"""A long run is cut into so many pieces, each with its own rate and memory."""
+
+
+class Clock:
+    """Counts what is done, from the first hand-over on; keeps a point now and then."""
+
+    def __init__(self, events: int) -> None:
+        self.events, self.done, self.finished = events, 0, asyncio.Event()
+        self.began = self.cpu = self.ended = self.cpu_ended = 0.0
+        self.points: list[tuple[int, float, int]] = []
+        self._next_point = events // POINTS
+
+    def begin(self) -> None:
+        if not self.began:
+            self.began, self.cpu = time.perf_counter(), time.process_time()
+
+    def count(self, number: int) -> bool:
+        """Add to what is done; whether that was all."""
+        self.done += number
+        if self.done >= self._next_point:
+            self._next_point += self.events // POINTS
+            self.points.append((self.done, time.perf_counter() - self.began, resident_kib()))
+        if self.done < self.events:
+            return False
+        self.ended, self.cpu_ended = time.perf_counter(), time.process_time()
+        return True
+
+    def result(self) -> dict[str, object]:
+        seconds = self.ended - self.began
+        return {
+            "events": self.done, "seconds": seconds, "rate": self.done / seconds,
+            "cpu_us": 1e6 * (self.cpu_ended - self.cpu) / self.done, "peak_mib": peak_kib() / 1024,
+            "points": self.points,
+        }  # fmt: skip
+
+
+def raw_topic(app: faust.App, name: str, partitions: int) -> Any:
+    raw: dict[str, Any] = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
+    return app.topic(name, partitions=partitions, **raw)
+
+
+async def agent_rate(home: Home, events: Path, body: Callable[[Any, Clock], Any]) -> dict[str, object]:
+    """A Faust agent with this body on each topic of a full log, in the app that Labtrail itself uses."""
+    with home.full_log(events):
+        clock = Clock(count_lines(events))
+        app = make_app(home.settings)
+        for name in (SPECIMENS_TOPIC, SUPPLIES_TOPIC):
+
+            async def agent(stream: Any) -> None:
+                await body(stream, clock)
+
+            app.agent(raw_topic(app, name, home.settings.partitions), name=f"bench.{name}")(agent)
+        app.finalize()
+        await app.start()
+        await asyncio.wait_for(clock.finished.wait(), SECONDS_MAX)
+        await app.stop()
+    return clock.result()
+
+
+async def _noop(stream: Any, clock: Clock) -> None:
+    async for _ in stream:
+        clock.begin()
+        if clock.count(1):
+            clock.finished.set()
+
+
+async def _noop_batches(stream: Any, clock: Clock) -> None:
+    async for events in batches(stream, 2000):
+        clock.begin()
+        acknowledge(events)
+        if clock.count(len(events)):
+            clock.finished.set()
+
+
+def noop(home: Home, events: Path) -> dict[str, object]:
+    """(a) Faust's own `async for event in stream`, doing nothing."""
+    return asyncio.run(agent_rate(home, events, _noop))
+
+
+def noop_batches(home: Home, events: Path) -> dict[str, object]:
+    """Labtrail's way of reading a stream, doing nothing."""
+    return asyncio.run(agent_rate(home, events, _noop_batches))
+
+
+def orm(home: Home, events: Path) -> dict[str, object]:
+    """(b) What a user would write first: an agent that takes one event, one ORM transaction for each."""
+    tables = OrmTables(home.folder / "orm.db")
+
+    async def body(stream: Any, clock: Clock) -> None:
+        async for raw in stream:
+            clock.begin()
+            tables.record(raw)
+            if clock.count(1):
+                clock.finished.set()
+
+    return asyncio.run(agent_rate(home, events, body))
+
+
+def eventsourcing(home: Home, events: Path) -> dict[str, object]:
+    """(c) The eventsourcing library, one save for each event, without any log before it."""
+    return _eventsourcing(home, events, 1)
+
+
+def eventsourcing_batches(home: Home, events: Path) -> dict[str, object]:
+    """The same library with one save for each batch."""
+    return _eventsourcing(home, events, BATCH)
+
+
+def _eventsourcing(home: Home, events: Path, size: int) -> dict[str, object]:
+    clock = Clock(count_lines(events))
+    clock.begin()
+    for number in record_all(home.folder / "eventsourcing.db", read_events(events), size):
+        clock.count(number)
+    return clock.result()
+
+
+def store(home: Home, events: Path) -> dict[str, object]:
+    """(d) The same writes without Faust: batches given to the store one after the other."""
+    clock = Clock(count_lines(events))
+    with home.database() as engine:
+        ours = Store(engine, home.catalog, home.settings.policy, print_on_collection=home.settings.print_on_collection)
+        raws = read_events(events)
+        while records := log_records(islice(raws, BATCH)):
+            clock.begin()
+            ours.commit(records, now_us())
+            clock.count(len(records))
+    return clock.result()
+
+
+class Watched:
+    """A service whose commits are counted. `on_commit` is told of each batch, in the store's thread."""
+
+    def __init__(self, service: Service, on_batch: Callable[[], None],
+                 on_commit: Callable[[list[Record]], None]) -> None:  # fmt: skip
+        commit = service.committer.store.commit
+
+        def watched(records: list[Record], moment_us: int) -> list[Outcome]:
+            on_batch()
+            outcomes = commit(records, moment_us)
+            on_commit(records)
+            return outcomes
+
+        service.committer.store.commit = watched  # type: ignore[method-assign,assignment]  # a stop-watch round it
+
+
+async def service_rate(home: Home, events: Path) -> dict[str, object]:
+    with home.full_log(events) as log, home.database() as engine:
+        clock, loop = Clock(count_lines(events)), asyncio.get_running_loop()
+        service = Service(home.settings, home.catalog, engine, log, CollectorRegistry())
+
+        def counted(records: list[Record]) -> None:
+            if clock.count(len(records)):
+                loop.call_soon_threadsafe(clock.finished.set)
+
+        Watched(service, clock.begin, counted)
+        await service.start()
+        finished = asyncio.create_task(clock.finished.wait())
+        failed = asyncio.create_task(service.failed())
+        await asyncio.wait({finished, failed}, timeout=SECONDS_MAX, return_when=asyncio.FIRST_COMPLETED)
+        if not finished.done():
+            raise SystemExit(f"the service did not finish: {failed.result() if failed.done() else 'time is up'}")
+        failed.cancel()
+        await service.stop()
+    return clock.result()
+
+
+def service(home: Home, events: Path) -> dict[str, object]:
+    """Labtrail itself, as `labtrail worker` runs it."""
+    return asyncio.run(service_rate(home, events))
+
+
+PEERS = {
+    run.__name__: run for run in (service, noop, noop_batches, orm, eventsourcing, eventsourcing_batches, store)
+}
+
+
+def main() -> None:
+    name, folder, events = sys.argv[1:]
+    os.environ.pop("LABTRAIL_CONFIG", None)
+    say(PEERS[name](Home(Path(folder)), Path(events)))
+
+
+if __name__ == "__main__":
+    main()
