@@ -43,8 +43,8 @@ def topics(
 ) -> None:
     """Make the topics in Kafka, and check partitions, copies and retention.
 
-    Exit 1 while something differs from the plan; each line says what to do. After restoring a backup of the
-    database, --rewind to before the backup: what the tables know already changes nothing.
+    What differs from the plan is told, a line each, with what to do; --check then exits with 1. After restoring a
+    backup of the database, --rewind to before the backup: what the tables know already changes nothing.
     """
     from agents.eventlog import GROUP, TOPICS
     from agents.kafka_client import access_of
@@ -75,9 +75,10 @@ def topics(
             found = log.ask(lambda admin: _bring(admin, plans, check=check, apply=apply, grow=grow))
             for line in found:
                 typer.echo(line)
-            if found:
+            if found and check:
                 raise CommandError(f"{len(found)} things differ from the plan: do what each line says")
-            typer.echo(f"{len(plans)} topics are as planned")
+            if not found:
+                typer.echo(f"{len(plans)} topics are as planned")
     finally:
         log.close()
 
