@@ -1,0 +1,79 @@
+"""Several workers on one PostgreSQL: each folds from all the evidence, none waits for ever, none undoes another."""
+
+import random
+import zlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy.exc import DBAPIError
+
+from models.evidence import Record
+from models.events import route
+from models.identifiers import make_identifier
+from models.store import Store
+from tests.core.homes import commit, export, new_home, new_store, sqlite_url
+from tests.core.story import raw, step, supply, us, void, whole_day
+from tests.core.test_store import EVENTS
+
+TRIES_MAX = 50
+
+
+def busy_day(chance: random.Random) -> list[bytes]:
+    """Tubes that share orders, lots and shelves, aliquots of them, and lots recalled in the middle of it."""
+    events = list(EVENTS)
+    for number in range(100, 160):
+        tube, child = make_identifier("S", 2026, number), make_identifier("S", 2026, number + 500)
+        day = whole_day(number, tube)
+        events += day[: chance.randint(1, 6)]
+        if number % 3 == 0:
+            pour = [{"accession": child, "container": "EDTA4"}]
+            events += [step("aliquoted", number + 95, tube, site="CORE", children=pour), step("stored", 400, child)]
+        if number % 5 == 0:
+            events.append(void(900, chance.choice(day[:2]), id=f"void {number}"))
+        events.append(supply("used", number, quantity=1, id=f"use {number}", specimen=tube, lot="L2"))
+        events.append(supply("used", number + 0.5, quantity=2, id=f"any lot {number}"))
+    events.append(raw("order.cancelled", "R-1", 800, {"reason": "cancelled late"}))
+    return events
+
+
+def work(store: Store, batches: Sequence[Sequence[Record]]) -> int:
+    """Commit the batches in turn, trying again as a worker does. How many tries failed."""
+    failed = 0
+    for batch in batches:
+        for _ in range(TRIES_MAX):
+            try:
+                store.commit(batch, us(10_000))
+                break
+            except DBAPIError:
+                failed += 1
+        else:
+            raise AssertionError(f"a batch was refused {TRIES_MAX} times")
+    return failed
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("seed", range(3))
+def test_three_workers_and_a_zombie_give_what_one_gives(postgres_url: str, tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    events = busy_day(chance)
+    alone = new_home(sqlite_url(tmp_path))
+    commit(new_store(alone), events)
+    truth = export(alone)
+    alone.dispose()
+
+    arrivals = events + chance.sample(events, 60)
+    chance.shuffle(arrivals)
+    partitions: list[list[Record]] = [[], [], []]
+    for arrival in arrivals:
+        topic, key = route(arrival)
+        place = partitions[zlib.crc32(key or b"") % 3]
+        place.append(Record(topic, zlib.crc32(key or b"") % 3, len(place), arrival, us(10_000)))
+    engine = new_home(postgres_url)
+    cut = [[records[n : n + chance.randint(5, 9)] for n in range(0, len(records), 5)] for records in partitions]
+    cut.append(cut[0])  # the zombie commits what another worker commits at the same time
+    with ThreadPoolExecutor(len(cut)) as pool:
+        list(pool.map(work, [new_store(engine) for _ in cut], cut))
+    assert export(engine) == truth, f"seed {seed}"
+    engine.dispose()
