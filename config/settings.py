@@ -100,7 +100,7 @@ class Settings(Policy, frozen=True, kw_only=True, repr_omit_defaults=False):
         Meta(
             ge=0,
             le=86_400,
-            description="A database that refuses is tried again for so long; then the worker stops, and loses nothing.",
+            description="A database that refuses is tried again for so long; then the worker stops, losing nothing.",
         ),
     ] = 120.0
     outbox_batch: Annotated[

@@ -117,12 +117,18 @@ def wanted(field: Field) -> str:
     if get_origin(kind) is Literal:
         return "one of " + ", ".join(get_args(kind))
     if kind in (int, float):
-        low = f" from {meta.ge:g}" if meta.ge is not None else f" above {meta.gt:g}" if meta.gt is not None else ""
-        high = f" to {meta.le:g}" if meta.le is not None else ""
-        return ("a whole number" if kind is int else "a number") + low + high
+        return ("a whole number" if kind is int else "a number") + _range(meta)
     if kind is Path or get_origin(kind) is types.UnionType:
         return "a path"
     return "a text" if kind is not Secret else "a secret text"
+
+
+def _range(meta: Meta) -> str:
+    if meta.gt is not None:
+        return f" above {meta.gt:g}" + (f" and at most {meta.le:g}" if meta.le is not None else "")
+    if meta.ge is not None:
+        return f" from {meta.ge:g} to {meta.le:g}" if meta.le is not None else f" of at least {meta.ge:g}"
+    return ""
 
 
 def _decode(kind: type, value: object) -> object:

@@ -56,7 +56,7 @@ def test_a_value_may_stand_in_a_file_of_its_own(tmp_path: Path) -> None:
     ("variable", "text", "says"),
     [
         ("LABTRAIL_PORT", "eighty", "LABTRAIL_PORT is 'eighty': write a whole number from 0 to 65535"),
-        ("LABTRAIL_AT_RISK_FRACTION", "1.5", "write a number above 0 to 1"),
+        ("LABTRAIL_AT_RISK_FRACTION", "1.5", "write a number above 0 and at most 1"),
         ("LABTRAIL_LABEL_MINUTES_MAX", "0", "write a number above 0"),
         ("LABTRAIL_SERIAL_DIGITS", "11", "a whole number from 6 to 10"),
         ("LABTRAIL_FROZEN_MAX_C", "nan", "write a number"),
