@@ -73,6 +73,8 @@ class Tube(Struct, frozen=True, kw_only=True):
     status: str
     current: bool
     """Whether this is the tube's latest manifest."""
+    seal: str | None
+    """The seal with which the bag was closed on this tube; a straggler has a later one."""
     dispatched_us: int | None
     picked_up_us: int | None
     received_us: int | None

@@ -1,0 +1,92 @@
+"""The managers' board: where every specimen is, how old, what is late or at risk, alerts, stock. Live."""
+
+from typing import Any
+
+from litestar import Request, get, post
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from config.catalog import Catalog
+from models.people_audit import NearMiss, near_miss_rows
+from models.queries_board import AGE_HOURS, AlertRow, StockRow, Waiting, ageing, find, flow, open_alerts, stock_rows
+from models.queries_pages import discrepancy_counts
+from station.access import Session, requires
+from station.context import Station
+from station.pages.charts import Bar, age_bars, cover_bars, flow_bars
+from station.pages.render import Page, page, today_at
+from station.pages.supplies import site_of
+
+STATUSES = (
+    "collected", "labeled", "dispatched", "in-transit", "received", "resulted", "stored", "rejected", "missing",
+)  # fmt: skip
+LATE = ("overdue-step", "overdue-result", "stability-at-risk", "missing-specimen", "critical-unacknowledged")
+NEAR_MISSES_SHOWN = 20
+STOCK_SHOWN = 24
+
+
+class BoardView(Struct, frozen=True, kw_only=True):
+    counts: dict[str, int]
+    alerts: list[AlertRow]
+    late: dict[str, int]
+    waiting: list[Waiting]
+    stock: list[StockRow]
+    discrepancies: list[tuple[str, int]]
+    near_misses: list[NearMiss]
+    flow_bars: list[Bar]
+    age_bars: list[Bar]
+    cover_bars: list[Bar]
+
+
+def _view(connection: Connection, sites: list[str], station: Station) -> BoardView:
+    now_us, policy, catalog = station.clock(), station.settings.policy, station.catalog
+    moving = flow(connection, sites)
+    waiting = ageing(connection, sites, now_us)
+    stock = stock_rows(connection, catalog, policy, sites, now_us)
+    alerts = open_alerts(connection, sites)
+    counts = {status: sum(n for (_, one), n in moving.items() if one == status) for status in STATUSES}
+    return BoardView(
+        counts=counts, alerts=alerts, late={kind: sum(a.kind == kind for a in alerts) for kind in LATE},
+        waiting=waiting, stock=stock[:STOCK_SHOWN], discrepancies=discrepancy_counts(connection, sites),
+        near_misses=near_miss_rows(connection, sites, NEAR_MISSES_SHOWN),
+        flow_bars=flow_bars(moving, [s for s in catalog.sites if s in sites], STATUSES[:7]),
+        age_bars=age_bars(waiting), cover_bars=cover_bars(stock[:STOCK_SHOWN]),
+    )  # fmt: skip
+
+
+@get("/board", access=requires("manager", "admin", scope="site"))
+async def board_page(request: Request[Any, Any, Any], session: Session, station: Station, site: str = "") -> Page:
+    """The whole board, or only its inside for a refresh (header `X-Fragment: 1`)."""
+    sites = [site_of(session, site)] if site else sorted(session.sites)
+    view = await station.read(_view, sites, station)
+    return page(
+        request, "board.html", view=view, sites=sorted(session.sites), site=site, statuses=STATUSES, ages=AGE_HOURS,
+        today=today_at(station, session.site), target=target,
+    )  # fmt: skip
+
+
+def target(alert: AlertRow, catalog: Catalog) -> str:
+    """The page of what an alert is about."""
+    if alert.accession:
+        return f"/specimens/{alert.accession}"
+    parts = alert.subject.split("/")
+    if len(parts) == 3 and parts[1] in catalog.supplies:
+        return f"/lots/{parts[1]}/{parts[2]}"
+    return f"/supplies?site={parts[0]}" if parts[0] in catalog.sites else "/board"
+
+
+class Code(Struct, frozen=True, kw_only=True):
+    code: str
+
+
+@get("/find", access=requires())
+async def find_page(request: Request[Any, Any, Any]) -> Page:
+    return page(request, "find.html")
+
+
+@post("/find", access=requires(), status_code=200)
+async def find_code(data: Code, station: Station) -> dict[str, str | None]:
+    """The page of whatever was scanned; null for nothing. Who may see that page is decided there."""
+    return {"path": await station.read(find, data.code.strip()[:200])}
+
+
+ROUTES = [board_page, find_page, find_code]

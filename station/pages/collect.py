@@ -1,0 +1,218 @@
+"""Collect: the order, the patient's second identifier, the tubes in order of draw, each lot, label, read-back."""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import TYPE_CHECKING, Any, Literal
+
+from litestar import Request, get, post
+from litestar.exceptions import NotFoundException, PermissionDeniedException
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from config.catalog import Catalog, Container
+from labels.errors import LabelError
+from labels.gs1 import parse, supply_for
+from models.history import COLLECTED, LotFacts
+from models.patients import PatientRecord
+from models.queries_board import Lot, stock_rows
+from models.queries_pages import OrderRow, SpecimenRow, open_orders, order, specimens_of_order
+from models.stockroom import known_lots
+from station.access import Session, requires
+from station.context import Station
+from station.pages.patients import answers, patient_of
+from station.pages.render import Page, page, today_at
+
+if TYPE_CHECKING:
+    from config.policy import Policy
+
+DRAW_ORDER = {"C32": 1, "SST": 2, "CLOT": 2, "HEPL": 3, "HEPN": 3, "EDTK": 4, "EDTN": 4, "NAF+KOX": 5, "NAF": 5}
+"""Additive (HL7 0371) -> place in the order of draw (CLSI GP41). Blood culture goes first, what is not drawn last."""
+VEIN = frozenset({"BLD", "SER", "PPP", "PLAS"})
+LOTS_SHOWN_MAX = 6
+COLLECTORS = ("ma", "lab", "manager")
+
+
+class Draw(Struct, frozen=True, kw_only=True):
+    """One tube to draw."""
+
+    container: str
+    name: str
+    colour: str
+    item: str
+    draw_ml: float
+    tests: tuple[str, ...]
+    from_vein: bool
+    lots: tuple[Lot, ...]
+    """What lies on the shelf here, first to expire first; expired and recalled ones are left out."""
+
+
+class LotAnswer(Struct, frozen=True, kw_only=True):
+    """What a scanned lot is. `fault` empty: it may be used."""
+
+    fault: Literal["", "expired", "recalled", "wrong-tube", "unreadable"]
+    item: str = ""
+    lot: str = ""
+    expires: date | None = None
+    detail: str = ""
+
+
+class LotQuestion(Struct, frozen=True, kw_only=True):
+    container: str
+    scanned: str
+
+
+class PatientQuestion(Struct, frozen=True, kw_only=True):
+    scanned: str
+
+
+def place_in_draw(container: Container) -> int:
+    """Where a tube comes in the order of draw."""
+    if container.specimen_type not in VEIN:
+        return 9
+    if container.specimen_type == "BLD" and container.additive is None:
+        return 0
+    return DRAW_ORDER.get(container.additive or "", 2)
+
+
+def plan(tests: tuple[str, ...], catalog: Catalog) -> list[tuple[Container, tuple[str, ...]]]:
+    """The tubes that these tests need, in order of draw; tests share a tube as far as its volume goes."""
+    tubes: list[tuple[Container, list[str], float]] = []
+    for test in (catalog.tests[code] for code in tests if code in catalog.tests):
+        container = catalog.containers[test.container]
+        need = test.min_ml or 0.0
+        for number, (kind, codes, left) in enumerate(tubes):
+            if kind.code == container.code and left >= need:
+                tubes[number] = (kind, [*codes, test.code], left - need)
+                break
+        else:
+            tubes.append((container, [test.code], container.draw_ml - need))
+    tubes.sort(key=lambda tube: (place_in_draw(tube[0]), tube[0].code))
+    return [(container, tuple(sorted(codes))) for container, codes, _ in tubes]
+
+
+def judge_lot(scanned: str, container: Container, catalog: Catalog, facts: "FactsOf", today: date) -> LotAnswer:
+    """Whether the scanned lot may be used for this tube. A GS1 code names item, lot, expiry; else it is the lot."""
+    item, lot, expires = container.item, scanned.strip(), None
+    if not scanned.isprintable() or len(scanned) > 20 or scanned.startswith("("):
+        try:
+            scan = parse(scanned, today)
+        except LabelError as fault:
+            return LotAnswer(fault="unreadable", detail=str(fault))
+        supply = supply_for(scan, catalog.supplies)
+        if supply is None or scan.lot is None:
+            return LotAnswer(fault="unreadable", detail="the code names no lot of an item in the catalog")
+        item, lot, expires = supply.item, scan.lot, scan.expires
+    if item != container.item:
+        return LotAnswer(fault="wrong-tube", item=item, lot=lot, detail=catalog.supplies[item].name)
+    known = facts(item, lot)
+    expires = expires or known.expires
+    if known.notice is not None:
+        return LotAnswer(fault="recalled", item=item, lot=lot, expires=expires, detail=known.notice)
+    if expires is not None and expires < today:
+        return LotAnswer(fault="expired", item=item, lot=lot, expires=expires)
+    return LotAnswer(fault="", item=item, lot=lot, expires=expires)
+
+
+class FactsOf:
+    """What is known of a lot, from the tables."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __call__(self, item: str, lot: str) -> LotFacts:
+        return known_lots(self._connection, {(item, lot)}).get((item, lot), LotFacts())
+
+
+class OrderView(Struct, frozen=True, kw_only=True):
+    row: OrderRow
+    specimens: list[SpecimenRow]
+    draws: list[Draw]
+    patient: PatientRecord | None
+
+
+def _draws(
+    connection: Connection, row: OrderRow, catalog: Catalog, policy: "Policy", site: str, today: date, now_us: int
+) -> list[Draw]:
+    shelf = {r.item: r.lots for r in stock_rows(connection, catalog, policy, [site], now_us)}
+    return [
+        Draw(
+            container=c.code, name=c.name, colour=c.cap_colour, item=c.item, draw_ml=c.draw_ml, tests=tests,
+            from_vein=c.specimen_type in VEIN, lots=_usable(shelf.get(c.item, ()), today),
+        )
+        for c, tests in plan(row.open_tests, catalog)
+    ]  # fmt: skip
+
+
+def _usable(lots: Iterable[Lot], today: date) -> tuple[Lot, ...]:
+    good = [lot for lot in lots if lot.on_hand > 0 and lot.lot and lot.notice is None]
+    return tuple(lot for lot in good if lot.expires is None or lot.expires >= today)[:LOTS_SHOWN_MAX]
+
+
+@get("/collect", access=requires(*COLLECTORS))
+async def orders_page(request: Request[Any, Any, Any], session: Session, station: Station) -> Page:
+    """The orders that wait, and a field to scan one."""
+    rows = await station.read(open_orders, session.sites)
+    return page(request, "collect.html", orders=rows)
+
+
+async def order_of(order_id: str, session: Session, station: Station) -> OrderRow:
+    """The order, if it is one of the session's sites'. Raises what becomes 404 or 403."""
+    row = await station.read(order, order_id)
+    if row is None:
+        raise NotFoundException(detail="no such order is on record: scan it again")
+    if not session.may_see({row.site} if row.site else set()):
+        raise PermissionDeniedException(detail="that order is at none of your sites: break the glass to see it")
+    return row
+
+
+@get("/collect/{order_id:str}", access=requires(*COLLECTORS))
+async def order_page(request: Request[Any, Any, Any], order_id: str, session: Session, station: Station) -> Page:
+    """One order: who the patient is, and the tubes to draw."""
+    row = await order_of(order_id, session, station)
+    today, now_us = today_at(station, session.site), station.clock()
+
+    def read(connection: Connection) -> OrderView:
+        policy = station.settings.policy
+        return OrderView(
+            row=row, specimens=specimens_of_order(connection, order_id),
+            draws=_draws(connection, row, station.catalog, policy, session.site, today, now_us),
+            patient=patient_of(connection, row.patient, station.settings),
+        )  # fmt: skip
+
+    view = await station.read(read)
+    await station.audit.note(session.entry("order.read", now_us, order_id))
+    work = {
+        "order": row.order, "patient": row.patient, "priority": row.priority, "draws": view.draws,
+        "unlabeled": [
+            {"accession": s.accession, "container": s.container} for s in view.specimens if s.status == COLLECTED
+        ],
+    }  # fmt: skip
+    return page(request, "collect_order.html", view=view, work=work)
+
+
+@post("/collect/{order_id:str}/patient", access=requires(*COLLECTORS), status_code=200)
+async def check_patient(order_id: str, data: PatientQuestion, session: Session, station: Station) -> dict[str, bool]:
+    """Whether the scanned or typed second identifier is this patient's. The answer says no more than that."""
+    row = await order_of(order_id, session, station)
+    right = await station.read(answers, row.patient, data.scanned, station.settings)
+    await station.audit.note(
+        session.entry("patient.check", station.clock(), order_id, "match" if right else "no match")
+    )
+    return {"match": right}
+
+
+@post("/collect/lot", access=requires(*COLLECTORS), status_code=200)
+async def check_lot(data: LotQuestion, session: Session, station: Station) -> LotAnswer:
+    """Whether the tube at hand is the right one, and not expired or recalled."""
+    container = station.catalog.containers.get(data.container)
+    if container is None:
+        raise NotFoundException(detail="no such tube in the catalog")
+    today = today_at(station, session.site)
+
+    def judge(connection: Connection) -> LotAnswer:
+        return judge_lot(data.scanned[:200], container, station.catalog, FactsOf(connection), today)
+
+    return await station.read(judge)
+
+
+ROUTES = [orders_page, order_page, check_patient, check_lot]

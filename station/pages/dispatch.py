@@ -1,0 +1,138 @@
+"""Dispatch: tubes into a bag, each scanned; the bag's manifest grows until the courier takes it."""
+
+from typing import Any, Literal
+
+from litestar import Request, Response, get, post
+from litestar.exceptions import NotFoundException
+from litestar.response import Redirect
+from msgspec import Struct
+from msgspec.structs import replace
+from sqlalchemy import Connection
+
+from models.events import moment_of
+from models.history import COLLECTED, DISPATCHED, DISPOSED, MISSING, REJECTED
+from models.identifiers import MANIFEST, SPECIMEN, TOTE, is_identifier
+from models.queries_pages import Bag, SpecimenRow, bag, open_bags, specimen, waiting_for_dispatch
+from models.serials import allocate
+from station.access import Session, requires
+from station.context import Station
+from station.pages.printouts import manifest_pdf
+from station.pages.render import Page, page, zone_of
+
+SENDERS = ("ma", "lab", "manager")
+TRANSPORTS = ("ambient", "refrigerated", "frozen")
+BAG_TUBES_MAX = 60
+"""As many 4 mL tubes as a courier's secondary container takes without standing on each other."""
+Transport = Literal["ambient", "refrigerated", "frozen"]
+
+
+class NewBag(Struct, frozen=True, kw_only=True):
+    destination: str
+    transport: Transport
+    tote: str = ""
+    seal: str = ""
+
+
+class TubeQuestion(Struct, frozen=True, kw_only=True):
+    manifest: str
+    scanned: str
+
+
+class TubeAnswer(Struct, frozen=True, kw_only=True):
+    """Whether a tube may go into this bag. `fault` empty: yes; `stop`: a red page; else a word of warning."""
+
+    fault: str = ""
+    stop: bool = False
+    status: str = ""
+    container: str = ""
+    priority: str = ""
+    manifest: str = ""
+
+
+def judge_tube(row: SpecimenRow | None, manifest: str) -> TubeAnswer:
+    """Where the record stands against the tube. What is only late evidence is let through: it heals by itself."""
+    if row is None:
+        return TubeAnswer(fault="Nothing is on record of this tube")
+    told = TubeAnswer(status=row.status, container=row.container or "", priority=row.priority or "")
+    if row.status == DISPATCHED and row.manifest == manifest:
+        return replace(told, fault="This tube is already in this bag", manifest=manifest)
+    if row.status == DISPATCHED:
+        return replace(told, fault="This tube is in another bag", stop=True, manifest=row.manifest or "")
+    if row.status in (REJECTED, MISSING, DISPOSED):
+        return replace(told, fault="This tube must not travel", stop=True)
+    if row.status == COLLECTED:
+        return replace(told, fault="This tube's label was not scanned back", stop=True)
+    return told
+
+
+@get("/dispatch", access=requires(*SENDERS))
+async def waiting_page(request: Request[Any, Any, Any], session: Session, station: Station) -> Page:
+    """What waits to be sent from here, the bags that wait for the courier, and a new bag."""
+
+    def read(connection: Connection) -> tuple[list[SpecimenRow], list[Bag]]:
+        return waiting_for_dispatch(connection, session.sites), open_bags(connection, session.sites)
+
+    tubes, bags = await station.read(read)
+    routes = [to for start, to in station.catalog.routes if start == session.site]
+    targets = routes or [site for site in station.catalog.sites if site != session.site]
+    return page(request, "dispatch.html", tubes=tubes, bags=bags, targets=targets, transports=TRANSPORTS)
+
+
+@post("/dispatch", access=requires(*SENDERS), status_code=200)
+async def new_bag(data: NewBag, station: Station) -> dict[str, str]:
+    """A manifest number for a new bag, and a tote number where none was scanned; where to go on."""
+    if data.destination not in station.catalog.sites:
+        raise NotFoundException(detail="no such site in the catalog")
+    year, digits = moment_of(station.clock()).year, station.settings.serial_digits
+    manifest = (await station.write(allocate, MANIFEST, year, 1, digits))[0]
+    tote = data.tote if is_identifier(data.tote, TOTE) else (await station.write(allocate, TOTE, year, 1, digits))[0]
+    seal = "".join(sign for sign in data.seal if sign.isalnum() or sign in "-_")[:40]
+    query = f"to={data.destination}&transport={data.transport}&tote={tote}" + (f"&seal={seal}" if seal else "")
+    return {"path": f"/dispatch/{manifest}?{query}"}
+
+
+@get("/dispatch/{manifest:str}", access=requires(*SENDERS, scope="manifest"))
+async def bag_page(
+    request: Request[Any, Any, Any], manifest: str, session: Session, station: Station,
+    to: str = "", transport: Transport = "ambient", tote: str = "", seal: str = "",
+) -> Page | Redirect:  # fmt: skip
+    """One bag. What it is stands in its tubes' events; before the first tube, in the address."""
+    if not is_identifier(manifest, MANIFEST):
+        raise NotFoundException(detail="no such manifest")
+    known = await station.read(bag, manifest)
+    if known is None and to not in station.catalog.sites:
+        return Redirect("/dispatch", status_code=303)
+    latest = known or Bag(
+        manifest=manifest, origin=session.site, destination=to, transport=transport,
+        tote=tote if is_identifier(tote, TOTE) else None, seal=seal[:40] or None, courier=None, tubes=(),
+    )  # fmt: skip
+    work = {
+        "manifest": manifest, "destination": latest.destination, "transport": latest.transport or "ambient",
+        "tote": latest.tote, "seal": latest.seal, "capacity": BAG_TUBES_MAX, "closed": latest.picked_up,
+        "tubes": [t.accession for t in latest.tubes if t.current],
+    }  # fmt: skip
+    return page(request, "dispatch_bag.html", bag=latest, work=work)
+
+
+@post("/dispatch/tube", access=requires(*SENDERS), status_code=200)
+async def check_tube(data: TubeQuestion, station: Station) -> TubeAnswer:
+    """Whether a scanned tube may go into this bag."""
+    if not is_identifier(data.scanned, SPECIMEN, station.settings.outside):
+        return TubeAnswer(fault="This is no tube", stop=False)
+    return judge_tube(await station.read(specimen, data.scanned), data.manifest)
+
+
+@get("/manifests/{manifest:str}/print.pdf",
+     access=requires("ma", "courier", "lab", "manager", scope="manifest", read="manifest.read"))  # fmt: skip
+async def print_manifest(manifest: str, session: Session, station: Station) -> Response[bytes]:
+    """The paper that goes with the bag: numbers and bars, no names."""
+    found = await station.read(bag, manifest)
+    if found is None:
+        raise NotFoundException(detail="no such manifest is on record")
+    zone = zone_of(station.catalog, session.site)
+    content = manifest_pdf(found, station.catalog, station.clock(), zone)
+    headers = {"Content-Disposition": f'inline; filename="{manifest}.pdf"', "Cache-Control": "no-store"}
+    return Response(content, media_type="application/pdf", headers=headers)
+
+
+ROUTES = [waiting_page, new_bag, bag_page, check_tube, print_manifest]

@@ -1,0 +1,106 @@
+"""Receive: the bag is opened at the lab, every tube scanned, accepted or rejected; nothing is received by default."""
+
+from typing import Any
+
+from litestar import Request, get, post
+from litestar.exceptions import NotFoundException
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from models.identifiers import MANIFEST, SPECIMEN, TOTE, is_identifier
+from models.queries_pages import Bag, SpecimenRow, bag, bag_of_tote, coming_bags, specimen
+from station.access import Session, requires
+from station.context import Station
+from station.pages.render import Page, page
+
+RECEIVERS = ("lab", "courier", "ma", "manager")
+CONDITIONS = {
+    "": "No remark", "ROOM": "Room temperature", "COOL": "Cool", "FROZ": "Frozen", "HEM": "Hemolyzed",
+    "CLOT": "Clotted", "CON": "Contaminated", "AUT": "Autolyzed",
+}  # fmt: skip
+"""HL7 0493, the codes that a person at the bench can tell."""
+
+
+class Scanned(Struct, frozen=True, kw_only=True):
+    scanned: str
+
+
+@get("/receive", access=requires(*RECEIVERS))
+async def coming_page(request: Request[Any, Any, Any], session: Session, station: Station) -> Page:
+    """The bags that are on their way here, and a field to scan the one at hand."""
+    bags = await station.read(coming_bags, session.sites)
+    return page(request, "receive.html", bags=bags)
+
+
+@post("/receive", access=requires(*RECEIVERS), status_code=200)
+async def which_bag(data: Scanned, station: Station) -> dict[str, str]:
+    """Where to go on with a scanned tote, manifest or single tube."""
+    code = data.scanned
+    if is_identifier(code, MANIFEST):
+        return {"path": f"/receive/{code}"}
+    if is_identifier(code, TOTE):
+        manifest = await station.read(bag_of_tote, code)
+        if manifest is not None:
+            return {"path": f"/receive/{manifest}"}
+    raise NotFoundException(detail="this is no bag: scan the tote or the manifest")
+
+
+@get("/receive/{manifest:str}", access=requires(*RECEIVERS, scope="manifest"))
+async def bag_page(request: Request[Any, Any, Any], manifest: str, session: Session, station: Station) -> Page:
+    """One bag: what should be in it, each tube not yet checked until it is scanned."""
+    if manifest != "loose" and not is_identifier(manifest, MANIFEST):
+        raise NotFoundException(detail="no such manifest")
+    found = await station.read(bag, manifest)
+    empty = Bag(
+        manifest=manifest, origin=None, destination=None, transport=None, tote=None, seal=None, courier=None, tubes=()
+    )
+    latest = found or empty
+    work = {
+        "manifest": None if manifest == "loose" else manifest, "destination": latest.destination,
+        "here": session.site, "seal": latest.seal,
+        "tubes": [
+            {
+                "accession": t.accession, "container": t.container, "priority": t.priority, "status": t.status,
+                "received": t.received_us is not None, "current": t.current,
+            }
+            for t in latest.tubes
+        ],
+    }  # fmt: skip
+    reasons = list(station.catalog.reject_reasons.values())
+    return page(request, "receive_bag.html", bag=latest, work=work, reasons=reasons, conditions=CONDITIONS)
+
+
+class Facts(Struct, frozen=True, kw_only=True):
+    """What is needed of a tube to receive, reject and ask for a new one."""
+
+    known: bool
+    status: str = ""
+    manifest: str | None = None
+    order: str | None = None
+    patient: str | None = None
+    tests: tuple[str, ...] = ()
+    priority: str | None = None
+    site: str | None = None
+    container: str | None = None
+
+
+@post("/receive/tube", access=requires(*RECEIVERS), status_code=200)
+async def tube(data: Scanned, session: Session, station: Station) -> Facts:
+    """What is on record of a tube in hand: whoever holds the tube may know where it comes from."""
+
+    def read(connection: Connection) -> SpecimenRow | None:
+        return specimen(connection, data.scanned)
+
+    if not is_identifier(data.scanned, SPECIMEN, station.settings.outside):
+        raise NotFoundException(detail="this is no tube")
+    row = await station.read(read)
+    await station.audit.note(session.entry("specimen.read", station.clock(), data.scanned))
+    if row is None:
+        return Facts(known=False)
+    return Facts(
+        known=True, status=row.status, manifest=row.manifest, order=row.order_id, patient=row.patient,
+        tests=row.tests, priority=row.priority, site=row.site, container=row.container,
+    )  # fmt: skip
+
+
+ROUTES = [coming_page, which_bag, bag_page, tube]

@@ -1,0 +1,66 @@
+"""Results by hand: values with a critical check, read-back, corrections that show both values."""
+
+from typing import Any
+
+from litestar import Request, get, post
+from litestar.exceptions import NotFoundException
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from models.custody import is_critical
+from models.queries_pages import Outstanding, SpecimenRow, results_of, specimen, waiting_for_results
+from models.queries_reports import Report, reports_of
+from station.access import Session, requires
+from station.context import Station
+from station.pages.render import Page, page
+
+FLAGS = ("normal", "low", "high", "abnormal", "critical-low", "critical-high", "critical")
+STATUSES = ("preliminary", "final", "corrected", "cancelled")
+REPORTERS = ("lab", "manager")
+
+
+class Value(Struct, frozen=True, kw_only=True):
+    test: str
+    value: str
+    unit: str = ""
+    flag: str = ""
+
+
+class ResultsView(Struct, frozen=True, kw_only=True):
+    row: SpecimenRow
+    tests: list[Outstanding]
+    reports: dict[str, list[Report]]
+
+
+@get("/results", access=requires(*REPORTERS))
+async def waiting_page(request: Request[Any, Any, Any], session: Session, station: Station) -> Page:
+    """The tubes in the lab whose results are not all there."""
+    return page(request, "results.html", tubes=await station.read(waiting_for_results, session.sites))
+
+
+@get("/results/{accession:str}", access=requires(*REPORTERS, "ma", scope="specimen", read="specimen.read"))
+async def tube_page(request: Request[Any, Any, Any], accession: str, station: Station) -> Page:
+    """One tube's tests: what is reported, and a form for what is not."""
+
+    def read(connection: Connection) -> ResultsView | None:
+        row = specimen(connection, accession)
+        if row is None:
+            return None
+        return ResultsView(row=row, tests=results_of(connection, row), reports=reports_of(connection, accession))
+
+    view = await station.read(read)
+    if view is None:
+        raise NotFoundException(detail="no such tube is on record: scan it again")
+    limits = station.catalog.critical_values
+    work = {"accession": accession, "units": {test: limits[test].unit for test in limits}}
+    return page(request, "results_tube.html", view=view, work=work, flags=FLAGS, limits=limits)
+
+
+@post("/results/check", access=requires(*REPORTERS), status_code=200)
+async def check(data: Value, station: Station) -> dict[str, bool]:
+    """Whether a value is critical, by its flag or by the catalog's limits."""
+    flag, unit = data.flag or None, data.unit or None
+    return {"critical": is_critical(data.test, data.value, unit, flag, station.catalog)}
+
+
+ROUTES = [waiting_page, tube_page, check]

@@ -1,0 +1,44 @@
+"""What to order: suggested quantities that fill to par, on the screen, as CSV and as PDF."""
+
+from typing import Any
+
+from litestar import Request, Response, get
+
+from models.queries_board import StockRow, stock_rows
+from station.access import Session, requires
+from station.context import Station
+from station.pages.printouts import order_csv, order_pdf
+from station.pages.render import Page, page, zone_of
+from station.pages.supplies import KEEPERS, site_of
+
+
+async def due(session: Session, station: Station, site: str) -> list[StockRow]:
+    """What is due for restocking at the site, or at all of the person's."""
+    sites = [site_of(session, site)] if site else sorted(session.sites)
+    policy, now_us = station.settings.policy, station.clock()
+    rows = await station.read(lambda c: stock_rows(c, station.catalog, policy, sites, now_us))
+    return [row for row in rows if row.due]
+
+
+@get("/supplies/order", access=requires(*KEEPERS, scope="site"))
+async def order_page(request: Request[Any, Any, Any], session: Session, station: Station, site: str = "") -> Page:
+    """The list, with a button that notes what was ordered."""
+    return page(request, "supplies_order.html", rows=await due(session, station, site), site=site)
+
+
+@get("/supplies/order.csv", access=requires(*KEEPERS, scope="site"))
+async def as_csv(session: Session, station: Station, site: str = "") -> Response[str]:
+    headers = {"Content-Disposition": 'attachment; filename="order.csv"', "Cache-Control": "no-store"}
+    return Response(order_csv(await due(session, station, site)), media_type="text/csv", headers=headers)
+
+
+@get("/supplies/order.pdf", access=requires(*KEEPERS, scope="site"))
+async def as_pdf(session: Session, station: Station, site: str = "") -> Response[bytes]:
+    headers = {"Content-Disposition": 'inline; filename="order.pdf"', "Cache-Control": "no-store"}
+    content = order_pdf(
+        await due(session, station, site), station.clock(), zone_of(station.catalog, site or session.site)
+    )
+    return Response(content, media_type="application/pdf", headers=headers)
+
+
+ROUTES = [order_page, as_csv, as_pdf]

@@ -1,0 +1,66 @@
+"""One specimen's timeline on one page, with the ledger's proof; and the pages of an order and a bag."""
+
+from typing import Any
+
+from litestar import Request, get
+from litestar.exceptions import NotFoundException
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from models.queries_pages import OrderRow, SpecimenRow, bag, order, specimens_of_order
+from models.record import CustodyRecord
+from models.record_query import custody_record
+from station import custody_words
+from station.access import Session, requires
+from station.checkpoints import newest_checkpoint
+from station.context import Station
+from station.pages.render import Page, page
+
+READERS = ("ma", "courier", "lab", "manager")
+
+
+@get("/specimens/{accession:str}", access=requires(*READERS, scope="specimen", read="specimen.read"))
+async def specimen_page(request: Request[Any, Any, Any], accession: str, station: Station) -> Page:
+    """Everything on record of one specimen, in the order in which it happened."""
+
+    def read(connection: Connection) -> CustodyRecord | None:
+        checkpoint = newest_checkpoint(station.settings)
+        return custody_record(connection, accession, station.clock(), station.catalog, checkpoint)
+
+    record = await station.read(read)
+    if record is None:
+        raise NotFoundException(detail="nothing is on record of this specimen: scan or type its number again")
+    sound = custody_words.sound(record)
+    return page(request, "specimen.html", record=record, custody=custody_words, sound=sound)
+
+
+class OrderTrail(Struct, frozen=True, kw_only=True):
+    row: OrderRow | None
+    specimens: list[SpecimenRow]
+
+
+@get("/orders/{order_id:str}", access=requires(*READERS))
+async def order_trail(request: Request[Any, Any, Any], order_id: str, session: Session, station: Station) -> Page:
+    """An order with its specimens, as far as they are at the person's sites."""
+
+    def read(connection: Connection) -> OrderTrail:
+        return OrderTrail(row=order(connection, order_id), specimens=specimens_of_order(connection, order_id))
+
+    found = await station.read(read)
+    known = {one.site for one in (found.row, *found.specimens) if one is not None and one.site}
+    if (found.row is None and not found.specimens) or not session.may_see(known):
+        raise NotFoundException(detail="no such order is on record at your sites: scan it again")
+    await station.audit.note(session.entry("order.read", station.clock(), order_id))
+    return page(request, "order.html", order_id=order_id, found=found)
+
+
+@get("/manifests/{manifest:str}", access=requires(*READERS, scope="manifest", read="manifest.read"))
+async def manifest_page(request: Request[Any, Any, Any], manifest: str, station: Station) -> Page:
+    """A bag with every tube that was ever on its manifest."""
+    found = await station.read(bag, manifest)
+    if found is None:
+        raise NotFoundException(detail="no such manifest is on record: scan or type its number again")
+    return page(request, "manifest.html", bag=found)
+
+
+ROUTES = [specimen_page, order_trail, manifest_page]

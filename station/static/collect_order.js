@@ -1,0 +1,163 @@
+// Collecting one order: patient, then for each tube its lot, the draw, the label, the read-back.
+
+import { $, $$, ask, facts, h, say } from "./dom.js";
+import { dialog, notice, red, verdict } from "./feedback.js";
+import { isAccession, opaque } from "./identifiers.js";
+import { send } from "./queue.js";
+import { prompt, startScanning } from "./scan.js";
+
+const work = facts("work");
+const LOOKED = "I stopped and looked again: patient, order and tube belong together";
+const NOT_TAKEN = ["Patient refused", "Vein not found", "Patient not fasting", "Too little", "Patient not there"];
+let step = "patient";
+let draw = 0; // which of work.draws
+let lot = null;
+let tube = null; // {accession, container, label}: drawn, waits for its read-back
+const unlabeled = work.unlabeled.map((one) => ({ ...one, label: 1 }));
+
+const current = () => work.draws[draw];
+const row = () => $(`#draws [data-number="${draw}"]`);
+
+function show(name) {
+  step = name;
+  const names = ["patient", "lot", "draw", "label"];
+  for (const item of $$("#steps li")) {
+    item.classList.toggle("done", names.indexOf(item.dataset.step) < names.indexOf(name) || name === "done");
+    item.toggleAttribute("aria-current", false);
+    if (item.dataset.step === name) item.setAttribute("aria-current", "step");
+  }
+  $("#act").replaceChildren(...buttons(name));
+  $("#label").hidden = name !== "label";
+}
+
+function button(text, act, kind = "quiet") {
+  return h("button", { type: "button", class: kind, onclick: act }, text);
+}
+
+function buttons(name) {
+  if (name === "lot")
+    return [
+      ...current().lots.map((one) => button(say("Lot {lot}, expires {date}", { lot: one.lot, date: one.expires ?? "–" }), () => checkLot(one.lot))),
+      button(say("Not collected"), notCollected),
+    ];
+  if (name === "draw") {
+    const drawn = h("button", { type: "button", id: "drawn", class: "wide", onclick: collect }, say("The tube is drawn"));
+    return [drawn, button(say("Not collected"), notCollected)];
+  }
+  if (name === "label") return [button(say("Print the label again"), reprint)];
+  if (name === "done") return [h("a", { class: "button", href: "/collect", id: "next-order" }, say("Next order"))];
+  return [];
+}
+
+function next() {
+  tube = unlabeled.shift() ?? null;
+  if (tube) return askForLabel();
+  lot = null;
+  if (draw >= work.draws.length) {
+    prompt("Everything is collected and labeled");
+    return show("done");
+  }
+  prompt("Scan the lot of the {name} ({colour})", { name: current().name, colour: say(current().colour) });
+  show("lot");
+}
+
+function askForLabel() {
+  prompt("Stick the label on the tube, then scan it there");
+  const picture = $("#label-picture");
+  picture.src = `/api/v1/labels/${tube.accession}.png`;
+  picture.alt = say("Label {accession}", { accession: tube.accession });
+  show("label");
+}
+
+async function checkPatient(code) {
+  const answer = await ask("POST", `/collect/${encodeURIComponent(work.order)}/patient`, { scanned: code });
+  if (!answer.ok) return verdict("warn", answer.status === 0 ? "No signal: try again" : "That did not work");
+  if (answer.json.match) {
+    verdict("ok", "Patient and order belong together");
+    return next();
+  }
+  const miss = { kind: "patient", expected: work.patient ?? "", scanned: code, order: work.order };
+  await red("Wrong patient", [["Order", work.order], ["Expected", work.patient ?? "–"]], LOOKED, miss);
+}
+
+async function checkLot(code) {
+  const answer = await ask("POST", "/collect/lot", { container: current().container, scanned: code });
+  if (!answer.ok) return verdict("warn", answer.status === 0 ? "No signal: try again" : "That did not work");
+  const { fault, item, expires, detail } = answer.json;
+  if (fault === "unreadable") return verdict("bad", "No lot can be read from this: scan the tube's or the box's code");
+  if (!fault) {
+    lot = answer.json;
+    verdict("ok", "Lot {lot} is good", { lot: lot.lot });
+    prompt("Draw the {name} ({colour})", { name: current().name, colour: say(current().colour) });
+    return show("draw");
+  }
+  const titles = { expired: "This tube has expired", recalled: "This lot is recalled", "wrong-tube": "Wrong tube" };
+  const shown = [["Lot", answer.json.lot], ["Expected", current().name]];
+  if (fault === "expired") shown.push(["Expired", expires]);
+  if (fault !== "expired") shown.push([fault === "recalled" ? "Notice" : "This is", detail]);
+  const miss = { kind: fault === "wrong-tube" ? "tube" : "lot", expected: current().item, scanned: item, order: work.order };
+  await red(titles[fault], shown, "I put this tube aside and take another one", miss);
+}
+
+async function collect() {
+  $("#drawn").disabled = true;
+  const numbers = await ask("POST", "/api/v1/numbers", { kind: "S", count: 1 });
+  const accession = numbers.json?.numbers?.[0];
+  if (!numbers.ok || !accession) {
+    $("#drawn").disabled = false;
+    return verdict("warn", "No number could be had: try again");
+  }
+  const { container, tests, item } = current();
+  const data = { order: work.order, patient: work.patient, container, tests, priority: work.priority };
+  data.supplies = [{ item, lot: lot.lot, quantity: 1 }];
+  const became = await send("specimen.collected", accession, data);
+  if (became.outcome === "refused") return verdict("bad", became.detail || "That did not work");
+  verdict("ok", "{accession} is collected", { accession });
+  $(".state", row()).replaceChildren(h("span", { class: "code" }, accession));
+  unlabeled.unshift({ accession, container, label: 1, number: draw });
+  draw += 1;
+  next();
+}
+
+async function readBack(code) {
+  if (code !== tube.accession) {
+    const miss = { kind: "label", expected: tube.accession, scanned: code, accession: tube.accession, order: work.order };
+    const shown = [["On the tube", isAccession(code) ? code : opaque(code)], ["Expected", tube.accession]];
+    return red("Wrong label", shown, LOOKED, miss);
+  }
+  const label = `${tube.accession}-${tube.label}`;
+  const became = await send("specimen.labeled", tube.accession, { label, scanned: code, patient: work.patient ?? undefined });
+  if (became.outcome === "refused") return verdict("bad", became.detail || "That did not work");
+  verdict("ok", "{accession} is labeled", { accession: code });
+  if (tube.number !== undefined) $(`#draws [data-number="${tube.number}"]`).dataset.state = "ok";
+  next();
+}
+
+async function reprint() {
+  const reason = h("select", { name: "reason", id: "reason" }, ["Label damaged", "Printer fault", "Label lost"].map((one) => h("option", { value: one }, say(one))));
+  const form = await dialog("Print the label again", [h("label", { for: "reason" }, say("Reason")), reason], "Print");
+  if (!form) return;
+  const voids = `${tube.accession}-${tube.label}`;
+  tube.label += 1;
+  const data = { label: `${tube.accession}-${tube.label}`, voids, reason: form.get("reason") };
+  await send("specimen.relabeled", tube.accession, data);
+  notice(say("The old label no longer counts: take it off the tube"));
+}
+
+async function notCollected() {
+  const reason = h("select", { name: "reason", id: "reason" }, NOT_TAKEN.map((one) => h("option", { value: one }, say(one))));
+  const form = await dialog("Not collected", [h("label", { for: "reason" }, say("Reason")), reason], "Not collected");
+  if (!form) return;
+  await send("specimen.not-collected", work.order, { order: work.order, container: current().container, reason: form.get("reason") });
+  $(".state", row()).textContent = say("Not collected");
+  draw += 1;
+  next();
+}
+
+startScanning(async (code) => {
+  if (step === "patient") await checkPatient(code);
+  else if (step === "lot") await checkLot(code);
+  else if (step === "label") await readBack(code);
+  else verdict("warn", "Nothing is to be scanned now");
+});
+show("patient");

@@ -1,0 +1,125 @@
+// Receiving: each tube is checked by its scan; what was not scanned is "not yet checked" until somebody says otherwise.
+import { $, ask, facts, h, say } from "./dom.js";
+import { dialog, verdict } from "./feedback.js";
+import { isAccession } from "./identifiers.js";
+import { record, send } from "./queue.js";
+import { startScanning } from "./scan.js";
+
+const work = facts("work");
+const tubes = new Map(work.tubes.map((one) => [one.accession, { ...one, state: startState(one), expected: true }]));
+let last = null;
+
+function startState(one) {
+  if (one.status === "rejected") return "rejected";
+  if (one.status === "missing" && one.current) return "missing";
+  return one.received ? "ok" : "";
+}
+
+const WORDS = { "": "not yet checked", ok: "received", extra: "received, unexpected", rejected: "rejected", missing: "not in the package" };
+
+function draw() {
+  const all = [...tubes.values()];
+  const count = (test) => all.filter(test).length;
+  $("#received").textContent = count((one) => one.state === "ok" || one.state === "extra");
+  if ($("#unchecked")) $("#unchecked").textContent = count((one) => !one.state);
+  $("#unexpected").textContent = count((one) => !one.expected);
+  $("#rejected").textContent = count((one) => one.state === "rejected");
+  const order = { "": 0, missing: 1, rejected: 2, extra: 3, ok: 4 };
+  all.sort((a, b) => order[a.state] - order[b.state] || (b.at ?? 0) - (a.at ?? 0));
+  $("#tubes").replaceChildren(...all.map(row));
+  $("#reject").disabled = !last;
+  if (last) $("#reject").textContent = say("Reject {accession}", { accession: last });
+}
+
+function row(one) {
+  const end = [one.priority === "stat" && h("strong", { class: "tag stat" }, "STAT"), ...(one.codes ?? []).map((code) => h("span", { class: "tag warn" }, say(code)))];
+  if (!one.state && finishing) end.push(h("button", { type: "button", class: "quiet", onclick: () => missing(one) }, say("Not in the package")));
+  return h("li", { "data-state": one.state, "data-tube": one.accession }, h("div", { class: "item" }, h("span", { class: "code" }, one.accession), h("span", {}, say(WORDS[one.state])), h("span", { class: "end row" }, end)));
+}
+
+function said() {
+  const data = {};
+  if (work.manifest) data.manifest = work.manifest;
+  if ($("#condition").value) data.condition = $("#condition").value;
+  const degrees = $("#temperature").value.trim().replace(",", ".");
+  if (/^-?\d{1,3}(\.\d)?$/.test(degrees)) data.temperature_c = Number(degrees);
+  return data;
+}
+
+async function take(code) {
+  if (!isAccession(code)) return verdict("bad", "This is no tube");
+  let one = tubes.get(code);
+  if (one && ["ok", "extra", "rejected"].includes(one.state)) {
+    last = one.state === "rejected" ? null : code;
+    draw();
+    return verdict("warn", "{accession}: scanned twice, counted once", { accession: code });
+  }
+  const was = one?.state;
+  one ??= { accession: code, expected: !work.manifest, at: 0 };
+  tubes.set(code, one);
+  if (was === "missing") await record("specimen.found", code, work.manifest ? { manifest: work.manifest } : {});
+  const { answer } = await record("specimen.received", code, said());
+  Object.assign(one, { state: one.expected ? "ok" : "extra", at: performance.now() });
+  last = code;
+  if (one.expected) verdict("ok", "{accession} is received", { accession: code });
+  else verdict("warn", "{accession} is not on this manifest: recorded, and the clinic is told", { accession: code });
+  draw();
+  const became = await answer;
+  one.codes = became.discrepancies ?? [];
+  if (["refused", "quarantined"].includes(became.outcome)) verdict("bad", became.detail || "That did not work");
+  draw();
+}
+
+async function reject() {
+  const accession = last;
+  const reason = h("select", { name: "reason", id: "reason" });
+  reason.append($("#reasons").content.cloneNode(true));
+  const again = h("input", { type: "checkbox", name: "recollect", id: "recollect", checked: true });
+  const note = h("input", { name: "note", id: "note", maxlength: 200, autocomplete: "off" });
+  const form = await dialog("Reject {accession}".replace("{accession}", accession), [
+    h("div", { class: "field" }, h("label", { for: "reason" }, say("Reason")), reason),
+    h("label", { class: "check" }, again, say("Ask the clinic for a new tube")),
+    h("div", { class: "field" }, h("label", { for: "note" }, say("Note: no names")), note),
+  ], "Reject");
+  if (!form) return;
+  const recollect = form.get("recollect") !== null;
+  const data = { reason: form.get("reason"), recollect };
+  if (form.get("note").trim()) data.note = form.get("note").trim();
+  const became = await send("specimen.rejected", accession, data);
+  if (became.outcome === "refused") return verdict("bad", became.detail || "That did not work");
+  if (recollect) await askForNew(accession);
+  tubes.get(accession).state = "rejected";
+  last = null;
+  verdict("ok", recollect ? "{accession} is rejected, a new tube is asked for" : "{accession} is rejected", { accession });
+  draw();
+}
+
+/** The recollect order; its number follows from the tube's, so that there can't be two. */
+async function askForNew(accession) {
+  const { ok, json } = await ask("POST", "/receive/tube", { scanned: accession });
+  if (!ok || !json.known || !json.patient || !json.tests.length) return;
+  const data = { patient: json.patient, priority: json.priority ?? "routine", tests: json.tests };
+  if (json.site) data.site = json.site;
+  await send("order.placed", `RC-${accession}`, data);
+}
+
+let finishing = false;
+async function missing(one) {
+  const form = await dialog("Not in the package", [h("p", { class: "big code" }, one.accession), h("p", {}, say("It was looked for in the bag and beside it, and is not there."))], "Report it missing");
+  if (!form) return;
+  await send("specimen.missing", one.accession, work.manifest ? { manifest: work.manifest } : {});
+  one.state = "missing";
+  verdict("warn", "{accession} is reported missing", { accession: one.accession });
+  draw();
+}
+
+$("#reject").addEventListener("click", reject);
+$("#finish").addEventListener("click", () => {
+  finishing = true;
+  const open = [...tubes.values()].filter((one) => !one.state).length;
+  draw();
+  if (open) verdict("warn", "{n} tubes are not yet checked: scan them, or say of each that it is not in the package", { n: open });
+  else verdict("ok", "Every tube of this bag is accounted for");
+});
+startScanning(take);
+draw();
