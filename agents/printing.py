@@ -14,6 +14,7 @@ from config.settings import Settings
 from labels.announcing import all_events
 from labels.contents import Content
 from labels.errors import LabelError
+from labels.layouts import layout_named
 from labels.of_specimen import collector_of, content_of
 from labels.outcomes import Printer
 from labels.printers import make_printer
@@ -81,9 +82,13 @@ def label_job(
     row = connection.execute(select(s.parent, s.site, s.collected_us).where(s.accession == accession)).first()
     if row is None:
         raise LabelError(f"no specimen {accession} is on record: scan its collection first")
+    fits = ("SpecimenLabel", "AliquotLabel") if row.parent else ("SpecimenLabel",)
+    chosen = layout_named(layout or ("aliquot" if row.parent else "specimen"))
+    if chosen.holds not in fits:
+        raise LabelError(f"the layout {chosen.name} shows a {chosen.holds}: use specimen or slide")
     return NewJob(
         printer=printer,
-        layout=layout or ("aliquot" if row.parent else "specimen"),
+        layout=chosen.name,
         subject=accession,
         site=row.site or "",
         requested_by=by or collector_of(connection, accession, row.collected_us),

@@ -315,9 +315,12 @@ def _check(settings: Settings) -> None:
             f"LABTRAIL_KAFKA_SECURITY is {settings.kafka_security}: "
             "set LABTRAIL_KAFKA_USERNAME and LABTRAIL_KAFKA_PASSWORD too"
         )
-    if settings.patient_key and not re.fullmatch(r"[0-9a-fA-F]{64}", settings.patient_key.reveal()):
+    if settings.patient_key and not re.fullmatch(
+        r"[0-9a-fA-F]{64}(\s*,\s*[0-9a-fA-F]{64}){0,4}", settings.patient_key.reveal()
+    ):
         raise SettingsError(
-            "LABTRAIL_PATIENT_KEY is not usable: write 64 hex digits, as `openssl rand -hex 32` gives"
+            "LABTRAIL_PATIENT_KEY is not usable: write 64 hex digits, as `openssl rand -hex 32` gives, "
+            "older keys behind commas"
         )
 
 

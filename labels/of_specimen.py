@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, select
 
 from labels.contents import AliquotLabel, BadgeLabel, Content, SpecimenLabel, SupplyLabel, ToteLabel
 from labels.errors import LabelError
-from labels.layouts import layout_named
+from labels.layouts import Layout, layout_named
 from models.events import Aliquoted, moment_of, parse
 from models.patients import Keys, find_patient
 from models.print_jobs import Job
@@ -34,13 +34,19 @@ def details_of(content: Detailed) -> str:
 
 def content_of(connection: Connection, job: Job, catalog: "Catalog", keys: Keys | None) -> Content:
     """What a print job's label shows, as the tables are now. Raises LabelError, PatientError."""
-    kind = DETAILED.get(layout_named(job.layout).holds)
+    layout = layout_named(job.layout)
+    kind = DETAILED.get(layout.holds)
     if kind is None:
-        return label_of(connection, job.subject, catalog, serial=job.serial, keys=keys)
+        return shown_on(label_of(connection, job.subject, catalog, serial=job.serial, keys=keys), layout)
     try:
         return msgspec.json.decode(job.details or "", type=kind)
     except msgspec.DecodeError as fault:
         raise LabelError(f"print job {job.id} can't be drawn ({fault}): ask for the label again") from None
+
+
+def shown_on(content: SpecimenLabel | AliquotLabel, layout: Layout) -> SpecimenLabel | AliquotLabel:
+    """An aliquot as the plain specimen that it also is, where the layout shows specimens."""
+    return content.specimen if isinstance(content, AliquotLabel) and layout.holds == "SpecimenLabel" else content
 
 
 def label_of(

@@ -27,7 +27,7 @@ class FilePrinter:
     def send(self, rendering: bytes, job: str, copies: int = 1, on_sent: Callable[[], None] | None = None) -> Outcome:
         check_job(job, copies)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             for copy in range(1, copies + 1):
                 name = f"{job}.png" if copy == 1 else f"{job}.copy{copy}.png"
                 write_whole(self.folder / name, rendering)
@@ -45,9 +45,10 @@ class FilePrinter:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that another process sees all of it or nothing. Raises OSError."""
+    """Write a file, for its owner only, so that another process sees all of it or nothing. Raises OSError."""
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
+        partial.touch(mode=0o600)
         with partial.open("wb") as out:
             out.write(content)
             out.flush()

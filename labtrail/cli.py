@@ -18,8 +18,11 @@ from labtrail.commands import (
     doctor,
     drain,
     export,
+    labels,
     migrate,
     parts,
+    patients,
+    print_jobs,
     publish,
     quarantine,
     rebuild,
@@ -33,7 +36,7 @@ from labtrail.commands import verify as verify_command
 
 COMMANDS: tuple[ModuleType, ...] = (
     up, parts, migrate, topics, publish, drain, export, custody, verify_command, rebuild, quarantine, recall,
-    users, simulate, doctor,
+    labels, print_jobs, patients, users, simulate, doctor,
 )  # fmt: skip
 DEBUG_VARIABLE = "LABTRAIL_DEBUG"
 INTERRUPTED = 130

@@ -119,8 +119,8 @@ def superseded_by(connection: Connection, serial: str) -> str | None:
     return connection.execute(found).scalar()
 
 
-def _standing(connection: Connection, subject: str) -> Job | None:
-    """The latest print of a subject's label that is out or may yet come out."""
+def standing(connection: Connection, subject: str) -> Job | None:
+    """The latest print of a subject's label that is out or may yet come out (reads only)."""
     found = (
         select(*_COLUMNS).where(_c.subject == subject, _c.state.in_(MAYBE_PRINTED)).order_by(_c.id.desc()).limit(1)
     )
@@ -130,7 +130,7 @@ def _standing(connection: Connection, subject: str) -> Job | None:
 
 def queue_first(connection: Connection, new: NewJob, now_us: int) -> Job | None:
     """Queue the first label of a subject; None when it has one already, or one that may yet come out."""
-    return None if _standing(connection, new.subject) else _add(connection, new, now_us, None, None)
+    return None if standing(connection, new.subject) else _add(connection, new, now_us, None, None)
 
 
 def queue_again(connection: Connection, new: NewJob, reason: str, now_us: int) -> Job:
@@ -141,12 +141,12 @@ def queue_again(connection: Connection, new: NewJob, reason: str, now_us: int) -
     said = " ".join(reason.split())
     if not 0 < len(said) <= REASON_CHARACTERS_MAX:
         raise PrintJobError(f"a reprint needs a reason of at most {REASON_CHARACTERS_MAX} characters: say why")
-    standing = _standing(connection, new.subject)
-    if standing is None:
+    now = standing(connection, new.subject)
+    if now is None:
         raise PrintJobError(f"{new.subject} has no label to replace: print its first one")
-    if standing.state in ("queued", *IN_HAND):
-        raise PrintJobError(f"{standing.serial} is {standing.state} on {standing.printer}: wait, or cancel it first")
-    return _add(connection, new, now_us, said, standing.serial)
+    if now.state in ("queued", *IN_HAND):
+        raise PrintJobError(f"{now.serial} is {now.state} on {now.printer}: wait, or cancel it first")
+    return _add(connection, new, now_us, said, now.serial)
 
 
 def work_for(connection: Connection, printer: str, worker: str, now_us: int, lease_us: int) -> bool:
@@ -219,9 +219,9 @@ def retry(connection: Connection, job_id: int, by: str, now_us: int) -> None:
     job = find(connection, job_id)
     if job.state != "failed":
         raise PrintJobError(f"print job {job_id} is {job.state}: only a failed one can be tried again")
-    standing = _standing(connection, job.subject)
-    if standing is not None and standing.serial != job.voids:
-        raise PrintJobError(f"{job.subject} has the label {standing.serial} since: reprint that one, with a reason")
+    now = standing(connection, job.subject)
+    if now is not None and now.serial != job.voids:
+        raise PrintJobError(f"{job.subject} has the label {now.serial} since: reprint that one, with a reason")
     change(connection, [Change(job_id, "queued", f"tried again by {by}")], now_us)
     # the wait for the printer begins anew
     connection.execute(update(print_jobs).where(_c.id == job_id).values(created_us=now_us))

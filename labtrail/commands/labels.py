@@ -82,7 +82,7 @@ def _draw(settings: "Settings", engine: "Engine", accession: str, out: Path, lay
     from agents.printing import keys_of
     from config.catalog import load_catalog
     from labels.layouts import layout_named
-    from labels.of_specimen import label_of
+    from labels.of_specimen import label_of, shown_on
     from labels.printers import write_whole
     from labels.render import FORMATS as KNOWN
     from labels.render import render
@@ -94,7 +94,8 @@ def _draw(settings: "Settings", engine: "Engine", accession: str, out: Path, lay
     catalog = load_catalog(settings.catalog)
     with reading(engine) as connection:
         content = label_of(connection, accession, catalog, keys=keys_of(settings))
-    write_whole(out, render(content, fmt, dpi, layout=layout_named(layout) if layout else None))
+    wanted = layout_named(layout or content.layout)
+    write_whole(out, render(shown_on(content, wanted), fmt, dpi, layout=wanted))
     say(f"{accession} drawn into {out}")
 
 
@@ -102,28 +103,47 @@ def _ask(
     settings: "Settings", engine: "Engine", accession: str, printer: str, layout: str | None, copies: int,
     reason: str | None, badge: str,
 ) -> "Job":  # fmt: skip
+    """The job that is to be seen through. Raises CommandError for a second label without a reason."""
     from agents.printing import label_job
     from models.database import writing
-    from models.print_jobs import queue_again, queue_first
+    from models.print_jobs import queue_again, queue_first, standing
 
-    _known(settings, printer)
+    kinds = _kinds(settings, printer)
     with writing(engine) as connection:
         new = label_job(connection, accession, printer, copies=copies, layout=layout or "", by=badge)
         if reason is not None:
             checked_badge(badge)
             return queue_again(connection, new, reason, now_us())
         job = queue_first(connection, new, now_us())
-    if job is None:
-        raise CommandError(f"{accession} has a label already: give --reason and --badge to reprint it")
-    return job
+        if job is not None:
+            return job
+        now = standing(connection, accession)
+        if now is not None and now.state == "confirmed" and kinds.get(now.printer) == "file":
+            # a file is on no tube: writing it again changes nothing, and the first paper needs no reason
+            return now if now.printer == printer else queue_again(connection, new, "only a file so far", now_us())
+    raise CommandError(f"{accession} has a label already: give --reason and --badge to reprint it")
 
 
-def _known(settings: "Settings", printer: str) -> None:
+def _write_again(queue: "PrintQueue", job: "Job") -> None:
+    """A label that is a file is written again as it is: same serial, nothing recorded."""
+    from labels.layouts import layout_named
+    from labels.render import render
+
+    printer = queue.printers[job.printer]
+    content = queue.content_of(job)
+    printer.send(
+        render(content, printer.format, printer.dpi, layout=layout_named(job.layout)), job.serial, job.copies
+    )
+
+
+def _kinds(settings: "Settings", printer: str) -> dict[str, str]:
+    """The kind of each printer of the catalog. Raises CommandError when this one is not in it."""
     from config.catalog import load_catalog
 
-    names = load_catalog(settings.catalog).printers
-    if printer not in names:
-        raise CommandError(f"there is no printer {printer}: use one of {', '.join(names)}")
+    kinds = {name: row.kind for name, row in load_catalog(settings.catalog).printers.items()}
+    if printer not in kinds:
+        raise CommandError(f"there is no printer {printer}: use one of {', '.join(kinds)}")
+    return kinds
 
 
 def checked_badge(badge: str) -> None:
@@ -142,6 +162,8 @@ def finish(settings: "Settings", engine: "Engine", job: "Job") -> None:
     until = time.monotonic() + WAIT_SECONDS
     with queue_for(settings, engine) as queue:
         now = job
+        if job.state == "confirmed":
+            _write_again(queue, job)
         while time.monotonic() < until:
             ready = queue.step(job.printer) if job.printer in queue.printers else None
             with reading(engine) as connection:
@@ -179,7 +201,7 @@ def printers(
     settings = settings_for(data)
     made = printers_of(load_catalog(settings.catalog), settings)
     if test is not None:
-        _known(settings, test)
+        _kinds(settings, test)
         if test not in made:
             raise CommandError(f"printer {test} can't be used: run labtrail doctor")
         _test(made[test])
