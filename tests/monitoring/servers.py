@@ -1,10 +1,7 @@
 """The real Prometheus and Alertmanager on loopback ports, and a sink for what Alertmanager posts."""
 
 import json
-import socket
-import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,43 +12,35 @@ import httpx
 
 from tests.monitoring.programs import program
 from tests.monitoring.scaling import write_alertmanager, write_prometheus
+from tests.processes import Server, free_port, wait_until
 
 READY_S = 30.0
-STEP_S = 0.1
 T = TypeVar("T")
 
 
 def until(what: str, ask: Callable[[], T | None], seconds: float = READY_S) -> T:
-    """The first answer that is true, asked again and again; a failure that says what was awaited after `seconds`."""
-    end = time.monotonic() + seconds
-    while True:
+    """The first answer that is true, asked again and again; ServerFault that says what was awaited, else."""
+    answers: list[T] = []
+
+    def asked() -> bool:
         answer = ask()
         if answer:
-            return answer
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds:g} s: {what}")
-        time.sleep(STEP_S)
+            answers.append(answer)
+        return bool(answer)
 
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        return int(door.getsockname()[1])
+    wait_until(asked, seconds, what, every=0.1)
+    return answers[0]
 
 
 @contextmanager
-def running(command: list[str], log: Path, ready: Callable[[], bool]) -> Iterator[subprocess.Popen[bytes]]:
-    """A program until the end of the block; fails with its log when it ends early or is not ready in time."""
-    with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT) as process:
-        try:
-
-            def answers() -> bool:
-                assert process.poll() is None, f"{command[0]} ended:\n{log.read_text()[-2000:]}"
-                return ready()
-
-            until(f"{Path(command[0]).name} is ready", answers)
-            yield process
-        finally:
-            process.kill()
+def running(name: str, command: list[str], log: Path, ready: Callable[[], bool]) -> Iterator[Server]:
+    """A program until the end of the block; fails with the end of its log when it is not ready in time."""
+    server = Server(name, command, log)
+    server.start(ready, READY_S)
+    try:
+        yield server
+    finally:
+        server.kill()
 
 
 def _ready(url: str) -> Callable[[], bool]:
@@ -106,15 +95,14 @@ def prometheus(
         "--rules.alert.resend-delay=500ms",
         "--log.level=warn",
     ]
-    with running(command, folder / "prometheus.log", _ready(url)):
+    with running("prometheus", command, folder / "prometheus.log", _ready(url)):
         yield Prometheus(url)
 
 
 @contextmanager
-def alertmanager(folder: Path, sink: str, *, speed: float = 1) -> Iterator[str]:
-    """The real Alertmanager with the shipped routes, posting to `sink`; its `host:port`."""
+def alertmanager(folder: Path, sink: str, *, address: str, speed: float = 1) -> Iterator[None]:
+    """The real Alertmanager with the shipped routes at `address` (host:port), posting to `sink`."""
     config = write_alertmanager(folder / "config-alertmanager", speed, sink)
-    address = f"127.0.0.1:{free_port()}"
     command = [
         program("prometheus-alertmanager", "alertmanager"),
         f"--config.file={config}",
@@ -123,8 +111,8 @@ def alertmanager(folder: Path, sink: str, *, speed: float = 1) -> Iterator[str]:
         "--cluster.listen-address=",
         "--log.level=warn",
     ]
-    with running(command, folder / "alertmanager.log", _ready(f"http://{address}")):
-        yield address
+    with running("alertmanager", command, folder / "alertmanager.log", _ready(f"http://{address}")):
+        yield
 
 
 class Notification(NamedTuple):
