@@ -1,0 +1,192 @@
+"""Kafka, PostgreSQL and workers as processes of this machine, with the faults that the runs do to them."""
+
+import os
+import signal
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from urllib.request import urlopen
+
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from agents.eventlog import GROUP, TOPICS
+from agents.kafka_client import KafkaAccess
+from agents.kafka_log import KafkaLog
+from config.errors import LabtrailError
+from embedded.records import NewRecord
+from models.database import make_engine, reading
+from models.events import route
+from models.migrate import migrate
+from models.queries import export_rows
+from tests.core.homes import PURE, commit, export, new_home, new_store, sqlite_url
+from tests.core.story import CATALOG, POLICY, us
+from tests.kafka.broker import Broker
+from tests.postgres.server import Postgres, create_database
+from tests.processes import Server, ServerFault, free_port, wait_until
+from tests.torture.workload import ITEM, Load, ids
+
+PARTITIONS = 8
+WORKER_SECONDS = 90
+APPEND_TRIES = 60
+CHUNK = 500
+DRAIN_SECONDS = 300
+
+
+class Worker:
+    """One `labtrail worker`, started again as often as the run kills it."""
+
+    def __init__(self, number: int, folder: Path, environ: dict[str, str]) -> None:
+        self.number = number
+        self.port = free_port()
+        self.environ = environ | {"LABTRAIL_PORT": str(self.port), "LABTRAIL_DATA": str(folder)}
+        command = [sys.executable, "-m", "labtrail", "worker"]
+        self.process = Server(f"worker {number}", command, folder / f"worker{number}.log")
+        self.recorded: Counter[str] = Counter()
+        """{outcome: events} of processes that have ended."""
+
+    def start(self) -> None:
+        self.process.start(self.answers, WORKER_SECONDS, environ=self.environ)
+
+    def answers(self) -> bool:
+        try:
+            with urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=5) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    def metric(self, name: str) -> float:
+        """The sum over all labels of one metric of this process now."""
+        with urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.split("{")[0].split(" ")[0] == name)
+
+
+class Cluster:
+    """The servers of one run, its workers, and one publisher. Everything of it lies in `folder`."""
+
+    def __init__(self, folder: Path, broker: Broker, postgres: Postgres, *, kafka: str | None = None) -> None:
+        self.folder, self.broker, self.postgres = folder, broker, postgres
+        self.kafka = kafka or broker.bootstrap
+        self.url = create_database(postgres.url())
+        self.engine: Engine = make_engine(self.url)
+        migrate(self.engine)
+        (folder / "home").mkdir(exist_ok=True)
+        self.environ = {
+            "PATH": os.environ["PATH"],
+            "LABTRAIL_BROKER": f"kafka://{self.kafka}",
+            "LABTRAIL_DATABASE": self.url,
+            "LABTRAIL_PARTITIONS": str(PARTITIONS),
+            "LABTRAIL_PRINT_ON_COLLECTION": "",
+        }
+        self.log = KafkaLog(KafkaAccess(servers=(self.kafka,), timeout_seconds=20))
+        self.log.ensure_topics(dict.fromkeys(TOPICS, PARTITIONS))
+        self.workers = [Worker(number, folder / "home", self.environ) for number in (1, 2)]
+        self.append_faults = 0
+        """Appends that failed and were done again: each may have left a second copy of its records."""
+
+    def close(self) -> None:
+        for worker in self.workers:
+            worker.process.kill()
+        self.log.close()
+        self.engine.dispose()
+
+    # ---- load ----------------------------------------------------------------------------------------------
+
+    def publish(self, arrivals: Sequence[bytes]) -> None:
+        """Append all, again and again while the log refuses; returns when all are durable."""
+        for start in range(0, len(arrivals), CHUNK):
+            records = [NewRecord(*route(record), record) for record in arrivals[start : start + CHUNK]]
+            for _ in range(APPEND_TRIES):
+                try:
+                    self.log.append(records)
+                    break
+                except LabtrailError:
+                    self.append_faults += 1
+            else:
+                raise ServerFault(f"the log refused {APPEND_TRIES} times")
+
+    def publishing(self, arrivals: Sequence[bytes]) -> threading.Thread:
+        """The same beside what the test does; join it."""
+        thread = threading.Thread(target=self.publish, args=(arrivals,), name="publisher")
+        thread.start()
+        return thread
+
+    def recorded(self) -> int:
+        """Events in the tables now; -1 while the database does not answer."""
+        try:
+            with reading(self.engine) as connection:
+                return int(connection.scalar(text("SELECT count(*) FROM events")) or 0)
+        except SQLAlchemyError:
+            self.engine.dispose()
+            return -1
+
+    def lag(self) -> int:
+        """Records that the group has yet to commit."""
+        ends, committed = self.log.ends(), self.log.committed(GROUP)
+        return sum(end - committed.get(place, 0) for place, end in ends.items() if place[0] != "lab.alerts")
+
+    def drain(self) -> None:
+        """Wait until everything appended is committed by the group."""
+        wait_until(lambda: self.lag() == 0, DRAIN_SECONDS, "everything committed", every=0.2)
+
+    def wait_recorded(self, more_than: int, seconds: float = 60) -> None:
+        wait_until(
+            lambda: self.recorded() > more_than, seconds, f"more than {more_than} events recorded", every=0.005
+        )
+
+    # ---- judgement -----------------------------------------------------------------------------------------
+
+    def assert_true_to(self, load: Load) -> None:
+        """The tables say what the story says: by its own count, and byte for byte as without any fault."""
+        where = f"seed {load.seed}"
+        with reading(self.engine) as connection:
+            rows = {
+                table: list(export_rows(connection, table, us(5000), catalog=CATALOG, policy=POLICY))
+                for table in ("specimens", "stock", "quarantine")
+            }
+            seen = {row[0] for row in connection.execute(text("SELECT id FROM events"))}
+        assert seen == ids(load.events), where
+        assert {row["accession"]: row["status"] for row in rows["specimens"]} == load.statuses, where
+        stock = {(row["site"], row["lot"]): row["on_hand"] for row in rows["stock"] if row["item"] == ITEM}
+        assert stock == load.on_hand, where
+        reasons = Counter(row["reason"] for row in rows["quarantine"])
+        if self.append_faults:  # a chunk that was appended twice brings its bad records twice
+            assert set(reasons) == set(load.refused), where
+            assert all(reasons[reason] >= count for reason, count in load.refused.items()), where
+        else:
+            assert reasons == load.refused, where
+        found, alone = export(self.engine), self.without_faults(load)
+        for table in PURE:
+            differing = set(found[table].splitlines()) ^ set(alone[table].splitlines())
+            # what waits in quarantine is about arrivals: the home without faults got no bad record
+            differing = {line for line in differing if '"quarantined-events"' not in line}
+            assert not differing, f"{where}: {table}: {sorted(differing)[:6]}"
+
+    def without_faults(self, load: Load) -> dict[str, str]:
+        """The exports of one SQLite home that is told every event once, in order."""
+        engine = new_home(sqlite_url(self.folder, f"alone{load.seed}"))
+        store = new_store(engine)
+        for start in range(0, len(load.events), CHUNK):
+            commit(store, load.events[start : start + CHUNK], start)
+        told = export(engine)
+        engine.dispose()
+        return told
+
+    def chain_heads(self) -> dict[str, tuple[int, bytes]]:
+        """{subject: (length, hash)} of every chain of the ledger."""
+        with reading(self.engine) as connection:
+            rows = connection.execute(text("SELECT subject, length, head FROM chains")).all()
+        return {subject: (length, bytes(head)) for subject, length, head in rows}
+
+
+def graceful(worker: Worker, seconds: float = 12) -> int | None:
+    """SIGTERM, and the exit code; it must end by itself in time."""
+    worker.process.stop(seconds, signal.SIGTERM)
+    return worker.process.code
+
+
+def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    wait_until(condition, seconds, what, every=0.02)
