@@ -87,8 +87,14 @@ def _needs_receipt(event: Event, s: Specimen) -> bool:
 
 
 def _wrong_manifest(case: Case, leg: Leg) -> bool:
-    """A scan names a manifest that the tube was not put on, while another one has it and is not received."""
-    return any(other.manifest != leg.manifest and other.dispatched and not other.received for other in case.s.legs)
+    """A scan names a manifest that the tube was not put on, while another one has it and is not received.
+
+    One that it was put on only after this leg's first scan is the next leg, and no excuse for this one.
+    """
+    return any(
+        other.manifest != leg.manifest and other.dispatched and not other.received and other.start < leg.start
+        for other in case.s.legs
+    )
 
 
 def not_on_manifest(case: Case) -> Found:
