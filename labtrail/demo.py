@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Iterator
 
-from sqlalchemy import func, select
+from sqlalchemy import Engine, func, select
 
-from agents.eventlog import NewRecord
+from agents.eventlog import EventLog, NewRecord
+from config.catalog import Catalog
 from labtrail.commands import now_us
-from labtrail.running import Process
 from labtrail.simulator import Due, live
 from labtrail.simulator_world import SERIAL_FIRST, SERIAL_STEP_MAX
 from models.database import reading
@@ -21,25 +21,25 @@ SPARE_NUMBERS = 10_000
 """For what was sent before and is not in the tables yet."""
 
 
-async def live_clinics(process: Process) -> None:
+async def live_clinics(catalog: Catalog, engine: Engine, log: EventLog) -> None:
     """Send events for ever: the last three hours at once, then each when it is due."""
-    stream = await asyncio.to_thread(_stream, process)
+    stream = await asyncio.to_thread(_stream, catalog, engine)
     batch: list[bytes] = []
     while True:
         due_us, raw = await asyncio.to_thread(next, stream)
         wait_s = (due_us - now_us()) / 1e6
         if batch and (wait_s > 0 or len(batch) >= APPEND_RECORDS_MAX):
-            await asyncio.to_thread(process.log.append, [NewRecord(*route(line), line) for line in batch])
+            await asyncio.to_thread(log.append, [NewRecord(*route(line), line) for line in batch])
             batch.clear()
         if wait_s > 0:
             await asyncio.sleep(wait_s)
         batch.append(raw)
 
 
-def _stream(process: Process) -> Iterator[Due]:
+def _stream(catalog: Catalog, engine: Engine) -> Iterator[Due]:
     """Another stream at each start: new people, orders and tubes, beside those that are there already."""
-    with reading(process.engine) as connection:
+    with reading(engine) as connection:
         count = connection.scalar(select(func.count()).select_from(events)) or 0
     numbers_from = SERIAL_FIRST + (SERIAL_STEP_MAX * count + SPARE_NUMBERS if count else 0)
     now = now_us()
-    return live(process.catalog, now_us=now, seed=now, speed=SPEED, numbers_from=numbers_from)
+    return live(catalog, now_us=now, seed=now, speed=SPEED, numbers_from=numbers_from)

@@ -6,11 +6,12 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import uvicorn
+from litestar import Litestar
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,7 +23,10 @@ from config.catalog import Catalog, load_catalog
 from config.errors import LabtrailError
 from config.settings import Settings
 from labtrail.commands import CommandError, database_for, log_for, now_us, say
+from labtrail.demo import live_clinics
 from models.migrate import require_current
+from station.app import create_app
+from station.demo import create_demo_people
 from station.health import health_app
 
 WEB_STOP_SECONDS = 3
@@ -43,10 +47,25 @@ class Process:
         self.settings, self.engine, self.log = settings, engine, log
         self.catalog: Catalog = load_catalog(settings.catalog)
         self.registry = CollectorRegistry()
+        watch_state(self.registry, engine, log, self.catalog, settings.policy, now_us)
         self.service: Service | None = None
         if work:
             self.service = Service(settings, self.catalog, engine, log, self.registry)
-        watch_state(self.registry, engine, log, self.catalog, settings.policy, now_us)
+
+    def web(self, *, pages: bool) -> Litestar:
+        """What it serves: the station, or health and metrics alone."""
+        if not pages:
+            return health_app(self.registry, self.alive, self.problems)
+        return create_app(
+            self.settings,
+            self.catalog,
+            self.engine,
+            self.log,
+            registry=self.registry,
+            alive=self.alive,
+            problems=self.problems,
+            committed=self.service.committed if self.service else None,
+        )
 
     def alive(self) -> bool:
         return self.service is None or self.service.alive
@@ -61,34 +80,42 @@ class Process:
             require_current(self.engine)
             self.log.ends()
         except SQLAlchemyError as fault:
-            found.append(f"the database can't be reached ({type(fault).__name__})")
+            found.append(f"the database can't be reached ({type(fault).__name__}): look at LABTRAIL_DATABASE")
         except LabtrailError as fault:
             found.append(str(fault))
         return found
 
 
-async def run(settings: Settings, *, work: bool, beside: Callable[[Process], Awaitable[None]] | None = None) -> None:
+async def run(settings: Settings, *, work: bool, pages: bool, demo: bool = False) -> None:
     """Run until SIGINT or SIGTERM, which end it within ten seconds. Raises CommandError on a fault.
 
-    `work`: with the agents. `beside`: something that runs along, such as the simulated clinics; it may end.
+    `work`: with the agents. `pages`: with the station. `demo`: with simulated clinics and people to sign in as.
     """
     with database_for(settings) as engine, log_for(settings) as log, _door(settings) as door:
         process = Process(settings, engine, log, work=work)
-        app = health_app(process.registry, process.alive, process.problems)
         server = Server(
             uvicorn.Config(
-                app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=WEB_STOP_SECONDS
+                process.web(pages=pages), log_config=None, access_log=False, lifespan="on", server_header=False,
+                timeout_graceful_shutdown=WEB_STOP_SECONDS,
             )
-        )
+        )  # fmt: skip
         stopping = _signals()
         tasks = [asyncio.create_task(server.serve([door]), name="the web server")]
         try:
             if process.service is not None:
                 await process.service.start()
                 tasks.append(asyncio.create_task(_until_failed(process.service), name="the agents"))
-            if beside is not None:
-                tasks.append(asyncio.create_task(_along(beside(process)), name="the demo"))
-            _say_where(settings, door)
+            address = _address(door)
+            lines = [
+                f"Labtrail is up at {address}",
+                f"  metrics    {address}/metrics",
+                f"  home       {settings.data}",
+            ]
+            if demo:
+                tasks.append(asyncio.create_task(live_clinics(process.catalog, engine, log), name="the demo"))
+                people = await asyncio.to_thread(create_demo_people, engine, settings, process.catalog, now_us())
+                lines += people.lines(address)
+            print("\n".join([*lines, "  stop it    Ctrl-C"]), flush=True)  # noqa: T201 - for who started it
             await _until_ended(stopping, tasks)
         finally:
             server.should_exit = True
@@ -121,12 +148,6 @@ async def _until_failed(service: Service) -> None:
     raise CommandError(f"an agent has failed ({fault}): nothing is lost; mend it and start again") from fault
 
 
-async def _along(work: Awaitable[None]) -> None:
-    """Something that may end without ending the process; a fault of it does."""
-    await work
-    await asyncio.Event().wait()
-
-
 async def _until_ended(stopping: asyncio.Event, tasks: Sequence[asyncio.Task[Any]]) -> None:
     """Return at a signal; raise when one of the tasks ends first."""
     waiting = asyncio.create_task(stopping.wait())
@@ -154,17 +175,9 @@ def _door(settings: Settings) -> Iterator[socket.socket]:
         yield door
 
 
-def _say_where(settings: Settings, door: socket.socket) -> None:
+def _address(door: socket.socket) -> str:
     host, port = door.getsockname()[:2]
-    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    for line in (
-        f"Labtrail is up at {address}",
-        f"  metrics    {address}/metrics",
-        f"  health     {address}/readyz",
-        f"  home       {settings.data}",
-        "  stop it    Ctrl-C",
-    ):
-        print(line, flush=True)  # noqa: T201 - where to look, for the person who started it
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 class _UtcFormatter(logging.Formatter):

@@ -34,7 +34,7 @@ def _run(data: Path | None, port: int | None, *, work: bool) -> None:
     if port is not None:
         settings = msgspec.structs.replace(settings, port=port)
     log_to_stderr(settings.log_level)
-    asyncio.run(run(settings, work=work))
+    asyncio.run(run(settings, work=work, pages=not work))
 
 
 def register(app: typer.Typer) -> None:

@@ -9,7 +9,9 @@ from labtrail.commands import Data, Port, settings_for
 
 def up(
     port: Port = None,
-    demo: Annotated[bool, typer.Option("--demo", help="Add live simulated clinics.")] = False,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Add live simulated clinics, and people to sign in as.")
+    ] = False,
     data: Data = None,
 ) -> None:
     """Run everything in one process.
@@ -29,12 +31,7 @@ def up(
         settings = msgspec.structs.replace(settings, port=port)
     log_to_stderr(settings.log_level)
     bring_up_to_date(settings)
-    beside = None
-    if demo:
-        from labtrail.demo import live_clinics
-
-        beside = live_clinics
-    asyncio.run(run(settings, work=True, beside=beside))
+    asyncio.run(run(settings, work=True, pages=True, demo=demo))
 
 
 def register(app: typer.Typer) -> None:

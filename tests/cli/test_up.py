@@ -1,5 +1,6 @@
 """`labtrail up` as a person or a service manager runs it: start, stop, kill, fail, start again."""
 
+import json
 import signal
 import sqlite3
 import subprocess
@@ -132,3 +133,36 @@ def test_a_worker_says_that_the_tables_are_missing_and_a_station_too(tmp_path: P
     for part in ("worker", "station"):
         said = fails(part, "--data", str(tmp_path / "home"), "--port", str(free_port()))
         assert "run labtrail migrate" in said
+
+
+def test_a_demo_shows_a_living_day_and_starting_it_again_adds_to_it(tmp_path: Path) -> None:
+    first = _demo(tmp_path, more_than=20)
+    second = _demo(tmp_path, more_than=len(first) + 20)
+    assert {accession: second[accession] for accession in first} == first, (
+        "a new stream leaves the old one's tubes alone"
+    )
+
+
+def _demo(folder: Path, *, more_than: int) -> dict[str, list[str]]:
+    """Start the demo, wait for so many specimens, stop it; the events of each specimen."""
+    up = Up(folder / "home", folder, "--demo").start()
+    data = ("--data", str(up.home))
+    try:
+        wait_until(
+            lambda: works("export", "specimens", *data).count(b"\n") > more_than,
+            SECONDS, "specimens are collected", every=0.5,
+        )  # fmt: skip
+        said = up.said()
+    finally:
+        up.server.stop()
+    assert "sign in" in said
+    assert "badge B" in said
+    rest = Up(up.home, folder).start()
+    works("drain", "--timeout", "30", *data)
+    rest.server.stop()
+    assert works("export", "quarantine", *data) == b""
+    events: dict[str, list[str]] = {}
+    for line in works("export", "custody", *data).splitlines():
+        row = json.loads(line)
+        events.setdefault(row["accession"], []).append(row["event_id"])
+    return events
