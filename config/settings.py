@@ -5,7 +5,6 @@ is tested against it. `load_settings` takes the environment as an argument and r
 """
 
 import re
-import secrets
 import typing
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,8 +14,9 @@ import msgspec
 from msgspec import Meta
 
 from config.catalog import DEFAULT_CATALOG
+from config.home import home_keys
 from config.policy import Policy
-from config.values import HIDDEN, Field, Secret, SettingsError, from_environment, from_toml, read_text
+from config.values import HIDDEN, Field, Secret, SettingsError, from_environment, from_toml
 
 PREFIX = "LABTRAIL_"
 CONFIG_VARIABLE = "LABTRAIL_CONFIG"
@@ -235,7 +235,7 @@ def load_settings(environ: Mapping[str, str], *, data: Path | None = None) -> Se
     if config or beside.exists():
         given = from_toml(rows, Path(config) if config else beside) | given
     home = given.get("data", DEFAULT_DATA).absolute()
-    given = {row.name: row.default for row in rows} | _from_home(home) | given | {"data": home}
+    given = {row.name: row.default for row in rows} | home_keys(home) | given | {"data": home}
     settings = Settings(**{name: _with_data(value, home) for name, value in given.items()})
     _check(settings)
     return settings
@@ -247,45 +247,6 @@ def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     return sorted(
         n for n in environ if n.startswith(PREFIX) and n not in known and n.removesuffix("_FILE") not in known
     )
-
-
-def make_home(settings: Settings) -> Settings:
-    """Make the home folder, readable by its owner only, and its two keys where none are set.
-
-    Returns the settings with these keys in. They are not changed later: without them nobody can sign in, and
-    the patients' names can't be read. Raises SettingsError when the folder can't be made.
-    """
-    try:
-        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        made = {name: _key_file(settings.data, name) for name in _HOME_KEYS if not getattr(settings, name)}
-    except OSError as fault:
-        raise SettingsError(
-            f"{settings.data} can't be written ({fault.strerror}): give another folder by --data or LABTRAIL_DATA"
-        ) from fault
-    return msgspec.structs.replace(settings, **made) if made else settings
-
-
-_HOME_KEYS = ("pepper", "patient_key")
-
-
-def _key_file(home: Path, name: str) -> Secret:
-    """The key in this home; made first if there is none, also when two processes start at once."""
-    path, partial = home / f"{name}.key", home / f".{name}.{secrets.token_hex(4)}"
-    if not path.exists():
-        partial.touch(mode=0o600)
-        try:
-            partial.write_text(secrets.token_hex(32) + "\n")
-            path.hardlink_to(partial)
-        except FileExistsError:
-            pass  # the other process was first: its key is the one
-        finally:
-            partial.unlink()
-    return Secret(path.read_text().strip())
-
-
-def _from_home(home: Path) -> dict[str, Secret]:
-    paths = {name: home / f"{name}.key" for name in _HOME_KEYS}
-    return {name: Secret(read_text(f"the {name}", path)) for name, path in paths.items() if path.exists()}
 
 
 def _with_data(value: object, home: Path) -> Any:

@@ -25,7 +25,7 @@ def migrate(
 
     Safe to run again; `labtrail up` does it by itself.
     """
-    from config.settings import make_home
+    from config.home import make_home
 
     settings = settings_for(data)
     if settings.embedded:

@@ -86,9 +86,11 @@ def publish(
 
     Each line is appended as it is, bad ones too; returns when all are durable.
     """
-    from config.settings import make_home
+    from config.home import make_home
 
-    settings = make_home(settings_for(data))
+    settings = settings_for(data)
+    if settings.embedded:
+        settings = make_home(settings)
     with ExitStack() as stack:
         source, size = sys.stdin.fileno(), None
         if file != "-":

@@ -22,7 +22,7 @@ def up(
 
     import msgspec
 
-    from config.settings import make_home
+    from config.home import make_home
     from labtrail.commands.migrate import bring_up_to_date
     from labtrail.running import log_to_stderr, run
 

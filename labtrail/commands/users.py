@@ -33,7 +33,7 @@ Badge = Annotated[str, typer.Argument(metavar="BADGE", help="The badge number.")
 @contextmanager
 def _home(data: Path | None) -> Iterator[tuple["Settings", "Catalog", "Engine"]]:
     from config.catalog import load_catalog
-    from config.settings import make_home
+    from config.home import make_home
 
     settings = settings_for(data)
     if settings.embedded:

@@ -9,9 +9,12 @@ from labtrail.commands import CommandError, Data, database_for, progress, settin
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from sqlalchemy import Engine
 
+    from agents.checkpoints import Evidence
     from config.settings import Settings
     from models.ledger import Checkpoint
+    from models.verify import Verdict
 
 PUBLIC_KEY_FILE = "ledger.pub"
 
@@ -40,26 +43,10 @@ def verify(
     Every hash chain, the Merkle tree and the signed checkpoints; exit 1 if something was altered, deleted,
     inserted, swapped, truncated or rewritten.
     """
-    from sqlalchemy import func, select
-
-    from agents.checkpoints import Evidence, load_evidence
-    from models.database import reading
-    from models.tables import events, leaves
-    from models.verify import verify as check
-
     settings = settings_for(data)
-    where = checkpoint or settings.checkpoint_folder
-    if checkpoint is not None and not checkpoint.exists():
-        raise CommandError(f"{checkpoint} is not there: give the path of a checkpoint file or folder")
-    public = _public_key(settings, where if where.is_dir() else where.parent, key)
-    if public is None and checkpoint is not None:
-        raise CommandError(f"no public key to check {checkpoint} with: give ledger.pub by --key")
-    evidence = load_evidence(where, public) if public is not None and where.exists() else Evidence((), None)
-    with database_for(settings) as engine, reading(engine) as connection:
-        rows = [connection.scalar(select(func.count()).select_from(table)) or 0 for table in (events, leaves)]
-        with progress("verifying", sum(rows), "rows") as bar:
-            witness = evidence.witness() if evidence.witness else None
-            verdict = check(connection, evidence.checkpoints, witness, bar.advance)
+    evidence = _evidence(settings, checkpoint, key)
+    with database_for(settings) as engine:
+        verdict = _check(engine, evidence)
     counts = (
         f"{verdict.events} events of {verdict.subjects} subjects, {verdict.leaves} leaves "
         f"({verdict.pending} events wait for theirs), {verdict.checkpoints} signed checkpoints"
@@ -71,6 +58,33 @@ def verify(
             "keep database and checkpoints as they are, and compare with a backup"
         )
     typer.echo(f"the ledger holds: {counts}; root {verdict.root.hex()}")
+
+
+def _evidence(settings: "Settings", checkpoint: Path | None, key: Path | None) -> "Evidence":
+    """The checkpoints to check against: those carried off if given, else those of the home, if any."""
+    from agents.checkpoints import Evidence, load_evidence
+
+    where = checkpoint or settings.checkpoint_folder
+    if checkpoint is not None and not checkpoint.exists():
+        raise CommandError(f"{checkpoint} is not there: give the path of a checkpoint file or folder")
+    public = _public_key(settings, where if where.is_dir() else where.parent, key)
+    if public is None and checkpoint is not None:
+        raise CommandError(f"no public key to check {checkpoint} with: give ledger.pub by --key")
+    return load_evidence(where, public) if public is not None and where.exists() else Evidence((), None)
+
+
+def _check(engine: "Engine", evidence: "Evidence") -> "Verdict":
+    from sqlalchemy import func, select
+
+    from models.database import reading
+    from models.tables import events, leaves
+    from models.verify import verify as check
+
+    with reading(engine) as connection:
+        rows = [connection.scalar(select(func.count()).select_from(table)) or 0 for table in (events, leaves)]
+        with progress("verifying", sum(rows), "rows") as bar:
+            witness = evidence.witness() if evidence.witness else None
+            return check(connection, evidence.checkpoints, witness, bar.advance)
 
 
 def newest_checkpoint(settings: "Settings") -> "Checkpoint | None":

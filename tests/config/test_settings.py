@@ -6,14 +6,13 @@ from pathlib import Path
 import pytest
 
 from config.errors import LabtrailError
+from config.home import make_home
 from config.policy import Policy
-from config.settings import Secret, Settings, fields, load_settings, make_home, unknown_variables
+from config.settings import Secret, Settings, fields, load_settings, unknown_variables
 from config.values import wanted
 
 
-def test_an_empty_environment_gives_the_embedded_defaults(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_empty_environment_gives_the_embedded_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     settings = load_settings({})
     assert settings.data == tmp_path / "var/labtrail"
@@ -69,9 +68,7 @@ def test_a_value_may_stand_in_a_file_of_its_own(tmp_path: Path) -> None:
         ("LABTRAIL_PATIENT_KEY", "1234567890", "64 hex digits"),
     ],
 )
-def test_a_wrong_value_is_named_with_what_to_write(
-    variable: str, text: str, says: str, tmp_path: Path
-) -> None:
+def test_a_wrong_value_is_named_with_what_to_write(variable: str, text: str, says: str, tmp_path: Path) -> None:
     with pytest.raises(LabtrailError) as fault:
         load_settings({variable: text}, data=tmp_path)
     message = str(fault.value)

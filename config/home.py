@@ -1,0 +1,52 @@
+"""The home folder of an installation, and the two keys that lie in it unless settings give them."""
+
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from config.values import Secret, SettingsError, read_text
+
+if TYPE_CHECKING:
+    from config.settings import Settings
+
+KEYS = ("pepper", "patient_key")
+"""Settings of which a home holds the value in a file of its own, `pepper.key`."""
+
+
+def make_home(settings: "Settings") -> "Settings":
+    """Make the home folder, readable by its owner only, and its two keys where none are set.
+
+    Returns the settings with these keys in. They are not changed later: without them nobody can sign in, and
+    the patients' names can't be read. Raises SettingsError when the folder can't be made.
+    """
+    try:
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        made = {name: _key_file(settings.data, name) for name in KEYS if not getattr(settings, name)}
+    except OSError as fault:
+        raise SettingsError(
+            f"{settings.data} can't be written ({fault.strerror}): give another folder by --data or LABTRAIL_DATA"
+        ) from fault
+    return msgspec.structs.replace(settings, **made) if made else settings
+
+
+def home_keys(home: Path) -> dict[str, Secret]:
+    """The keys that are in a home, by setting. Raises SettingsError for one that can't be read."""
+    paths = {name: home / f"{name}.key" for name in KEYS}
+    return {name: Secret(read_text(f"the {name}", path)) for name, path in paths.items() if path.exists()}
+
+
+def _key_file(home: Path, name: str) -> Secret:
+    """The key in this home; made first if there is none, also when two processes start at once."""
+    path, partial = home / f"{name}.key", home / f".{name}.{secrets.token_hex(4)}"
+    if not path.exists():
+        partial.touch(mode=0o600)
+        try:
+            partial.write_text(secrets.token_hex(32) + "\n")
+            path.hardlink_to(partial)
+        except FileExistsError:
+            pass  # the other process was first: its key is the one
+        finally:
+            partial.unlink()
+    return Secret(path.read_text().strip())
