@@ -27,6 +27,14 @@ DOORS: dict[str, tuple[str, str]] = {
     "/find": ("search", "Find"),
 }
 """Path -> (icon, name)."""
+WAITS: dict[str, tuple[str, str]] = {
+    "/collect": ("1 order waits", "{n} orders wait"),
+    "/dispatch": ("1 tube to send", "{n} tubes to send"),
+    "/pick-up": ("1 bag to pick up", "{n} bags to pick up"),
+    "/receive": ("1 bag on its way", "{n} bags on their way"),
+    "/results": ("1 tube without all results", "{n} tubes without all results"),
+    "/board": ("1 open alert", "{n} open alerts"),
+}
 OPEN_TO: dict[str, tuple[str, ...]] = {
     "ma": ("/collect", "/dispatch", "/supplies", "/find"),
     "courier": ("/pick-up", "/receive", "/find"),
@@ -59,7 +67,7 @@ async def home(request: Request[Any, Any, Any], session: Session, station: Stati
         return {door: count[door]() for door in open_to if door in count}
 
     doors = [(path, *DOORS[path]) for path in OPEN_TO[session.role]]
-    return page(request, "home.html", doors=doors, counts=await station.read(counts))
+    return page(request, "home.html", doors=doors, counts=await station.read(counts), waits=WAITS)
 
 
 @get("/sign-in", access=public())

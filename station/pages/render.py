@@ -15,7 +15,7 @@ from config.catalog import Catalog
 from models.events import moment_of
 from station.access import STATE_KEY, Session
 from station.context import Station
-from station.pages.words import LANGUAGES, SPANISH, translate
+from station.pages.words import LANGUAGES, SPANISH, Say, translate
 
 FOLDER = Path(__file__).resolve().parent.parent
 LANGUAGE_COOKIE = "labtrail-language"
@@ -66,7 +66,8 @@ def page(request: Request[Any, Any, Any], template: str, *, status: int = 200, *
     now_us = station.clock()
     clock = _clock(zone_of(station.catalog, session.site if session else None), now_us)
     body = _environment.get_template(template).render(
-        t=say, language=language, session=session, catalog=station.catalog, path=request.url.path, now_us=now_us,
+        t=say, many=_many(say), language=language, session=session, catalog=station.catalog, path=request.url.path,
+        now_us=now_us,
         outside=station.settings.outside_identifiers, clock=clock, age=_age(now_us), hours_text=hours_text,
         number=number, colour=colour, data=data, words=_words(language),
         fragment=request.headers.get("x-fragment") == "1", **values,
@@ -86,6 +87,11 @@ def data(value: object) -> Markup:
     for sign in "<>&\u2028\u2029":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return Markup(text)  # noqa: S704  # every sign that could end the element is escaped above
+
+
+def _many(say: Say) -> Callable[[int, str, str], str]:
+    """`many(n, "1 tube", "{n} tubes")`: the text for one, or for another number."""
+    return lambda n, one, more: say(one if n == 1 else more, n=n)
 
 
 def _clock(zone: ZoneInfo, now_us: int) -> Callable[[int | None], str]:

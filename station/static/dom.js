@@ -10,6 +10,9 @@ export function say(text, values = {}) {
   return (words[text] ?? text).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
+/** The text for one, or for another number: many(3, "1 tube", "{n} tubes"). */
+export const many = (n, one, more) => say(n === 1 ? one : more, { n });
+
 /** An element: h("li", {class: "x", onclick: f}, "text", element, …). Text is never parsed as HTML. */
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);

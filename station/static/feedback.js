@@ -71,6 +71,9 @@ export function red(title, facts, act, miss) {
     );
     box.addEventListener("close", () => {
       box.remove();
+      // Chromium gives the focus back without a caret, so that typed keys would go nowhere: the scanner takes it anew
+      document.activeElement?.blur();
+      $("#scan")?.focus({ preventScroll: true });
       resolve();
     });
     // Chromium closes a dialog at the second Escape whatever the page says: this one stays

@@ -1,7 +1,7 @@
 // The courier's pick-up. Works without a signal: the bag, what was scanned of it and every unsent scan are kept on the
 // phone, each tube's scan and its mark together, so that a page that dies in between neither loses nor doubles one.
 
-import { $, ask, h, say } from "./dom.js";
+import { $, ask, h, many, say } from "./dom.js";
 import { dialog, red, verdict } from "./feedback.js";
 import { clean, isAccession, verify } from "./identifiers.js";
 import { dropNote, keepNote, readNote, record, send } from "./queue.js";
@@ -50,7 +50,7 @@ function draw() {
 function drawBags() {
   $("#list-title").textContent = say("Bags that wait for you");
   const row = (one) => h("li", {}, h("div", { class: "item" }, h("span", { class: "big code" }, one.manifest),
-    h("span", {}, `${one.origin ?? "?"} → ${one.destination ?? "?"}`), h("span", { class: "end" }, say("{n} tubes", { n: one.tubes.length }))));
+    h("span", {}, `${one.origin ?? "?"} → ${one.destination ?? "?"}`), h("span", { class: "end" }, many(one.tubes.length, "1 tube", "{n} tubes"))));
   $("#list").replaceChildren(bags.length ? h("ul", { class: "list" }, bags.map(row)) : h("p", { class: "empty" }, say("No bag is known here: scan one all the same")));
 }
 

@@ -67,7 +67,7 @@ function onKey(event) {
   if (isSuffix(event)) return onSuffix(event, now, near);
   const key = event.ctrlKey ? (event.key === "]" ? "\u001d" : "") : event.key.length === 1 ? event.key : "";
   if (!key) return;
-  if (!near || event.target !== state.target) {
+  if (!near) {
     Object.assign(state, { keys: "", from: now, target: event.target, before: event.target.value ?? "" });
   }
   state.keys += key;
@@ -90,8 +90,8 @@ function onSuffix(event, now, near) {
   };
   if (near && isBurst()) {
     stop();
-    // what stands in the field is whole even where the keys came haltingly, but it has lost the separators
-    const whole = state.target === field && !state.keys.includes("\u001d") && !verify(clean(state.keys));
+    // where the keys came haltingly, only the field has all of them; where there are separators, only the keys have
+    const whole = state.target === field && !verify(clean(state.keys)) && field.value.endsWith(state.keys);
     finish(whole ? field.value : state.keys, "scanned");
   } else if (now - state.finished < GAP_MS * 2) stop(); // the LF of a CRLF
   else if (event.key === "Enter" && event.target === field) {
@@ -100,6 +100,7 @@ function onSuffix(event, now, near) {
   } else if (event.key === "Enter" && event.target.matches("input:not([type=checkbox]):not([type=radio]),select")) {
     event.preventDefault(); // Enter never sends a half-filled form
   }
+  state.last = -1e9;
 }
 
 function onSilence() {

@@ -40,6 +40,10 @@ async function enroll(event) {
 $("#sign-in")?.addEventListener("submit", signIn);
 $("#enroll")?.addEventListener("submit", enroll);
 ($("#badge") ?? $("#token")).focus();
+if ($("#token") && location.hash.length > 1) {
+  $("#token").value = decodeURIComponent(location.hash.slice(1)); // from the address that the administrator gave
+  history.replaceState(null, "", location.pathname);
+}
 // a wedge scanner ends with Enter or Tab, or with nothing: the badge alone never signs in, it leads on to the PIN
 $("#badge")?.addEventListener("keydown", (event) => {
   if (event.key === "Enter") {
