@@ -73,7 +73,7 @@ def label_of(
         mrn=None if record is None else record.mrn,
         container=row.container or "",
         colour=container.cap_colour if container else "",
-        collected_at=_local(collected_us, site, catalog),
+        collected_at=local_time(collected_us, site, catalog),
         collector=collector_of(connection, source.accession, collected_us),
         priority="stat" if "stat" in (row.priority, source.priority) else "routine",
         tests=tuple(msgspec.json.decode(row.tests, type=list[str])),
@@ -110,7 +110,7 @@ def _volume_ml(connection: Connection, parent: str, child: str) -> float | None:
     return volume
 
 
-def _local(time_us: int | None, site: str, catalog: "Catalog") -> str:
+def local_time(time_us: int | None, site: str, catalog: "Catalog") -> str:
     """Date and time to the minute at the site; empty when not known."""
     if time_us is None:
         return ""

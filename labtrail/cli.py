@@ -27,6 +27,8 @@ from labtrail.commands import (
     quarantine,
     rebuild,
     recall,
+    report,
+    sheets,
     simulate,
     topics,
     up,
@@ -36,7 +38,8 @@ from labtrail.commands import verify as verify_command
 
 COMMANDS: tuple[ModuleType, ...] = (
     up, parts, migrate, topics, publish, drain, export, custody, verify_command, rebuild, quarantine, recall,
-    labels, print_jobs, patients, users, simulate, doctor,
+    report,
+    labels, sheets, print_jobs, patients, users, simulate, doctor,
 )  # fmt: skip
 DEBUG_VARIABLE = "LABTRAIL_DEBUG"
 INTERRUPTED = 130

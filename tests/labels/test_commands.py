@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import pypdfium2
 import pytest
 import zxingcpp
 from PIL import Image
@@ -13,7 +14,7 @@ from labtrail.cli import run
 from models.database import writing
 from models.print_jobs import Change, change, claim
 from tests.core.homes import commit, new_home, new_store
-from tests.core.story import MA, OTHER_TUBE, TUBE, collected
+from tests.core.story import M1, M2, MA, OTHER_TUBE, TUBE, collected, step
 from tests.labels.fake_zebra import FakeZebra
 
 PATIENTS = "patient,family,given,birth_date,mrn\nP-1,GARCÍA,María,1984-03-12,0012\n"
@@ -210,3 +211,18 @@ def test_the_contact_sheet_is_a_picture_on_which_every_barcode_reads(
     image = Image.open(tmp_path / "sheet.png")
     assert image.width > 2000
     assert len(zxingcpp.read_barcodes(image)) >= 20
+
+
+def test_a_sheet_of_labels_and_a_manifest_are_drawn_from_what_is_on_record(home: Home, tmp_path: Path) -> None:
+    commit(new_store(home.engine), [step("dispatched", 30), step("dispatched", 31, OTHER_TUBE)], offset=10)
+    home.does(
+        "label-sheet", TUBE, OTHER_TUBE, "--out", str(tmp_path / "sheet.pdf"), "--start", "30", "--right", "0.5"
+    )
+    sheet = pypdfium2.PdfDocument(tmp_path / "sheet.pdf")
+    assert len(sheet) == 2, "the first sheet has one free label"
+    home.does("manifest", M1, "--out", str(tmp_path / "manifest.pdf"), "--paper", "a4")
+    page = pypdfium2.PdfDocument(tmp_path / "manifest.pdf")[0].render(scale=300 / 72, grayscale=True).to_pil()
+    assert sorted(code.text for code in zxingcpp.read_barcodes(page)) == sorted([M1, TUBE, OTHER_TUBE])
+    assert "no tube has been dispatched" in home.does("manifest", M2, "--out", str(tmp_path / "x.pdf"), code=1)
+    assert "no valid manifest" in home.does("manifest", "M1", "--out", str(tmp_path / "x.pdf"), code=1)
+    assert "no sheet" in home.does("label-sheet", TUBE, "--sheet", "x", "--out", str(tmp_path / "x.pdf"), code=1)
