@@ -128,7 +128,9 @@ class Service:
 
     async def _send_outbox(self) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake_outbox.wait(), self.settings.sweep_seconds)
+            # wait_for of Python 3.11 swallows a cancellation that comes with the wake-up: a stop would hang
+            async with asyncio.timeout(self.settings.sweep_seconds):
+                await self._wake_outbox.wait()
         self._wake_outbox.clear()
         limit = self.settings.outbox_batch
         sent = limit
