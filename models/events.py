@@ -41,7 +41,7 @@ ResultStatus = Literal["preliminary", "final", "corrected", "cancelled"]
 Flag = Literal["normal", "low", "high", "abnormal", "critical-low", "critical-high", "critical"]
 
 
-class OrderPlaced(Struct, frozen=True, kw_only=True):
+class OrderPlaced(Struct, frozen=True, kw_only=True, gc=False):
     patient: Name
     priority: Priority
     tests: Tests
@@ -49,17 +49,17 @@ class OrderPlaced(Struct, frozen=True, kw_only=True):
     site: Name | None = None
 
 
-class OrderCancelled(Struct, frozen=True, kw_only=True):
+class OrderCancelled(Struct, frozen=True, kw_only=True, gc=False):
     reason: Text
 
 
-class SupplyLine(Struct, frozen=True, kw_only=True):
+class SupplyLine(Struct, frozen=True, kw_only=True, gc=False):
     item: Name
     quantity: Quantity
     lot: Name | None = None
 
 
-class Collected(Struct, frozen=True, kw_only=True):
+class Collected(Struct, frozen=True, kw_only=True, gc=False):
     order: Name
     patient: Name
     container: Name
@@ -71,25 +71,25 @@ class Collected(Struct, frozen=True, kw_only=True):
     supplies: Annotated[tuple[SupplyLine, ...], Meta(max_length=100)] = ()
 
 
-class NotCollected(Struct, frozen=True, kw_only=True):
+class NotCollected(Struct, frozen=True, kw_only=True, gc=False):
     order: Name
     reason: Text
     container: Name | None = None
 
 
-class Labeled(Struct, frozen=True, kw_only=True):
+class Labeled(Struct, frozen=True, kw_only=True, gc=False):
     label: Name
     scanned: Text
     patient: Name | None = None
 
 
-class Relabeled(Struct, frozen=True, kw_only=True):
+class Relabeled(Struct, frozen=True, kw_only=True, gc=False):
     label: Name
     voids: Name
     reason: Text
 
 
-class Dispatched(Struct, frozen=True, kw_only=True):
+class Dispatched(Struct, frozen=True, kw_only=True, gc=False):
     manifest: Name
     destination: Name
     transport: Transport = "ambient"
@@ -97,54 +97,54 @@ class Dispatched(Struct, frozen=True, kw_only=True):
     seal: Name | None = None
 
 
-class PickedUp(Struct, frozen=True, kw_only=True):
+class PickedUp(Struct, frozen=True, kw_only=True, gc=False):
     manifest: Name
     temperature_c: Celsius | None = None
     seal: Name | None = None
     released_by: Name | None = None
 
 
-class Received(Struct, frozen=True, kw_only=True):
+class Received(Struct, frozen=True, kw_only=True, gc=False):
     manifest: Name | None = None
     condition: Name | None = None
     temperature_c: Celsius | None = None
 
 
-class Rejected(Struct, frozen=True, kw_only=True):
+class Rejected(Struct, frozen=True, kw_only=True, gc=False):
     reason: Name
     note: Text | None = None
     recollect: bool | None = None
 
 
-class Child(Struct, frozen=True, kw_only=True):
+class Child(Struct, frozen=True, kw_only=True, gc=False):
     accession: Name
     container: Name
     volume_ml: Millilitres | None = None
 
 
-class Aliquoted(Struct, frozen=True, kw_only=True):
+class Aliquoted(Struct, frozen=True, kw_only=True, gc=False):
     children: Annotated[tuple[Child, ...], Meta(min_length=1, max_length=100)]
 
 
-class Stored(Struct, frozen=True, kw_only=True):
+class Stored(Struct, frozen=True, kw_only=True, gc=False):
     location: Text
 
 
-class Disposed(Struct, frozen=True, kw_only=True):
+class Disposed(Struct, frozen=True, kw_only=True, gc=False):
     method: Text | None = None
 
 
-class Missing(Struct, frozen=True, kw_only=True):
+class Missing(Struct, frozen=True, kw_only=True, gc=False):
     manifest: Name | None = None
     note: Text | None = None
 
 
-class Found(Struct, frozen=True, kw_only=True):
+class Found(Struct, frozen=True, kw_only=True, gc=False):
     manifest: Name | None = None
     note: Text | None = None
 
 
-class ResultReported(Struct, frozen=True, kw_only=True):
+class ResultReported(Struct, frozen=True, kw_only=True, gc=False):
     test: Name
     status: ResultStatus
     value: Text | int | float | None = None
@@ -152,54 +152,54 @@ class ResultReported(Struct, frozen=True, kw_only=True):
     flag: Flag | None = None
 
 
-class ResultAcknowledged(Struct, frozen=True, kw_only=True):
+class ResultAcknowledged(Struct, frozen=True, kw_only=True, gc=False):
     test: Name
     read_back: bool
     note: Text | None = None
 
 
-class SupplyReceived(Struct, frozen=True, kw_only=True):
+class SupplyReceived(Struct, frozen=True, kw_only=True, gc=False):
     lot: Name
     expires: date
     quantity: Quantity
     order: Name | None = None
 
 
-class SupplyUsed(Struct, frozen=True, kw_only=True):
+class SupplyUsed(Struct, frozen=True, kw_only=True, gc=False):
     quantity: Quantity
     lot: Name | None = None
     specimen: Name | None = None
     reason: Text | None = None
 
 
-class SupplyWasted(SupplyUsed, frozen=True, kw_only=True):
+class SupplyWasted(SupplyUsed, frozen=True, kw_only=True, gc=False):
     pass
 
 
-class SupplyCounted(Struct, frozen=True, kw_only=True):
+class SupplyCounted(Struct, frozen=True, kw_only=True, gc=False):
     lot: Name
     quantity: Quantity
     reason: Text | None = None
 
 
-class SupplyTransferred(Struct, frozen=True, kw_only=True):
+class SupplyTransferred(Struct, frozen=True, kw_only=True, gc=False):
     lot: Name
     quantity: Quantity
     to: Name
 
 
-class SupplyOrdered(Struct, frozen=True, kw_only=True):
+class SupplyOrdered(Struct, frozen=True, kw_only=True, gc=False):
     quantity: Quantity
     expected: date | None = None
     order: Name | None = None
 
 
-class SupplyRecalled(Struct, frozen=True, kw_only=True):
+class SupplyRecalled(Struct, frozen=True, kw_only=True, gc=False):
     lot: Name
     notice: Text
 
 
-class Voided(Struct, frozen=True, kw_only=True):
+class Voided(Struct, frozen=True, kw_only=True, gc=False):
     voids: Name
     reason: Text
 
