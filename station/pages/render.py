@@ -13,8 +13,8 @@ from markupsafe import Markup
 
 from config.catalog import Catalog
 from models.events import moment_of
-from station.access import STATE_KEY, Session
-from station.context import Station
+from station.access import STATE_KEY, Asking
+from station.context import Services
 from station.pages.words import LANGUAGES, SPANISH, Say, translate
 
 FOLDER = Path(__file__).resolve().parent.parent
@@ -35,16 +35,16 @@ _environment = Environment(
 Page = Response[str]
 
 
-def language_of(request: Request[Any, Any, Any], session: Session | None) -> str:
+def language_of(request: Request[Any, Any, Any], session: Asking | None) -> str:
     """What the person chose on this device, else their own language, else the browser's."""
     chosen = request.cookies.get(LANGUAGE_COOKIE)
     asked = request.headers.get("accept-language", "")[:2].lower()
     return next((one for one in (chosen, session and session.language, asked) if one in LANGUAGES), "en") or "en"
 
 
-def session_or_none(request: Request[Any, Any, Any]) -> Session | None:
+def session_or_none(request: Request[Any, Any, Any]) -> Asking | None:
     found = request.scope.get("state", {}).get(STATE_KEY)
-    return found if isinstance(found, Session) else None
+    return found if isinstance(found, Asking) else None
 
 
 def zone_of(catalog: Catalog, site: str | None) -> ZoneInfo:
@@ -52,7 +52,7 @@ def zone_of(catalog: Catalog, site: str | None) -> ZoneInfo:
     return ZoneInfo(known.timezone) if known else ZoneInfo("UTC")
 
 
-def today_at(station: Station, site: str) -> date:
+def today_at(station: Services, site: str) -> date:
     """The date on the calendar of a site."""
     return moment_of(station.clock()).astimezone(zone_of(station.catalog, site)).date()
 
