@@ -290,6 +290,9 @@ def _write(connection: Connection, place: Place, before: dict[str, int], state: 
         ("site", "item", "lot"),
         [(*place, lot) for lot in before.keys() - state.lots.keys()],
     )
+    if state.at == StockState().at:  # everything was voided: as if nothing had ever been on record here
+        delete(connection, stock_items, ("site", "item"), [place])
+        return
     columns = ("site", "item", "on_hand_u", "on_order_u", "state")
     upsert(connection, stock_items, columns, [(*place, state.on_hand_u, state.on_order_u, _encode(state))])
 
