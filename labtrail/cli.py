@@ -23,6 +23,7 @@ from labtrail.commands import (
     parts,
     patients,
     print_jobs,
+    printable,
     publish,
     quarantine,
     rebuild,
@@ -120,7 +121,7 @@ def _unexpected(fault: Exception) -> str:
 def _failed(message: str, code: int, fault: BaseException | None) -> int:
     if fault is not None and os.environ.get(DEBUG_VARIABLE):
         raise fault
-    print("labtrail: " + " ".join(message.split()), file=sys.stderr)  # noqa: T201 - the one line of a failure
+    print("labtrail: " + printable(" ".join(message.split())), file=sys.stderr)  # noqa: T201 - the one line of a failure
     return code
 
 

@@ -51,6 +51,7 @@ HEAD = ParagraphStyle("head", parent=SMALL, fontName=BOLD)
 NAME = ParagraphStyle("name", parent=BODY, fontName=BOLD, fontSize=8)
 TITLE = ParagraphStyle("title", parent=BODY, fontName=BOLD, fontSize=17, leading=21)
 SECTION = ParagraphStyle("section", parent=BODY, fontName=BOLD, fontSize=12, leading=15, spaceBefore=12, spaceAfter=4)
+WARNING = ParagraphStyle("warning", parent=SMALL, textColor=ALARM)
 SERIOUS = ParagraphStyle("serious", parent=BODY, fontName=BOLD, textColor=ALARM)
 
 
@@ -185,7 +186,7 @@ def _events(record: CustodyRecord) -> Iterator[Flowable]:
     rows: list[list[Any]] = [[_p(text, HEAD) for text in ("", "Event", "When", "Who, where", "Noted")]]
     for number, step in enumerate(record.steps, 1):
         what = [_p(words.happened(step.type), HEAD)]
-        what += [_p("voided: does not count", SERIOUS)] if step.voided else []
+        what += [_p("voided: does not count", WARNING)] if step.voided else []
         what += [_p(code, FINE) for code in step.discrepancies]
         when = [_p(words.utc(step.time), SMALL), _p(words.local(step), FINE)]
         when.append(_p(f"in the log {words.utc(step.appended_at)}", FINE))
@@ -216,7 +217,7 @@ def _proof(record: CustodyRecord) -> Iterator[Flowable]:
     for number, step in enumerate(record.steps, 1):
         leaf = str(step.proof.leaf_index) if step.proof else "none yet"
         cells = (str(number), str(step.link.sequence), leaf, step.link.hash)
-        holds = _p("holds", SMALL) if step.link.holds else _p("DOES NOT HOLD", SERIOUS)
+        holds = _p("holds", SMALL) if step.link.holds else _p("DOES NOT HOLD", WARNING)
         links.append([*(_p(cell, SMALL) for cell in cells), holds])
     yield _grid(links, (13, 13, 20, 116, 18))
 

@@ -13,7 +13,7 @@ _LABEL = 14
 def custody_text(record: CustodyRecord) -> str:
     """The whole report; ends with a line end."""
     parts = (_head, _hand_overs, _discrepancies, _results, _events, _ledger)
-    return "\n".join(line for part in parts for line in part(record)) + "\n"
+    return "".join(words.printable(line) + "\n" for part in parts for line in part(record))
 
 
 def _title(text: str) -> Iterator[str]:

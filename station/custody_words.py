@@ -28,6 +28,8 @@ HAPPENED: dict[str, str] = {
     "supply.wasted": "Supply wasted",
     "event.voided": "Event voided",
 }
+UNITS = {"c": "°C", "ml": "mL"}
+"""Endings of field names that are units."""
 NAMED_IN_DATA_MAX = 40
 TEXT_CHARACTERS_MAX = 300
 
@@ -80,9 +82,17 @@ def noted(passed: HandOver) -> str:
 
 def details(data: Mapping[str, Any]) -> str:
     """An event's data as `key value` pairs in a line; long values are cut and show it."""
-    pairs = [f"{key.replace('_', ' ')} {_plain(value)}" for key, value in data.items() if value not in (None, [], {})]
+    pairs = [_pair(key, value) for key, value in data.items() if value not in (None, [], {})]
     more = len(pairs) - NAMED_IN_DATA_MAX
     return "; ".join(pairs[:NAMED_IN_DATA_MAX]) + (f"; and {more} more" if more > 0 else "")
+
+
+def _pair(key: str, value: object) -> str:
+    """`temperature 20.5 °C` for ("temperature_c", 20.5)."""
+    name, _, end = key.rpartition("_")
+    if name and end in UNITS and isinstance(value, int | float):
+        return f"{name.replace('_', ' ')} {_plain(value)} {UNITS[end]}"
+    return _plain(value) if key == "item" else f"{_clean(key).replace('_', ' ')} {_plain(value)}"
 
 
 def _plain(value: object) -> str:
@@ -91,9 +101,18 @@ def _plain(value: object) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, Mapping):
-        return " ".join(f"{key} {_plain(item)}" if key != "item" else _plain(item) for key, item in value.items())
-    text = ", ".join(map(_plain, value)) if isinstance(value, list | tuple) else str(value)
-    text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+        return " ".join(_pair(str(key), item) for key, item in value.items())
+    return _clean(", ".join(map(_plain, value)) if isinstance(value, list | tuple) else str(value))
+
+
+def printable(text: str) -> str:
+    """A text in which what would command a terminal is a replacement character: ids and notes are others' texts."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def _clean(text: str) -> str:
+    """As much of a text as a report can hold."""
+    text = printable(text)
     return text if len(text) <= TEXT_CHARACTERS_MAX else text[: TEXT_CHARACTERS_MAX - 1] + "…"
 
 

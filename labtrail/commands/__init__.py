@@ -139,6 +139,11 @@ def moment_us(text: str | None) -> int:
         ) from None
 
 
+def printable(text: str) -> str:
+    """A text that commands no terminal: what is not printable, as its escape. Most texts here are others'."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
 def say(text: str) -> None:
     """A line for the person at the terminal: standard error, so that standard output stays data."""
     typer.echo(text, err=True)

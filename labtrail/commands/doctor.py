@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 import typer
 
 from config.errors import LabtrailError
-from labtrail.commands import CommandError, Data, log_for, settings_for, sqlite_file
+from labtrail.commands import CommandError, Data, log_for, printable, settings_for, sqlite_file
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -204,7 +204,7 @@ def doctor(
             typer.echo(f"LABTRAIL_{name.upper()}={value}")
     worst = 0
     for finding in examine(settings):
-        typer.echo(f"{finding.grade:<4}  {finding.what}: {finding.says}")
+        typer.echo(printable(f"{finding.grade:<4}  {finding.what}: {finding.says}"))
         worst += finding.grade == "MEND"
     if worst:
         raise CommandError(f"{worst} thing{'s' if worst > 1 else ''} to mend: see the lines that begin with MEND")

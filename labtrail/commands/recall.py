@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labtrail.commands import CommandError, Data, database_for, settings_for
+from labtrail.commands import CommandError, Data, database_for, printable, settings_for
 
 if TYPE_CHECKING:
     from models.queries import RecallTrace
@@ -39,7 +39,7 @@ def recall(
         typer.echo(msgspec.json.encode(trace).decode())
         return
     for line in _lines(trace):
-        typer.echo(line)
+        typer.echo(printable(line))
 
 
 def _lines(trace: "RecallTrace") -> list[str]:
