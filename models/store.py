@@ -228,4 +228,6 @@ def _facts_read(valid: list[Event]) -> set[str]:
         if order := getattr(data, "order", None):
             read.add(f"order {order}")
         read.update(f"lot {line.item}/{line.lot}" for line in getattr(data, "supplies", ()) if line.lot)
+        if event.type.startswith("supply.") and getattr(data, "lot", None):
+            read.add(f"lot {event.subject.partition('/')[2]}/{data.lot}")  # it may bring the lot to a new place
     return read
