@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal, get_args
 
 from msgspec import Struct
-from sqlalchemy import Connection, Row, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, exists, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from config.errors import LabtrailError
@@ -265,18 +265,6 @@ def list_jobs(
     if states:
         query = query.where(_c.state.in_(states))
     return [_job(row) for row in connection.execute(query)]
-
-
-def counts(connection: Connection) -> dict[tuple[str, State], int]:
-    """Jobs by printer and state, for the metrics (reads only)."""
-    rows = connection.execute(select(_c.printer, _c.state, func.count().label("jobs")).group_by(_c.printer, _c.state))
-    return {(row.printer, row.state): row.jobs for row in rows}
-
-
-def oldest_waiting_us(connection: Connection) -> dict[str, int]:
-    """By printer, when its oldest job that is not out yet was asked for (reads only)."""
-    waiting = select(_c.printer, func.min(_c.created_us).label("oldest")).where(_c.state.in_(("queued", *IN_HAND)))
-    return {row.printer: row.oldest for row in connection.execute(waiting.group_by(_c.printer))}
 
 
 def unannounced(connection: Connection, limit: int) -> list[Job]:

@@ -31,6 +31,12 @@ def show(
     printer: Annotated[
         str | None, typer.Option("--printer", metavar="NAME", help="Only of this printer.", show_default=False)
     ] = None,
+    accession: Annotated[
+        str | None,
+        typer.Option(
+            "--of", metavar="ACCESSION", help="Every label of this specimen, void ones too.", show_default=False
+        ),
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most so many, the newest.")] = 50,
     data: Data = None,
 ) -> None:
@@ -39,23 +45,27 @@ def show(
     Number, state, printer, label, copies, who asked, and what the printer said.
     """
     from models.database import reading
-    from models.print_jobs import STATES, list_jobs
+    from models.print_jobs import STATES, labels_of, list_jobs, superseded_by
 
     states = [one for one in STATES if one in (state or ())]
     with database_for(settings_for(data)) as engine, reading(engine) as connection:
-        jobs = list_jobs(connection, printer=printer, states=states, limit=limit)
-    for job in jobs:
-        typer.echo(_line(job))
+        if accession is None:
+            jobs = list_jobs(connection, printer=printer, states=states, limit=limit)
+        else:
+            jobs = labels_of(connection, accession)
+        for job in jobs:
+            typer.echo(_line(job, superseded_by(connection, job.serial)))
     say(f"{len(jobs)} shown" if jobs else "no print jobs")
 
 
-def _line(job: "Job") -> str:
+def _line(job: "Job", superseded: str | None) -> str:
     from models.events import utc_text
 
     copies = f" x{job.copies}" if job.copies > 1 else ""
     voids = f", voids {job.voids} ({job.reason})" if job.voids else ""
+    void = f", VOID since {superseded}" if superseded else ""
     return (
-        f"{job.id:>6}  {job.state:<11}  {job.printer:<16}  {job.serial}{copies}  {job.layout}{voids}\n"
+        f"{job.id:>6}  {job.state:<11}  {job.printer:<16}  {job.serial}{copies}  {job.layout}{voids}{void}\n"
         f"        {utc_text(job.changed_us)}  {job.requested_by}  {job.note}"
     )
 

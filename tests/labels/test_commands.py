@@ -85,6 +85,7 @@ def test_a_first_label_prints_and_a_second_one_needs_a_reason_and_a_badge(home: 
     assert len(zebra.printed) == 3
     listed = home.does("print-jobs", "list")
     assert f"{TUBE}-2  specimen, voids {TUBE}-1 (smudged)" in listed
+    assert f"{TUBE}-1 x2  specimen, VOID since {TUBE}-2" in home.does("print-jobs", "list", "--of", TUBE)
 
 
 def test_a_label_that_is_only_a_file_may_be_written_again_and_then_printed(home: Home, zebra: FakeZebra) -> None:

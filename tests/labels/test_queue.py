@@ -375,12 +375,12 @@ def test_the_events_of_a_print_are_valid_and_the_same_each_time() -> None:
     assert announcing.events_of(msgspec.structs.replace(job, voids=None), row, None) == []
 
 
-def test_the_queue_is_counted_by_printer_and_state(engine: Engine) -> None:
-    ask(engine, "S1", "S2")
-    ask(engine, "S3", printer="q")
+def test_the_newest_jobs_are_listed_first_by_printer_and_state(engine: Engine) -> None:
+    ask(engine, "S1", "S2", "S3")
+    ask(engine, "S4", printer="q")
     queue_of(engine, Script()).step("p")
     with reading(engine) as connection:
-        assert print_jobs.counts(connection) == {("p", "confirmed"): 1, ("p", "queued"): 1, ("q", "queued"): 1}
-        assert print_jobs.oldest_waiting_us(connection) == {"p": 2, "q": 1}
-        listed = print_jobs.list_jobs(connection, printer="p", states=["queued"])
-    assert [job.subject for job in listed] == ["S2"]
+        everything = print_jobs.list_jobs(connection)
+        waiting = print_jobs.list_jobs(connection, printer="p", states=["queued"])
+    assert [job.subject for job in everything] == ["S4", "S3", "S2", "S1"]
+    assert [job.subject for job in waiting] == ["S3", "S2"]
