@@ -4,6 +4,7 @@ import csv
 import io
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from enum import StrEnum
 from itertools import islice
 from typing import Annotated
@@ -11,7 +12,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from labtrail.commands import At, Data, database_for, moment_us, progress, settings_for
+from labtrail.commands import At, Bar, Data, database_for, moment_us, progress, settings_for
 
 ROWS_AT_A_TIME = 1000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -83,8 +84,8 @@ def export(
     with database_for(settings) as engine, engine.connect() as connection:
         rows = export_rows(connection, table, moment, catalog=catalog, policy=settings.policy)
         lines = json_lines(rows) if form is Format.jsonl else csv_lines(EXPORTS[table], rows)
-        quiet = sys.stdout.isatty()
-        with progress(f"exporting {table}", None if not quiet else 0, "rows") as bar:
+        # rows on the same terminal would tear a bar apart
+        with nullcontext(Bar()) if sys.stdout.isatty() else progress(f"exporting {table}", unit="rows") as bar:
             while part := list(islice(lines, ROWS_AT_A_TIME)):
                 sys.stdout.buffer.write(b"".join(part))
                 bar.advance(len(part))

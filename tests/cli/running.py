@@ -47,13 +47,13 @@ def fails(*arguments: str, code: int = 1, stdin: bytes = b"") -> str:
 
 
 class Up:
-    """`labtrail up` on a home, as a process of its own."""
+    """`labtrail up`, or one of its parts, on a home, as a process of its own."""
 
-    def __init__(self, home: Path, folder: Path, *more: str, **settings: str) -> None:
+    def __init__(self, home: Path, folder: Path, *more: str, part: str = "up", **settings: str) -> None:
         self.home = home
         self._settings = settings
-        command = [*COMMAND, "up", "--data", str(home), "--port", "0", *more]
-        self.server = Server("labtrail up", command, folder / "up.log")
+        command = [*COMMAND, part, "--data", str(home), "--port", "0", *more]
+        self.server = Server(f"labtrail {part}", command, folder / f"{part}.log")
 
     def start(self) -> "Up":
         self.server.start(lambda: self._address() is not None, SECONDS, environ=environment(**self._settings))

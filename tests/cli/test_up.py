@@ -135,6 +135,27 @@ def test_a_worker_says_that_the_tables_are_missing_and_a_station_too(tmp_path: P
         assert "run labtrail migrate" in said
 
 
+def test_worker_and_station_are_the_parts_of_up_in_processes_of_their_own(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    data = ("--data", str(home))
+    works("migrate", *data)
+    worker, station = Up(home, tmp_path, part="worker"), Up(home, tmp_path, part="station")
+    try:
+        worker.start()
+        station.start()
+        works("publish", "-", *data, stdin=b"\n".join(lines()))
+        works("drain", "--timeout", "30", *data)
+        for part in (worker, station):
+            assert _get(f"{part.address}/readyz") == (200, b'{"ready":true,"problems":[]}')
+            assert b'labtrail_specimens{site="NORTH",status="resulted"} 2.0' in _get(f"{part.address}/metrics")[1]
+        assert _get(f"{worker.address}/schema")[0] == 404, "a worker serves no pages"
+        assert _get(f"{station.address}/schema")[0] == 200
+    finally:
+        worker.server.stop()
+        station.server.stop()
+    assert (worker.exit_code(), station.exit_code()) == (0, 0)
+
+
 def test_a_demo_shows_a_living_day_and_starting_it_again_adds_to_it(tmp_path: Path) -> None:
     first = _demo(tmp_path, more_than=20)
     second = _demo(tmp_path, more_than=len(first) + 20)
