@@ -4,9 +4,10 @@ A route that states nothing is not served (`station/app.py` refuses to start). T
 the session for the handler, checks role and site, and leaves a line in the audit trail where it refuses.
 """
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from litestar.connection import ASGIConnection, Request
+from litestar.di import NamedDependency
 from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
 from litestar.handlers import BaseRouteHandler
 from msgspec import Struct
@@ -16,7 +17,7 @@ from models.people_audit import Entry
 from models.queries_sites import sites_of_alert, sites_of_event, sites_of_manifest, sites_of_specimen
 
 if TYPE_CHECKING:
-    from station.context import Station
+    from station.context import Services
 
 Scope = Literal["none", "site", "specimen", "manifest", "event", "alert"]
 STATE_KEY = "labtrail_session"
@@ -45,7 +46,7 @@ class Access(Struct, frozen=True):
     touch: bool = True
 
 
-class Session(Struct, frozen=True, kw_only=True):
+class Asking(Struct, frozen=True, kw_only=True):
     """Who asks, for the time of one request. `sites` are the codes where `role` holds; `site` is where they are.
 
     kind `person`: signed in with badge and PIN; `service`: a program with a token; `open`: the API asks for none.
@@ -76,6 +77,10 @@ class Session(Struct, frozen=True, kw_only=True):
         )  # fmt: skip
 
 
+Session: TypeAlias = NamedDependency[Asking]
+"""The type of a handler's argument `session`: Litestar hands it in."""
+
+
 def requires(*roles: str, scope: Scope = "none", read: str = "", touch: bool = True) -> Access:
     """A person signed in with one of these roles (none named: any)."""
     return Access(_known(roles), scope, people=True, read=read, touch=touch)
@@ -102,10 +107,10 @@ def access_of(handler: BaseRouteHandler) -> Access | None:
     return stated if isinstance(stated, Access) else None
 
 
-def session_of(request: Request[Any, Any, Any]) -> Session:
+def session_of(request: Request[Any, Any, Any]) -> Asking:
     """The session of a request, as a dependency of handlers."""
     found = request.scope.get("state", {}).get(STATE_KEY)
-    if not isinstance(found, Session):
+    if not isinstance(found, Asking):
         raise NotAuthorizedException(detail="sign in first")
     return found
 
@@ -119,7 +124,7 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
         raise PermissionDeniedException(detail="this address is not for calling")
     if not access.roles:
         return
-    station: Station = connection.app.state.station
+    station: Services = connection.app.state.station
     session = await station.sessions.who(connection, access)
     connection.scope["state"][STATE_KEY] = session
     if session.kind != "open" and session.role not in access.roles:
@@ -128,7 +133,7 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
 
 
 async def _check_scope(
-    station: "Station",
+    station: "Services",
     session: Session,
     access: Access,
     connection: ASGIConnection[Any, Any, Any, Any],
@@ -157,7 +162,7 @@ def without_ending(file: str) -> str:
     return file[:-4] if file.endswith(_ENDINGS) else file
 
 
-async def _refuse(station: "Station", session: Session, handler: BaseRouteHandler, why: str) -> None:
+async def _refuse(station: "Services", session: Session, handler: BaseRouteHandler, why: str) -> None:
     await station.audit.note(session.entry("refused", station.clock(), handler.handler_name, why))
     raise PermissionDeniedException(detail=why)
 

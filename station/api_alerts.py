@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from litestar import get, post
-from litestar.params import Parameter
+from litestar.params import FromPath, PathParameter, QueryParameter
 from litestar.response import ServerSentEvent
 from sqlalchemy import Connection
 
@@ -24,10 +24,10 @@ OPEN_NAME = "api"
 async def get_alerts(
     station: Station,
     session: Session,
-    site: Annotated[str | None, Parameter(description="Only this site's.", max_length=128)] = None,
-    kind: Annotated[str | None, Parameter(description="Only of this kind.", max_length=64)] = None,
-    after: Annotated[int, Parameter(description="Only those with a higher number.", ge=0, le=2**53)] = 0,
-    limit: Annotated[int, Parameter(description="At most so many.", ge=1, le=5000)] = 1000,
+    site: Annotated[str | None, QueryParameter(description="Only this site's.", max_length=128)] = None,
+    kind: Annotated[str | None, QueryParameter(description="Only of this kind.", max_length=64)] = None,
+    after: Annotated[int, QueryParameter(description="Only those with a higher number.", ge=0, le=2**53)] = 0,
+    limit: Annotated[int, QueryParameter(description="At most so many.", ge=1, le=5000)] = 1000,
 ) -> list[AlertView]:
     """Of your sites, and those of no site, by number. The sweep finds new ones every few seconds."""
     sites = sorted(session.sites) if site is None else [site]
@@ -37,7 +37,7 @@ async def get_alerts(
 @post("/api/v1/alerts/{alert:str}/acknowledge", access=api(*STAFF, scope="alert"), status_code=200, tags=["alerts"],
       summary="Take an alert on")  # fmt: skip
 async def post_acknowledge(
-    station: Station, session: Session, alert: Annotated[str, Parameter(description="The alert's number.")]
+    station: Station, session: Session, alert: Annotated[str, PathParameter(description="The alert's number.")]
 ) -> AlertView:
     """The first one stands: it says who takes care of it. It resolves by itself when its cause is gone."""
     if not alert.isdecimal() or len(alert) > 18:
@@ -71,7 +71,7 @@ async def get_break_glass(station: Station) -> list[Glass]:
 
 @post("/api/v1/break-glass/{number:int}/review", access=requires("manager", "admin"), status_code=200,
       tags=["session"], summary="An emergency access was looked at")  # fmt: skip
-async def post_review(station: Station, session: Session, number: int) -> dict[str, int]:
+async def post_review(station: Station, session: Session, number: FromPath[int]) -> dict[str, int]:
     """Not one's own."""
     now_us = station.clock()
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from litestar import Request, Response, get, post
 from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import Operation
-from litestar.params import Parameter
+from litestar.params import PathParameter, QueryParameter
 from msgspec import Struct
 
 from agents.eventlog import Position
@@ -96,7 +96,7 @@ def _location(event_id: str) -> str:
 
 At = Annotated[
     str | None,
-    Parameter(query="at", description="Where the log took it, as Location says: tells what became of it meanwhile.",
+    QueryParameter(description="Where the log took it, as Location says: tells what became of it meanwhile.",
               pattern=r"^[a-z.]{1,40}\.[0-9]{1,6}\.[0-9]{1,18}$", required=False),
 ]  # fmt: skip
 
@@ -104,7 +104,7 @@ At = Annotated[
 @get("/api/v1/events/{event:path}", access=api("ma", "courier", "lab", "manager", scope="event", read="event.read"),
      tags=["events"], summary="A recorded event, or what became of an appended one")  # fmt: skip
 async def get_event(
-    station: Station, event: Annotated[str, Parameter(description="The event's id.")], at: At = None
+    station: Station, event: Annotated[str, PathParameter(description="The event's id.")], at: At = None
 ) -> Response[EventView | EventOutcome]:
     """200 with the event once recorded; 202 while it waits; 404 for an id that is not on record."""
     event_id = event.removeprefix("/")

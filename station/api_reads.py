@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, cast
 
 from litestar import Response, get
-from litestar.params import Parameter
+from litestar.params import FromPath, PathParameter, QueryParameter
 from sqlalchemy import Connection
 
 from labels.errors import LabelError
@@ -33,7 +33,7 @@ STAFF = ("ma", "lab", "manager")
 
 @get("/api/v1/specimens/{accession:str}", access=api(*EVERYONE, scope="specimen", read="specimen.read"),
      tags=["specimens"], summary="How a specimen stands")  # fmt: skip
-async def get_specimen(station: Station, accession: str) -> SpecimenView:
+async def get_specimen(station: Station, accession: FromPath[str]) -> SpecimenView:
     """Status, custodian, times, legs, results, and its discrepancies with what to do about each."""
     found = await station.read(specimen_view, accession)
     if found is None:
@@ -43,14 +43,14 @@ async def get_specimen(station: Station, accession: str) -> SpecimenView:
 
 @get("/api/v1/specimens/{accession:str}/custody", access=api(*STAFF, scope="specimen", read="custody.read"),
      tags=["specimens"], summary="The chain of custody with its proofs")  # fmt: skip
-async def get_custody(station: Station, accession: str) -> CustodyRecord:
+async def get_custody(station: Station, accession: FromPath[str]) -> CustodyRecord:
     """What `labtrail custody --format json` gives: every event with its hash link and its proof in the ledger."""
     return await _custody(station, accession)
 
 
 @get("/api/v1/specimens/{accession:str}/custody.pdf", access=api(*STAFF, scope="specimen", read="custody.read"),
      tags=["specimens"], summary="The chain of custody as a PDF", media_type="application/pdf")  # fmt: skip
-async def get_custody_pdf(station: Station, accession: str) -> Response[bytes]:
+async def get_custody_pdf(station: Station, accession: FromPath[str]) -> Response[bytes]:
     """The report that `labtrail custody --format pdf` gives."""
     content = await station.run(custody_pdf, await _custody(station, accession))
     name = f'inline; filename="custody-{accession}.pdf"'
@@ -70,7 +70,7 @@ async def _custody(station: Station, accession: str) -> CustodyRecord:
 
 @get("/api/v1/manifests/{manifest:str}", access=api(*EVERYONE, scope="manifest", read="manifest.read"),
      tags=["manifests"], summary="A manifest with its tubes")  # fmt: skip
-async def get_manifest(station: Station, manifest: str) -> ManifestView:
+async def get_manifest(station: Station, manifest: FromPath[str]) -> ManifestView:
     """Every tube that was dispatched, picked up or received under this number."""
     found = await station.read(manifest_view, manifest)
     if found is None:
@@ -82,8 +82,8 @@ async def get_manifest(station: Station, manifest: str) -> ManifestView:
 async def get_stock(
     station: Station,
     session: Session,
-    site: Annotated[str | None, Parameter(description="Only this site.", max_length=128)] = None,
-    item: Annotated[str | None, Parameter(description="Only this item.", max_length=128)] = None,
+    site: Annotated[str | None, QueryParameter(description="Only this site.", max_length=128)] = None,
+    item: Annotated[str | None, QueryParameter(description="Only this item.", max_length=128)] = None,
 ) -> list[StockView]:
     """The rows of `labtrail export stock`, for your sites."""
     sites = sorted(session.sites) if site is None else [site]
@@ -95,9 +95,9 @@ async def get_stock(
 async def get_label(
     station: Station,
     accession: Annotated[
-        str, Parameter(description="The accession and the form: `S2600012334.png`, `.pdf` or `.zpl`.")
+        str, PathParameter(description="The accession and the form: `S2600012334.png`, `.pdf` or `.zpl`.")
     ],
-    dpi: Annotated[int, Parameter(description="Dots per inch of the printer.", ge=203, le=600)] = 203,
+    dpi: Annotated[int, QueryParameter(description="Dots per inch of the printer.", ge=203, le=600)] = 203,
 ) -> Response[bytes]:
     """The label as it would be printed, read back before it is given out. It counts as a look, not as a print."""
     number, form = without_ending(accession), accession.rpartition(".")[2]

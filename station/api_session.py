@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from litestar import Request, Response, delete, get, post
+from litestar.params import JSONBody
 from msgspec import Meta, Struct
 from sqlalchemy import Connection
 
@@ -98,7 +99,9 @@ def view(session: Session) -> SessionView:
 
 
 @post("/api/v1/session", access=public(), status_code=200, tags=["session"], summary="Sign in by badge and PIN")
-async def post_session(request: Request[Any, Any, Any], station: Station, data: SignIn) -> Response[SessionView]:
+async def post_session(
+    request: Request[Any, Any, Any], station: Station, data: JSONBody[SignIn]
+) -> Response[SessionView]:
     """On an enrolled device only. Sets the session's cookie. 401: something is wrong; 429: wait."""
     device = await station.sessions.device_of(request)
     if device is None or device.kind != "station":
@@ -133,7 +136,7 @@ async def delete_session(station: Station, session: Session) -> Response[None]:
 
 
 @post("/api/v1/device", access=public(), status_code=200, tags=["session"], summary="Enroll this browser")
-async def post_device(station: Station, data: DeviceToken) -> Response[DeviceView]:
+async def post_device(station: Station, data: JSONBody[DeviceToken]) -> Response[DeviceView]:
     """With the token that `labtrail devices enroll` printed. Sets a cookie that scripts can't read."""
     device = await station.sessions.device(data.token)
     if device is None or device.kind != "station":
@@ -144,7 +147,7 @@ async def post_device(station: Station, data: DeviceToken) -> Response[DeviceVie
 
 @post("/api/v1/break-glass", access=requires("ma", "courier", "lab", "manager"), status_code=200, tags=["session"],
       summary="See what is not of your sites, in an emergency")  # fmt: skip
-async def post_break_glass(station: Station, session: Session, data: BreakGlass) -> SessionView:
+async def post_break_glass(station: Station, session: Session, data: JSONBody[BreakGlass]) -> SessionView:
     """For a limited time, with a reason; every look is audited, and the managers are told at once."""
     now_us = station.clock()
     until_us = now_us + data.minutes * MINUTE_US
@@ -164,7 +167,7 @@ async def post_break_glass(station: Station, session: Session, data: BreakGlass)
 
 @post("/api/v1/near-misses", access=requires("ma", "courier", "lab", "manager"), tags=["near misses"],
       summary="A wrong match that was caught")  # fmt: skip
-async def post_near_miss(station: Station, session: Session, data: NewNearMiss) -> Noted:
+async def post_near_miss(station: Station, session: Session, data: JSONBody[NewNearMiss]) -> Noted:
     """What was scanned is kept only where it is one of our own codes: another may be a patient's number."""
     if data.overridden and not data.reason.strip():
         raise Refusal(422, "going on after a mismatch needs a reason: write it down")
@@ -197,7 +200,7 @@ def _opaque(connection: Connection, code: str) -> str:
 
 @post("/api/v1/numbers", access=requires("ma", "lab", "manager"), status_code=200, tags=["numbers"],
       summary="New specimen, manifest and tote numbers")  # fmt: skip
-async def post_numbers(station: Station, data: NewNumbers) -> Numbers:
+async def post_numbers(station: Station, data: JSONBody[NewNumbers]) -> Numbers:
     """In rising order; nobody else gets them."""
     year, digits = moment_of(station.clock()).year, station.settings.serial_digits
     return Numbers(tuple(await station.write(allocate, data.kind, year, data.count, digits)))

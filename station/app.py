@@ -34,7 +34,7 @@ from models.migrate import require_current
 from station import api_alerts, api_events, api_reads, api_session
 from station.access import access_of, guard, public, session_of
 from station.audit import AuditTrail
-from station.context import THREADS_MAX, Station, station_of
+from station.context import THREADS_MAX, Services, station_of
 from station.health import Problems, health_routes
 from station.live import Board
 from station.outcomes import Outcomes
@@ -109,9 +109,9 @@ def _station(
     log: EventLog,
     clock: Callable[[], int],
     committed: asyncio.Event | None,
-) -> Station:
+) -> Services:
     threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="station")
-    return Station(
+    return Services(
         settings=settings, catalog=catalog, engine=engine, log=log, clock=clock, threads=threads,
         pins=Pins(settings.pepper), gate=Gate(), audit=AuditTrail(engine, threads),
         sessions=Sessions(settings, frozenset(catalog.sites), engine, threads, clock),
@@ -119,7 +119,7 @@ def _station(
     )  # fmt: skip
 
 
-def _problems(station: Station) -> Callable[[], Awaitable[Sequence[str]]]:
+def _problems(station: Services) -> Callable[[], Awaitable[Sequence[str]]]:
     def look() -> list[str]:
         found = []
         try:

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
 
 from litestar.datastructures import State
+from litestar.di import NamedDependency
 from sqlalchemy import Connection, Engine
 
 from agents.eventlog import EventLog
@@ -43,7 +44,7 @@ class Parts:
     board: Board
 
 
-class Station(Parts):
+class Services(Parts):
     """A running station: its parts, and its threads for what blocks."""
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -69,8 +70,12 @@ class Station(Parts):
         return await self.run(call)
 
 
-def station_of(state: State) -> Station:
+Station: TypeAlias = NamedDependency[Services]
+"""The type of a handler's argument `station`: Litestar hands it in."""
+
+
+def station_of(state: State) -> Services:
     """The station, as a dependency of handlers."""
     found = state.station
-    assert isinstance(found, Station)
+    assert isinstance(found, Services)
     return found

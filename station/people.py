@@ -1,5 +1,7 @@
 """Adding people and devices: what the commands, the administrator's page and the demo share."""
 
+from typing import Literal
+
 from msgspec import Struct
 from sqlalchemy import Connection, Engine, select
 
@@ -111,7 +113,7 @@ def new_device(
     if not 1 <= len(name.strip()) <= NAME_CHARACTERS_MAX or not name.isprintable():
         raise PeopleError(f"a device's name has 1 to {NAME_CHARACTERS_MAX} printable characters: give it one")
     token = new_token()
-    kind = "station" if role is None else "service"
+    kind: Literal["station", "service"] = "station" if role is None else "service"
     device = Device(0, name.strip(), kind, site, role, now_us, by or COMMAND_LINE, None)
     with writing(engine) as connection:
         device = enroll(connection, device, token_hash(token))

@@ -21,7 +21,7 @@ from config.settings import Settings
 from models.database import reading, writing
 from models.people import Device, find_device
 from models.people_sessions import MINUTE_US, SEEN_STEP_US, Limits, Stored, find_session, touch
-from station.access import Access, Session, expand
+from station.access import Access, Asking, expand
 from station.pins import token_hash
 
 DEVICE_COOKIE_DAYS = 400
@@ -62,7 +62,7 @@ class Sessions:
         self.open = settings.api_is_open
         self._sites, self._engine, self._threads, self._clock = sites, engine, threads, clock
 
-    async def who(self, connection: ASGIConnection[Any, Any, Any, Any], access: Access) -> Session:
+    async def who(self, connection: ASGIConnection[Any, Any, Any, Any], access: Access) -> Asking:
         """The session of a request. Raises the 401 of who is nobody, the 403 of a program in a person's place."""
         token = bearer_of(connection)
         if token is not None:
@@ -79,10 +79,10 @@ class Sessions:
                 raise NotAuthorizedException(detail="the session is over: sign in again")
             return found
         if self.open and not access.people:
-            return Session(kind="open", badge="", name="", role="open", site="", sites=self._sites, device=None)
+            return Asking(kind="open", badge="", name="", role="open", site="", sites=self._sites, device=None)
         raise NotAuthorizedException(detail="sign in first")
 
-    async def find(self, cookie: str, *, touched: bool = True) -> Session | None:
+    async def find(self, cookie: str, *, touched: bool = True) -> Asking | None:
         """The open session of a cookie's value; None when it is over or never was. `touched`: it goes on from now."""
         now_us = self._clock()
         stored = await self._in_thread(self._find, token_hash(cookie), now_us)
@@ -92,16 +92,16 @@ class Sessions:
             await self._in_thread(self._touch, stored.key, now_us)
         return self.session(stored, now_us)
 
-    async def by_key(self, key: bytes) -> Session | None:
+    async def by_key(self, key: bytes) -> Asking | None:
         """The session as it stands now, by what the database knows it by; it is not prolonged."""
         now_us = self._clock()
         stored = await self._in_thread(self._find, key, now_us)
         return None if stored is None else self.session(stored, now_us)
 
-    def session(self, stored: Stored, now_us: int) -> Session:
+    def session(self, stored: Stored, now_us: int) -> Asking:
         """What handlers see of a stored session."""
         glass = stored.glass_until_us
-        return Session(
+        return Asking(
             kind="person", badge=stored.badge, name=stored.name, role=stored.role, site=stored.site,
             sites=expand(stored.sites, self._sites), device=stored.device_id, language=stored.language,
             expires_us=min(now_us + self.limits.idle_us, stored.created_us + self.limits.whole_us),
@@ -125,10 +125,10 @@ class Sessions:
             secure=self.names.secure, httponly=True, samesite="strict" if which == "session" else "lax",
         )  # fmt: skip
 
-    def _service(self, device: Device) -> Session:
+    def _service(self, device: Device) -> Asking:
         sites = expand((device.site,), self._sites)
         site = device.site if device.site in self._sites else ""
-        return Session(
+        return Asking(
             kind="service", badge="", name=device.name, role=device.role or "", site=site, sites=sites,
             device=device.id,
         )  # fmt: skip

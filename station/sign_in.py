@@ -15,12 +15,12 @@ from models.identifiers import BADGE, is_identifier
 from models.people import EVERYWHERE, ROLES, Device, User, find_user
 from models.people_audit import Entry, note
 from models.people_sessions import begin_attempt, forget_failures, open_session
-from station.access import Session
+from station.access import Asking
 from station.pins import new_token, token_hash
 from station.problems import Refusal
 
 if TYPE_CHECKING:
-    from station.context import Station
+    from station.context import Services
 
 ARGON2_AT_ONCE = 2
 """PINs looked at at the same time: each takes 19 MiB and tens of milliseconds of a core."""
@@ -55,8 +55,8 @@ class Place(NamedTuple):
 
 
 async def sign_in(
-    station: "Station", device: Device, badge: str, pin: str, role: str | None, site: str | None
-) -> tuple[str, Session]:
+    station: "Services", device: Device, badge: str, pin: str, role: str | None, site: str | None
+) -> tuple[str, Asking]:
     """The value of the new session's cookie, and the session. Raises Refusal: 401, or 429 with the time to wait."""
     now_us = station.clock()
     if not is_identifier(badge, BADGE):
@@ -88,7 +88,7 @@ async def sign_in(
     return token, session
 
 
-def _place(station: "Station", user: User, device: Device, role: str | None, site: str | None) -> Place | None:
+def _place(station: "Services", user: User, device: Device, role: str | None, site: str | None) -> Place | None:
     """Which role, and where: the device's own site; at a device that moves (`*`) the one asked for, else the first.
 
     None: the person has no such role there.
