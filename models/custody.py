@@ -5,6 +5,7 @@ a discrepancy (models/discrepancies.py), which heals by itself when the missing 
 """
 
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from models.discrepancies import find
@@ -37,6 +38,9 @@ from models.history import (
 if TYPE_CHECKING:
     from config.catalog import Catalog
     from config.policy import Policy
+
+
+_order = attrgetter("order")
 
 
 def _by_type(events: list[Event]) -> dict[str, list[Event]]:
@@ -114,21 +118,26 @@ def is_critical(test: str, value: str | float | None, unit: str | None, flag: st
 
 
 def _first(events: Iterable[Event], field: str) -> Any:
-    return next((v for e in events if (v := getattr(e.data, field, None)) is not None), None)
+    for event in events:
+        if (value := getattr(event.data, field, None)) is not None:
+            return value
+    return None
 
 
 def _start(history: History) -> Specimen:
     events = effective(history.events)
     steps = _by_type(events)
     collected = steps.get("specimen.collected", [])
-    birth = min(history.births, key=lambda e: e.order, default=None)
+    birth = min(history.births, key=_order, default=None)
     parent = history.parent
     order = _first(collected or events, "order")
     facts = history.orders.get(order or "", OrderFacts())
     named = {t for e in collected for t in e.data.tests}  # type: ignore[union-attr]
     named = named or {e.data.test for e in steps.get("result.reported", ())}  # type: ignore[union-attr]
-    physical = [e for e in events if e.type in SIGHTINGS]
-    site = collected[0].site if collected else parent.site if parent else physical[0].site if physical else None
+    if collected or parent:
+        site = collected[0].site if collected else parent.site if parent else None
+    else:
+        site = next((e.site for e in events if e.type in SIGHTINGS), None)
     priorities = {e.data.priority for e in collected}  # type: ignore[union-attr]
     legs, direct = _legs(steps, site)
     return Specimen(
@@ -142,7 +151,7 @@ def _start(history: History) -> Specimen:
         or (parent.priority if parent else None),
         parent=birth.subject if birth else None,
         collected_us=collected[0].time_us if collected else parent.collected_us if parent else None,
-        voided=sum(e.type == "event.voided" for e in history.events),
+        voided=0 if len(events) == len(history.events) else sum(e.type == "event.voided" for e in history.events),
     )  # fmt: skip
 
 
@@ -152,11 +161,14 @@ def _born_in(accession: str, birth: Event | None) -> str | None:
 
 
 def _receipts(s: Specimen, catalog: "Catalog") -> None:
-    receipts = sorted((e for leg in s.legs for e in leg.received), key=lambda e: e.order) + s.direct
-    receipts.sort(key=lambda e: e.order)
+    receipts = [e for leg in s.legs for e in leg.received] + s.direct
+    receipts.sort(key=_order)
     s.received_us = receipts[0].time_us if receipts else None
-    labs = (e for e in receipts if e.site in catalog.sites and catalog.sites[e.site].kind == "lab")
-    s.lab_received = next(labs, None)
+    for event in receipts:
+        site = catalog.sites.get(event.site)
+        if site is not None and site.kind == "lab":
+            s.lab_received = event
+            break
     if s.received_us is None and s.birth is not None:
         s.received_us = s.birth.time_us
 
@@ -166,15 +178,13 @@ def _status(s: Specimen, skew_us: int) -> str:
     steps = s.steps
     if "specimen.disposed" in steps:
         return DISPOSED
-    last_seen = max((e.order for e in s.events if e.type in SIGHTINGS), default=(0, 0, ""))
     lost = steps.get("specimen.missing")
-    if lost and lost[-1].order > last_seen:
+    if lost and not any(e.type in SIGHTINGS and e.order >= lost[-1].order for e in s.events):
         return MISSING
     if "specimen.rejected" in steps:  # a rejection stands until it is voided
         return REJECTED
-    last_move = max((e.order for step in MOVES for e in steps.get(step, ())), default=(0, 0, ""))
     stored = steps.get("specimen.stored")
-    if stored and stored[-1].order > last_move:
+    if stored and not any(e.order >= stored[-1].order for step in MOVES for e in steps.get(step, ())):
         return STORED
     leg = s.legs[-1] if s.legs else None
     if s.resulted_us is not None and (leg is None or leg.received or leg.start[0] <= s.resulted_us + skew_us):

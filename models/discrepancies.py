@@ -6,12 +6,12 @@ what to do about each.
 """
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import pairwise, zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from models.events import Event, moment_of
+from models.events import TYPES, Event, moment_of
 from models.history import HOUR_US, MINUTE_US, SIGHTINGS, Discrepancy, History, Leg, LotFacts, Specimen, Use
 
 if TYPE_CHECKING:
@@ -50,13 +50,14 @@ def _site(leg: Leg) -> str | None:
 def missing_steps(case: Case) -> Found:
     """A later step is on record, an earlier one that it needs is not."""
     s, steps = case.s, case.s.steps
-    physical = [e for e in s.events if e.type in SIGHTINGS or e.type.startswith("result.")]
+    physical = [e for e in s.events if e.type in _PHYSICAL]
     if physical and not s.birth and "specimen.collected" not in steps:
         yield _found("missing-step", "collected", physical[0])
-    travelled = [e for e in physical if e.type in _NEEDS_LABEL]
     labeled = "specimen.labeled" in steps or "specimen.relabeled" in steps
-    if travelled and not s.birth and not labeled:
-        yield _found("missing-step", "labeled", travelled[0])
+    if not labeled and not s.birth:
+        travelled = next((e for e in physical if e.type in _NEEDS_LABEL), None)
+        if travelled is not None:
+            yield _found("missing-step", "labeled", travelled)
     for leg, following in case.hops:
         scans = leg.picked_up + leg.received
         if scans and not leg.dispatched and not _wrong_manifest(case, leg):
@@ -65,12 +66,14 @@ def missing_steps(case: Case) -> Found:
             yield _found("missing-step", "picked-up", leg.received[0])
         if following and not leg.received and _shipped(leg, following):
             yield _found("missing-step", "received", *following.dispatched[:1], *leg.dispatched[:1])
-    needs_receipt = next((e for e in physical if _needs_receipt(e, s)), None)
-    arrived = s.legs[-1].received if s.legs else s.direct or s.birth
-    if needs_receipt and not arrived and not s.direct:
-        yield _found("missing-step", "received", needs_receipt)
+    arrived = s.legs[-1].received if s.legs else s.birth
+    if not arrived and not s.direct:
+        needs_receipt = next((e for e in physical if _needs_receipt(e, s)), None)
+        if needs_receipt is not None:
+            yield _found("missing-step", "received", needs_receipt)
 
 
+_PHYSICAL = SIGHTINGS | {"result.reported", "result.acknowledged"}
 _NEEDS_LABEL = frozenset(
     {"specimen.dispatched", "specimen.picked-up", "specimen.received", "specimen.aliquoted", "specimen.stored",
      "result.reported"}
@@ -140,6 +143,8 @@ def _step(event: Event) -> str:
 
 def repeated_steps(case: Case) -> Found:
     s, steps = case.s, case.s.steps
+    if len(steps) == len(s.events) and len(s.legs) < 2:
+        return  # every step once
     for step in ("collected", "rejected", "disposed"):
         if len(events := steps.get(f"specimen.{step}", [])) > 1:
             yield _found("repeated-step", step, *events)
@@ -180,10 +185,10 @@ def labels(case: Case) -> Found:
 
 def identity(case: Case) -> Found:
     """Two events disagree on whose specimen this is."""
-    for field in ("patient", "order"):
+    for field, types in _NAMING:
         named: dict[str, Event] = {}
         for event in case.s.events:
-            if (value := getattr(event.data, field, None)) is not None:
+            if event.type in types and (value := getattr(event.data, field)) is not None:
                 named.setdefault(value, event)
         if len(named) > 1:
             yield _found("identity-mismatch", field, *named.values())
@@ -192,6 +197,13 @@ def identity(case: Case) -> Found:
             facts = case.history.orders.get(case.s.order or "")
             if facts and facts.patient not in (None, patient) and facts.placed_event:
                 yield Discrepancy("identity-mismatch", field, (event.id, facts.placed_event))
+
+
+_NAMING = [
+    (field, frozenset(name for name, row in TYPES.items() if field in row.data.__struct_fields__))
+    for field in ("patient", "order")
+]
+"""Each field that says whose specimen it is, and the types of event that have it."""
 
 
 def wrong_destination(case: Case) -> Found:
@@ -279,10 +291,20 @@ def supplies(case: Case) -> Found:
     for use in uses(case.s, case.history):
         facts = case.history.lots.get((use.item, use.lot), LotFacts())
         what = f"{use.item} lot {use.lot}"
-        if facts.expires is not None and local_day(use, case.catalog) > facts.expires.toordinal():
+        if facts.expires is not None and expired(use, facts.expires, case.catalog):
             yield Discrepancy("expired-supply", f"{what} expired {facts.expires}", (use.event_id,))
         if facts.notice is not None:
             yield Discrepancy("recalled-supply", what, (use.event_id,))
+
+
+def expired(use: Use, expires: date, catalog: "Catalog") -> bool:
+    """Whether the last day of the lot was over, where it was used."""
+    last = expires.toordinal()
+    latest = _EPOCH_DAY + use.time_us // (24 * HOUR_US) + 1  # no clock on earth is further ahead of UTC
+    return latest > last and local_day(use, catalog) > last
+
+
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
 def local_day(use: Use, catalog: "Catalog") -> int:
@@ -308,10 +330,27 @@ def future_time(case: Case) -> Found:
             yield _found("future-time", _step(event), event)
 
 
-RULES: tuple[Callable[[Case], Found], ...] = (
-    missing_steps, not_on_manifest, missing_from_manifest, out_of_order, repeated_steps, labels, identity,
-    wrong_destination, temperatures, stability, seals, supplies, after_disposal, future_time,
-)  # fmt: skip
+_ANY: frozenset[str] = frozenset()
+_RECEIVED = frozenset({"specimen.received"})
+_SCANNED = frozenset({"specimen.picked-up", "specimen.received"})
+
+RULES: tuple[tuple[Callable[[Case], Found], frozenset[str]], ...] = (
+    (missing_steps, _ANY),
+    (not_on_manifest, _SCANNED),
+    (missing_from_manifest, frozenset({"specimen.missing"})),
+    (out_of_order, _ANY),
+    (repeated_steps, _ANY),
+    (labels, frozenset({"specimen.labeled"})),
+    (identity, _ANY),
+    (wrong_destination, _RECEIVED),
+    (temperatures, _SCANNED),
+    (stability, _RECEIVED),
+    (seals, frozenset({"specimen.picked-up"})),
+    (supplies, _ANY),
+    (after_disposal, frozenset({"specimen.disposed"})),
+    (future_time, _ANY),
+)
+"""Each rule with the event types without any of which it has nothing to find (none: it always looks)."""
 
 
 def find(s: Specimen, history: History, catalog: "Catalog", policy: "Policy") -> list[Discrepancy]:
@@ -319,7 +358,11 @@ def find(s: Specimen, history: History, catalog: "Catalog", policy: "Policy") ->
     hops = list(zip_longest(s.legs, s.legs[1:]))
     case = Case(s, history, catalog, policy, round(policy.clock_skew_minutes * MINUTE_US), hops)
     merged: dict[tuple[str, str], set[str]] = {}
-    for rule in RULES:
-        for found in rule(case):
-            merged.setdefault((found.code, found.detail), set()).update(found.events)
+    steps = s.steps
+    for rule, needs in RULES:
+        if not needs or not needs.isdisjoint(steps):
+            for found in rule(case):
+                merged.setdefault((found.code, found.detail), set()).update(found.events)
+    if not merged:
+        return []
     return sorted(Discrepancy(code, detail, tuple(sorted(ids))) for (code, detail), ids in merged.items())

@@ -5,9 +5,9 @@ The bytes themselves are what is stored; attributes and fields that are not know
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -17,6 +17,7 @@ from models.identifiers import BADGE, MANIFEST, SPECIMEN, TOTE, Kind, is_identif
 if TYPE_CHECKING:
     from config.catalog import Catalog
 
+T = TypeVar("T")
 EVENT_BYTES_MAX = 64 * 1024
 TIME_US_MIN, TIME_US_END = 0, 7_258_118_400_000_000
 """1970 up to 2200: what comes of adding days to a time, or of its offset, can still be written as a date."""
@@ -264,13 +265,10 @@ class Event(Struct, frozen=True, gc=False):
     actor: str
     data: Data
     rank: int
+    order: tuple[int, int, str]
+    """The place in a history: time, then lifecycle rank, then id."""
     appended_us: int = 0
     """When the log took it: only the discrepancy `future-time` looks at it."""
-
-    @property
-    def order(self) -> tuple[int, int, str]:
-        """The place in a history: time, then lifecycle rank, then id."""
-        return (self.time_us, self.rank, self.id)
 
 
 class Refused(Exception):
@@ -400,7 +398,10 @@ def parse(raw: bytes, appended_us: int = 0) -> Event:
         raise Refused("invalid-data", str(fault)) from None
     if head.site is None and head.type not in _SITE_OPTIONAL:
         raise Refused("not-cloudevents", "the attribute site is missing: it says where this happened")
-    return Event(head.id, head.type, head.subject, time_us, head.site or "", head.actor, data, row.rank, appended_us)
+    order = (time_us, row.rank, head.id)
+    return Event(
+        head.id, head.type, head.subject, time_us, head.site or "", head.actor, data, row.rank, order, appended_us
+    )
 
 
 def time_of(raw: bytes) -> int | None:
@@ -426,21 +427,32 @@ def route(raw: bytes) -> tuple[str, bytes | None]:
 
 def _identifiers(event: Event) -> Iterator[tuple[str, str, Kind]]:
     """Where, value, kind of each identifier that must verify."""
-    data: Any = event.data
     yield "actor", event.actor, BADGE
     subject = TYPES[event.type].subject
     if subject == "specimen" or (subject != "order" and looks_like(event.subject, SPECIMEN)):
         yield "subject", event.subject, SPECIMEN
-    if getattr(data, "manifest", None) is not None:
-        yield "manifest", data.manifest, MANIFEST
-    if getattr(data, "tote", None) is not None:
-        yield "tote", data.tote, TOTE
-    if getattr(data, "released_by", None) is not None:
-        yield "released_by", data.released_by, BADGE
-    if getattr(data, "specimen", None) is not None:
-        yield "specimen", data.specimen, SPECIMEN
-    for child in getattr(data, "children", ()):
-        yield "children", child.accession, SPECIMEN
+    for field, kind in _numbered[event.type]:
+        if (value := getattr(event.data, field)) is not None:
+            yield field, value, kind
+    if isinstance(event.data, Aliquoted):
+        for child in event.data.children:
+            yield "children", child.accession, SPECIMEN
+
+
+def _having(fields: dict[str, T]) -> dict[str, tuple[tuple[str, T], ...]]:
+    """By event type, those of these fields that its data has: an event is asked only for what it can hold."""
+    return {
+        name: tuple((field, of) for field, of in fields.items() if field in row.data.__struct_fields__)
+        for name, row in TYPES.items()
+    }
+
+
+_numbered: dict[str, tuple[tuple[str, Kind], ...]] = _having(
+    {"manifest": MANIFEST, "tote": TOTE, "released_by": BADGE, "specimen": SPECIMEN}
+)
+_named: dict[str, tuple[tuple[str, Reason], ...]] = _having(
+    {"destination": "unknown-site", "to": "unknown-site", "site": "unknown-site", "test": "unknown-test"}
+)
 
 
 def stock_subject(subject: str) -> tuple[str, str]:
@@ -456,9 +468,9 @@ def _names(event: Event) -> Iterator[tuple[Reason, str]]:
     data: Any = event.data
     if event.site:
         yield "unknown-site", event.site
-    for field in ("destination", "to", "site"):
-        if getattr(data, field, None) is not None:
-            yield "unknown-site", getattr(data, field)
+    for field, reason in _named[event.type]:
+        if (name := getattr(data, field)) is not None:
+            yield reason, name
     if event.type.startswith("supply."):
         site, item = stock_subject(event.subject)
         if (site == "*") != (event.type == "supply.recalled"):
@@ -466,16 +478,20 @@ def _names(event: Event) -> Iterator[tuple[Reason, str]]:
         if site != "*":
             yield "unknown-site", site
         yield "unknown-item", item
-    for line in getattr(data, "supplies", ()):
-        yield "unknown-item", line.item
-    for test in getattr(data, "tests", ()):
-        yield "unknown-test", test
-    if getattr(data, "test", None) is not None:
-        yield "unknown-test", data.test
-    if getattr(data, "container", None) is not None:
+    elif isinstance(data, Collected):
+        for line in data.supplies:
+            yield "unknown-item", line.item
+        for test in data.tests:
+            yield "unknown-test", test
         yield "unknown-container", data.container
-    for child in getattr(data, "children", ()):
-        yield "unknown-container", child.container
+    elif isinstance(data, OrderPlaced):
+        for test in data.tests:
+            yield "unknown-test", test
+    elif isinstance(data, NotCollected) and data.container is not None:
+        yield "unknown-container", data.container
+    elif isinstance(data, Aliquoted):
+        for child in data.children:
+            yield "unknown-container", child.container
 
 
 def check(event: Event, catalog: "Catalog", outside: re.Pattern[str] | None = None) -> None:
@@ -483,7 +499,7 @@ def check(event: Event, catalog: "Catalog", outside: re.Pattern[str] | None = No
     for where, value, kind in _identifiers(event):
         if not is_identifier(value, kind, outside):
             raise Refused("bad-identifier", f"{where} {value!r} is no valid {kind} number: scan it again")
-    known = {
+    known: dict[Reason, Mapping[str, Any]] = {
         "unknown-site": catalog.sites,
         "unknown-item": catalog.supplies,
         "unknown-test": catalog.tests,

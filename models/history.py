@@ -5,6 +5,7 @@ Events are ordered by (time, lifecycle rank, id), never by arrival; voided ones 
 
 from collections.abc import Iterable, Mapping
 from datetime import date
+from operator import attrgetter
 
 from msgspec import Struct
 
@@ -161,12 +162,15 @@ class Specimen(Struct, kw_only=True):
         return found[0].time_us if found else None
 
 
+_order = attrgetter("order")
+
+
 def voided(events: Iterable[Event]) -> set[str]:
     """The ids of events that an `event.voided` takes out of the count.
 
     A void can itself be voided, by a later one only, so that two of them can't cancel each other without end.
     """
-    voids = sorted((e for e in events if e.type == "event.voided"), key=lambda e: e.order, reverse=True)
+    voids = sorted((e for e in events if e.type == "event.voided"), key=_order, reverse=True)
     gone: set[str] = set()
     later: set[str] = set()
     by_id = {e.id for e in voids}
@@ -182,8 +186,8 @@ def voided(events: Iterable[Event]) -> set[str]:
 
 def effective(events: Iterable[Event]) -> list[Event]:
     """The events that count, in history order: by time, lifecycle rank, id."""
-    every = list(events)
-    if any(e.type == "event.voided" for e in every):
+    every = sorted(events, key=_order)
+    if "event.voided" in {e.type for e in every}:
         gone = voided(every)
         every = [e for e in every if e.id not in gone and e.type != "event.voided"]
-    return sorted(every, key=lambda e: (e.time_us, e.rank, e.id))
+    return every

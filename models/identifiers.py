@@ -5,6 +5,7 @@ number formed so leaves 1 when divided by 97. Every single-character change and 
 """
 
 import re
+from functools import lru_cache
 from typing import Literal
 
 Kind = Literal["S", "M", "T", "B"]
@@ -13,6 +14,8 @@ MANIFEST: Kind = "M"
 TOTE: Kind = "T"
 BADGE: Kind = "B"
 
+KEPT_MAX = 8192
+"""Answers that are kept: a badge or a manifest comes with many scans."""
 SERIAL_DIGITS_MIN = 6
 SERIAL_DIGITS_MAX = 10
 _FORM = re.compile(r"([SMTB])([0-9]{2}[0-9]{6,10}[0-9]{2})", re.ASCII)
@@ -33,6 +36,7 @@ def make_identifier(kind: Kind, year: int, serial: int, digits: int = SERIAL_DIG
     return f"{kind}{body}{check:02d}"
 
 
+@lru_cache(KEPT_MAX)
 def is_identifier(value: str, kind: Kind, outside: re.Pattern[str] | None = None) -> bool:
     """Whether a scanned value is one of ours, of this kind, with the right check digits.
 
