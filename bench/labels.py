@@ -14,7 +14,6 @@ from importlib.metadata import version
 from statistics import median, quantiles
 
 import barcode
-import msgspec
 import zxingcpp
 from barcode.writer import ImageWriter
 from PIL import Image, ImageChops, ImageFilter
@@ -22,9 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 from labels.code128 import modules
-from labels.contact import examples
-from labels.contents import SpecimenLabel
 from labels.drawing import paint, place
+from labels.examples import another
 from labels.layouts import layout_named
 from labels.render import FORMATS, render
 from models.identifiers import make_identifier
@@ -128,14 +126,7 @@ def identifiers(group: str, count: int, seed: int = SEED) -> list[str]:
 
 def ours(value: str, dpi: int) -> Image.Image:
     """Our specimen label."""
-    return paint(place(layout_named("specimen"), label_with(value), dpi))
-
-
-def label_with(value: str) -> SpecimenLabel:
-    """The contact sheet's plain specimen label with another accession."""
-    plain = examples()[0][1]
-    assert isinstance(plain, SpecimenLabel)
-    return msgspec.structs.replace(plain, accession=value, serial=f"{value}-1")
+    return paint(place(layout_named("specimen"), another(value), dpi))
 
 
 def theirs(value: str, dpi: int, module_mm: float) -> Image.Image:
@@ -189,7 +180,7 @@ def rates(values: list[str]) -> Table:
         for fmt in FORMATS:
             taken, sizes = [], []
             for value in values[:200]:
-                content = label_with(value)
+                content = another(value)
                 began = time.perf_counter()
                 sizes.append(len(render(content, fmt, dpi)))
                 taken.append((time.perf_counter() - began) * 1000)

@@ -18,7 +18,7 @@ POLLS_MAX = 200
 _QUEUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,126}", re.ASCII)
 _OPTION = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 # 100%: a scaled barcode has modules of uneven width
-_NO_SCALING = ("-o", "print-scaling=none", "-o", "fit-to-page=false", "-o", "scaling=100")
+_NO_SCALING = ("-o", "print-scaling=none", "-o", "fit-to-page=false")
 
 
 class CupsPrinter:

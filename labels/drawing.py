@@ -3,6 +3,7 @@
 Nothing is scaled after it is painted. A bar is a whole number of dots wide, the same number for every module.
 """
 
+from functools import lru_cache
 from typing import Literal
 
 from msgspec import Struct
@@ -145,19 +146,12 @@ def place(layout: Layout, content: Content, dpi: int) -> Placed:
     )
 
 
-def _paint_text(image: Image.Image, placed: PlacedText) -> None:
-    left, top, wide, high = placed.box
-    patch = Image.new("1", (wide, high), 1)
-    fonts.draw(
-        patch,
-        (placed.x, (high - fonts.line_dots(placed.size)) // 2),
-        placed.text,
-        placed.size,
-        bold=placed.bold,
-    )
-    if placed.inverse:
-        patch = patch.point(lambda dot: 0 if dot else 1)
-    image.paste(patch, (left, top))
+@lru_cache(maxsize=512)
+def _patch(size: tuple[int, int], x: int, text: str, font_size: int, bold: bool, inverse: bool) -> Image.Image:
+    """One text in its box. Most texts of a label are those of the last one too: site, tests, container."""
+    patch = Image.new("1", size, 1)
+    fonts.draw(patch, (x, (size[1] - fonts.line_dots(font_size)) // 2), text, font_size, bold=bold)
+    return patch.point(lambda dot: 0 if dot else 1) if inverse else patch
 
 
 def paint_cells(pen: ImageDraw.ImageDraw, at: tuple[int, int], row: str, module: int, high: int) -> None:
@@ -175,7 +169,8 @@ def paint(placed: Placed) -> Image.Image:
     """The label as a 1-bit image of exactly its size in dots, black on white."""
     image = Image.new("1", placed.size, 1)
     for text in placed.texts:
-        _paint_text(image, text)
+        left, top, wide, high = text.box
+        image.paste(_patch((wide, high), text.x, text.text, text.size, text.bold, text.inverse), (left, top))
     pen = ImageDraw.Draw(image)
     for bars in placed.bars:
         paint_cells(pen, (bars.x, bars.y), bars.modules, bars.module, bars.height)

@@ -1,9 +1,9 @@
 """The manifest page's content, read from the tables: every tube on the manifest, where it goes and how."""
 
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from labels.errors import LabelError
 from labels.manifest import TUBES_MAX, Manifest, ManifestTube
@@ -30,30 +30,29 @@ def manifest_of(connection: Connection, manifest: str, catalog: "Catalog") -> Ma
     rows = sorted(rows, key=lambda row: row.accession)
     head = min(rows, key=lambda row: (row.dispatched_us, row.accession))
     origin, destination = (catalog.sites.get(site or "") for site in (head.origin, head.destination))
-    tubes = []
-    for row in rows:
-        container = catalog.containers.get(row.container or "")
-        tubes.append(
-            ManifestTube(
-                accession=row.accession,
-                container=row.container or "",
-                colour=container.cap_colour if container else "",
-                tests=tuple(msgspec.json.decode(row.tests or "[]", type=list[str])),
-                priority="stat" if row.priority == "stat" else "routine",
-                collected_at=local_time(row.collected_us, head.origin or "", catalog),
-            )
-        )
     return Manifest(
         manifest=manifest,
         origin=origin.name if origin else head.origin or "",
         destination=destination.name if destination else head.destination or "",
         transport=cast(Literal["ambient", "refrigerated", "frozen"], head.transport or "ambient"),
-        tubes=tuple(tubes),
+        tubes=tuple(_tube(row, head.origin or "", catalog) for row in rows),
         tote=next((row.tote for row in rows if row.tote), ""),
         seal=next((row.seal for row in rows if row.seal), ""),
         courier=next((row.courier for row in rows if row.courier), ""),
         packed_by=_packed_by(connection, head.accession, head.dispatched_us),
         packed_at=local_time(head.dispatched_us, head.origin or "", catalog),
+    )
+
+
+def _tube(row: Row[Any], site: str, catalog: "Catalog") -> ManifestTube:
+    container = catalog.containers.get(row.container or "")
+    return ManifestTube(
+        accession=row.accession,
+        container=row.container or "",
+        colour=container.cap_colour if container else "",
+        tests=tuple(msgspec.json.decode(row.tests or "[]", type=list[str])),
+        priority="stat" if row.priority == "stat" else "routine",
+        collected_at=local_time(row.collected_us, site, catalog),
     )
 
 

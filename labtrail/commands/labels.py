@@ -216,7 +216,7 @@ def printers(
 
 
 def _test(printer: "Printer") -> None:
-    from labels.contact import test_label
+    from labels.examples import test_label
     from labels.outcomes import Confirmed
     from labels.queue import note_of
     from labels.render import render

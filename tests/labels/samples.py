@@ -5,6 +5,8 @@ from datetime import date
 import msgspec
 
 from labels.contents import AliquotLabel, BadgeLabel, Content, SpecimenLabel, SupplyLabel, ToteLabel
+from labels.outcomes import Outcome, Printer
+from labels.render import render
 
 SPECIMEN = SpecimenLabel(
     accession="S2600012334",
@@ -49,3 +51,10 @@ RESOLUTIONS = (203, 300, 600)
 def specimen(**changes: object) -> SpecimenLabel:
     """The specimen label with other values."""
     return msgspec.structs.replace(SPECIMEN, **changes)
+
+
+def sent_by(printer: Printer, copies: int = 1) -> tuple[Outcome, int]:
+    """The outcome of printing the sample label, and how often `on_sent` was called."""
+    calls: list[None] = []
+    rendering = render(SPECIMEN, printer.format, printer.dpi)
+    return printer.send(rendering, SPECIMEN.serial, copies, lambda: calls.append(None)), len(calls)

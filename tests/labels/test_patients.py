@@ -1,8 +1,6 @@
 """Patients' records: sealed in the database, opened only with the key, shown on a label and nowhere else."""
 
-from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -18,7 +16,7 @@ from models.database import reading, writing
 from models.identifiers import make_identifier
 from models.patients import PatientError, PatientRecord, find_patient, read_csv, read_keys, save_patients
 from models.print_jobs import NewJob, queue_first
-from tests.core.homes import commit, new_home, new_store, sqlite_url
+from tests.core.homes import commit, new_store
 from tests.core.story import CATALOG, MA, TUBE, collected, step
 from tests.labels.samples import TOTE
 
@@ -27,14 +25,6 @@ OLD, NEW = "ab" * 32, "cd" * 32
 KEYS = read_keys(OLD)
 JANE = PatientRecord(family="GARCÍA", given="Jane 李", birth_date=date(1984, 3, 12), mrn="0012")
 HEAD = "patient,family,given,birth_date,mrn\n"
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    url = sqlite_url(tmp_path) if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-    home = new_home(url)
-    yield home
-    home.dispose()
 
 
 def load(engine: Engine, text: str, keys: patients.Keys = KEYS) -> int:

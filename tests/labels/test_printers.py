@@ -1,10 +1,8 @@
 """Printers: one suite for what every kind does, and each trouble that a printer can be in."""
 
-import os
 import socket
-import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +15,7 @@ from labels.printers import FilePrinter, make_printer
 from labels.render import render
 from labels.zebra import Waits, ZebraPrinter, read_status
 from tests.labels.fake_zebra import FakeZebra
-from tests.labels.samples import SPECIMEN, specimen
+from tests.labels.samples import SPECIMEN, sent_by, specimen
 
 QUICK = Waits(connect=1, answer=0.15, write=2, print=1, copy=0.2, poll=0.01)
 
@@ -32,40 +30,6 @@ def printer_of(zebra: FakeZebra, **options: object) -> ZebraPrinter:
     return ZebraPrinter("z", "127.0.0.1", zebra.port, 203, waits=QUICK, **options)
 
 
-LP = """#!/bin/sh
-# a CUPS of one folder: $CUPS_FAKE/queue exists, job numbers count up, the outcome stands in $CUPS_FAKE/outcome
-case "$(basename "$0")" in
-lp)
-  [ -e "$CUPS_FAKE/refuse" ] && { echo "lp: The printer or class does not exist." >&2; exit 1; }
-  n=$(( $(cat "$CUPS_FAKE/count" 2>/dev/null || echo 0) + 1 )); echo $n > "$CUPS_FAKE/count"
-  echo "$@" > "$CUPS_FAKE/args-$n"; cat > "$CUPS_FAKE/job-$n"
-  echo "request id is office-$n (1 file(s))" ;;
-lpstat)
-  case "$1" in
-  -p) [ -e "$CUPS_FAKE/gone" ] && { echo "lpstat: Invalid destination name" >&2; exit 1; }
-      cat "$CUPS_FAKE/state" 2>/dev/null || echo "printer office is idle.  enabled since Sat 21 Nov 2026" ;;
-  -W) outcome=$(cat "$CUPS_FAKE/outcome" 2>/dev/null || echo job-completed-successfully)
-      [ "$outcome" = none ] || for n in $(seq "$(cat "$CUPS_FAKE/count")"); do
-        printf 'office-%s  nurse  2048  Sat 21 Nov 2026\\n\\tStatus:\\n\\tAlerts: %s\\n' "$n" "$outcome"
-      done ;;
-  esac ;;
-esac
-"""
-
-
-@pytest.fixture
-def cups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "cups"
-    folder.mkdir()
-    for name in ("lp", "lpstat"):
-        program = folder / name
-        program.write_text(LP)
-        program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    monkeypatch.setenv("CUPS_FAKE", str(folder))
-    return folder
-
-
 @pytest.fixture(params=["file", "zebra", "cups"])
 def any_printer(request: pytest.FixtureRequest, tmp_path: Path) -> Printer:
     if request.param == "file":
@@ -74,13 +38,6 @@ def any_printer(request: pytest.FixtureRequest, tmp_path: Path) -> Printer:
         return printer_of(request.getfixturevalue("zebra"))
     request.getfixturevalue("cups")
     return CupsPrinter("c", "office", 203, confirm_seconds=0)
-
-
-def sent_by(printer: Printer, copies: int = 1) -> tuple[Outcome, int]:
-    """The outcome of printing the sample label, and how often `on_sent` was called."""
-    calls: list[None] = []
-    rendering = render(SPECIMEN, printer.format, printer.dpi)
-    return printer.send(rendering, SPECIMEN.serial, copies, lambda: calls.append(None)), len(calls)
 
 
 def test_every_printer_is_ready_and_confirms_what_it_printed(any_printer: Printer) -> None:
@@ -238,42 +195,6 @@ def test_a_host_status_is_read_as_the_guide_says() -> None:
         "ribbon out: put in a ribbon",
         "too hot: let it cool",
     ]
-
-
-def test_cups_gets_the_pdf_unscaled_with_the_copies_and_an_opaque_title(cups: Path) -> None:
-    printer = CupsPrinter.at("c", "office?media=Custom.2x1in", 600)
-    assert isinstance(sent_by(printer, copies=2)[0], Confirmed)
-    words = (cups / "args-1").read_text().split()
-    assert words[:6] == ["-d", "office", "-n", "2", "-t", SPECIMEN.serial]
-    assert {"print-scaling=none", "fit-to-page=false", "media=Custom.2x1in"} <= set(words)
-    assert (cups / "job-1").read_bytes() == render(SPECIMEN, "pdf", 600)
-
-
-@pytest.mark.parametrize("outcome", ["job-canceled-by-user", "aborted-by-system", "none"])
-def test_a_cups_job_that_did_not_complete_is_unconfirmed(cups: Path, outcome: str) -> None:
-    (cups / "outcome").write_text(outcome)
-    found, sent = sent_by(CupsPrinter("c", "office", 600, confirm_seconds=0))
-    assert isinstance(found, Unconfirmed)
-    assert sent == 1
-
-
-@pytest.mark.parametrize(
-    ("file", "kind"),
-    [("refuse", Failed), ("gone", NotReady), ("state", NotReady)],
-    ids=["refused", "gone", "stopped"],
-)
-def test_a_cups_queue_in_trouble_prints_nothing(cups: Path, file: str, kind: Callable[..., Outcome]) -> None:
-    (cups / file).write_text("printer office disabled since Sat 21 Nov 2026 -\n\tPaused\n")
-    found, sent = sent_by(CupsPrinter("c", "office", 600, confirm_seconds=0))
-    assert type(found) is kind
-    assert sent == 0
-
-
-def test_a_machine_without_cups_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    found, _ = sent_by(CupsPrinter("c", "office", 600))
-    assert isinstance(found, NotReady)
-    assert "cups-client" in found.reason
 
 
 def test_the_catalogs_lines_make_printers(tmp_path: Path) -> None:

@@ -1,116 +1,24 @@
 """The print queue: order is kept, a stuck printer holds up nobody, nothing is ever printed twice by itself."""
 
-import itertools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine
 
-from config.catalog import Printer as Row
-from labels import announcing
 from labels.errors import LabelError
-from labels.outcomes import Confirmed, Failed, NotReady, Outcome, Printer, Status, Unconfirmed
+from labels.outcomes import Confirmed, Failed, NotReady, Outcome, Unconfirmed
 from labels.printers import FilePrinter
-from labels.queue import FILES_AT_ONCE, LEASE_US, NEXT, Pace, PrintQueue
+from labels.queue import FILES_AT_ONCE, LEASE_US, PrintQueue
 from labels.zebra import ZebraPrinter
 from models import print_jobs
-from models.database import reading, writing
-from models.events import check, parse
-from models.print_jobs import STATES, TRANSITIONS, Change, Job, NewJob, PrintJobError, State
-from models.print_tables import print_jobs as table
-from tests.core.homes import new_home, sqlite_url
-from tests.core.story import CATALOG, MA
+from models.database import writing
+from models.print_jobs import Job, State
 from tests.labels.fake_zebra import FakeZebra
+from tests.labels.queueing import DEADLINE_SECONDS, PACE, Script, ask, queue_of, state_of, until
 from tests.labels.samples import specimen
 from tests.labels.test_printers import QUICK
-
-PACE = Pace(idle=0.01, not_ready_first=0.01, not_ready_max=0.02)
-DEADLINE_SECONDS = 20
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    url = sqlite_url(tmp_path) if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-    home = new_home(url)
-    yield home
-    home.dispose()
-
-
-class Script:
-    """A printer that says what it is told, and remembers what it was sent."""
-
-    format = "zpl"
-    dpi = 203
-
-    def __init__(self, name: str = "p", says: Sequence[Outcome | Exception] = ()) -> None:
-        self.name = name
-        self.says = list(says)
-        self.printed: list[str] = []
-
-    def send(self, rendering: bytes, job: str, copies: int = 1, on_sent: Callable[[], None] | None = None) -> Outcome:
-        said = self.says.pop(0) if self.says else Confirmed("out")
-        if isinstance(said, Confirmed | Unconfirmed | Exception):
-            self.printed += [job] * copies
-            if on_sent:
-                on_sent()
-        if isinstance(said, Exception):
-            raise said
-        return said
-
-    def status(self) -> Status:
-        return Status("", "")
-
-
-def new(subject: str = "S2600012334", printer: str = "p", **changes: object) -> NewJob:
-    values: dict[str, object] = {"layout": "specimen", "site": "NORTH", "requested_by": MA}
-    return NewJob(printer=printer, subject=subject, **{**values, **changes})
-
-
-def ask(engine: Engine, *subjects: str, printer: str = "p", **changes: object) -> list[Job]:
-    with writing(engine) as connection:
-        made = [print_jobs.queue_first(connection, new(s, printer, **changes), n) for n, s in enumerate(subjects, 1)]
-    return [job for job in made if job is not None]
-
-
-def state_of(engine: Engine, job: Job) -> Job:
-    with reading(engine) as connection:
-        return print_jobs.find(connection, job.id)
-
-
-def content(job: Job) -> object:
-    return specimen(accession=job.subject, serial=job.serial)
-
-
-def queue_of(engine: Engine, *printers: Printer, **options: object) -> PrintQueue:
-    ticks = itertools.count(1_000_000, 1000)
-    values: dict[str, object] = {"worker": "w1", "clock": lambda: next(ticks), "pace": PACE, **options}
-    return PrintQueue(engine, {printer.name: printer for printer in printers}, content, **values)
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Poll for a condition that another thread makes true, for a bounded time."""
-    waits = threading.Event()
-    for _ in range(DEADLINE_SECONDS * 100):
-        if holds():
-            return
-        waits.wait(0.01)
-    raise AssertionError("it did not come true in time")
-
-
-def test_every_outcome_leads_to_a_state_that_may_follow_sending() -> None:
-    assert set(NEXT) == {Confirmed, Unconfirmed, NotReady, Failed}
-    assert all(state in TRANSITIONS["sending"] for state in NEXT.values())
-    assert set(TRANSITIONS) == set(STATES)
-
-
-def test_only_a_person_or_a_printer_that_got_nothing_leads_back_to_the_queue() -> None:
-    assert [before for before, after in TRANSITIONS.items() if "queued" in after] == ["sending", "failed"]
-    assert TRANSITIONS["unconfirmed"] == {"confirmed", "failed"}
 
 
 @pytest.mark.parametrize(
@@ -251,91 +159,6 @@ def test_a_label_that_waited_too_long_for_its_printer_fails_instead_of_surprisin
     assert (state_of(engine, job).state, printer.printed) == ("failed", [])
 
 
-def test_a_subject_gets_one_first_label_and_then_only_reprints_with_a_reason(engine: Engine) -> None:
-    first = ask(engine, "S1")[0]
-    assert first.serial == "S1-1"
-    assert ask(engine, "S1") == [], "a collected event that comes in again prints nothing"
-    with writing(engine) as connection, pytest.raises(PrintJobError, match="wait, or cancel"):
-        print_jobs.queue_again(connection, new("S1"), "smudged", 5)
-    queue_of(engine, Script()).step("p")
-    with writing(engine) as connection, pytest.raises(PrintJobError, match="needs a reason"):
-        print_jobs.queue_again(connection, new("S1"), "  ", 5)
-    with writing(engine) as connection, pytest.raises(PrintJobError, match="no label to replace"):
-        print_jobs.queue_again(connection, new("S9"), "smudged", 5)
-    with writing(engine) as connection:
-        second = print_jobs.queue_again(connection, new("S1"), " smudged\nby rain ", 5)
-    assert (second.serial, second.voids, second.reason) == ("S1-2", "S1-1", "smudged by rain")
-
-
-def test_the_old_label_is_void_only_once_the_new_one_is_out(engine: Engine) -> None:
-    ask(engine, "S1")
-    printer = Script(says=[Confirmed(""), Failed("no"), Unconfirmed("silence")])
-    queue = queue_of(engine, printer)
-    queue.step("p")
-    for expected in ("S1-2", "S1-3"):
-        with writing(engine) as connection:
-            assert print_jobs.queue_again(connection, new("S1"), "torn", 5).serial == expected
-        queue.step("p")
-        with reading(engine) as connection:
-            assert print_jobs.superseded_by(connection, "S1-1") is None
-    with writing(engine) as connection:
-        print_jobs.resolve(connection, 3, printed=True, by=MA, now_us=9)
-    with reading(engine) as connection:
-        assert print_jobs.superseded_by(connection, "S1-1") == "S1-3"
-        assert [job.serial for job in print_jobs.labels_of(connection, "S1")] == ["S1-1", "S1-2", "S1-3"]
-
-
-def test_persons_decide_about_jobs_in_their_states_only(engine: Engine) -> None:
-    job = ask(engine, "S1")[0]
-    decisions: dict[str, Callable[..., None]] = {
-        "resolve": lambda c: print_jobs.resolve(c, job.id, printed=False, by=MA, now_us=5),
-        "retry": lambda c: print_jobs.retry(c, job.id, MA, 6),
-        "cancel": lambda c: print_jobs.cancel(c, job.id, MA, 7),
-    }
-
-    def tried(name: str) -> str:
-        try:
-            with writing(engine) as connection:
-                decisions[name](connection)
-        except PrintJobError as fault:
-            assert "print job" in str(fault)
-            return "refused"
-        return state_of(engine, job).state
-
-    assert (tried("resolve"), tried("retry")) == ("refused", "refused")
-    queue_of(engine, Script(says=[Unconfirmed("silence")])).step("p")
-    assert (tried("cancel"), tried("retry")) == ("refused", "refused")
-    assert (tried("resolve"), tried("retry"), tried("cancel")) == ("failed", "queued", "cancelled")
-    assert [tried(name) for name in decisions] == ["refused"] * 3
-
-
-def test_a_failed_job_is_not_tried_again_once_another_label_is_out(engine: Engine) -> None:
-    job = ask(engine, "S1")[0]
-    queue = queue_of(engine, Script(says=[Failed("no"), Confirmed("")]))
-    queue.step("p")
-    other = ask(engine, "S1")[0]
-    queue.step("p")
-    with writing(engine) as connection, pytest.raises(PrintJobError, match=other.serial):
-        print_jobs.retry(connection, job.id, MA, 9)
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(target=st.sampled_from(STATES), start=st.sampled_from(STATES))
-def test_no_change_of_state_outside_the_table_is_recorded(engine: Engine, start: State, target: State) -> None:
-    with writing(engine) as connection:
-        connection.execute(table.delete())
-        job = print_jobs.queue_first(connection, new(), 1)
-        assert job is not None
-        connection.execute(update(table).values(state=start))
-        if target in TRANSITIONS[start]:
-            print_jobs.change(connection, [Change(job.id, target)], 2)
-            assert print_jobs.find(connection, job.id).state == target
-        else:
-            with pytest.raises(PrintJobError, match="can't become"):
-                print_jobs.change(connection, [Change(job.id, target)], 2)
-            assert print_jobs.find(connection, job.id).state == start
-
-
 def test_what_is_printed_is_told_to_the_log_once_it_is_out(engine: Engine) -> None:
     told: list[str] = []
     faults = [LabelError("the log is away")]
@@ -350,37 +173,3 @@ def test_what_is_printed_is_told_to_the_log_once_it_is_out(engine: Engine) -> No
     while queue.step("p") is not False:
         pass
     assert told == ["S1-1", "S3-1"], "the label that failed is not told, the one that waited for the log is"
-
-
-def test_the_events_of_a_print_are_valid_and_the_same_each_time() -> None:
-    job = Job(
-        id=1, printer="z", layout="specimen", subject="S2600012334", site="NORTH", requested_by=MA, copies=2,
-        state="confirmed", serial="S2600012334-2", reason="smudged", voids="S2600012334-1", note="", worker=None,
-        created_us=1, changed_us=1_763_700_000_000_000,
-    )  # fmt: skip
-    row, roll = Row(name="z", kind="zpl", address="z", dpi=203), CATALOG.supplies["SUP-LBL"]
-    raws = announcing.events_of(job, row, roll)
-    assert raws == announcing.events_of(job, row, roll)
-    events = [parse(raw) for raw in raws]
-    for event in events:
-        check(event, CATALOG)
-    assert [event.type for event in events] == ["specimen.relabeled", "supply.used"]
-    assert [event.subject for event in events] == ["S2600012334", "NORTH/SUP-LBL"]
-    assert msgspec.to_builtins(events[0].data) == {
-        "label": "S2600012334-2", "voids": "S2600012334-1", "reason": "smudged",
-    }  # fmt: skip
-    assert events[1].data.quantity == 0.002, "two labels of a roll of 1000"
-    assert announcing.events_of(job, Row(name="z", kind="file", address="z", dpi=203), roll) == raws[:1]
-    assert announcing.events_of(job, row, None) == raws[:1]
-    assert announcing.events_of(msgspec.structs.replace(job, voids=None), row, None) == []
-
-
-def test_the_newest_jobs_are_listed_first_by_printer_and_state(engine: Engine) -> None:
-    ask(engine, "S1", "S2", "S3")
-    ask(engine, "S4", printer="q")
-    queue_of(engine, Script()).step("p")
-    with reading(engine) as connection:
-        everything = print_jobs.list_jobs(connection)
-        waiting = print_jobs.list_jobs(connection, printer="p", states=["queued"])
-    assert [job.subject for job in everything] == ["S4", "S3", "S2", "S1"]
-    assert [job.subject for job in waiting] == ["S3", "S2"]

@@ -6,8 +6,9 @@ import string
 import pytest
 import zxingcpp
 
-from bench.labels import DAMAGES, GROUPS, damaged, identifiers, label_with, ours, reads
+from bench.labels import DAMAGES, GROUPS, damaged, identifiers, ours, reads
 from labels import code128
+from labels.examples import another
 from labels.render import render
 from models.identifiers import SPECIMEN, is_identifier, make_identifier
 from tests.labels.test_code128 import fewest_symbols
@@ -41,7 +42,7 @@ def five_thousand() -> list[str]:
 def test_five_thousand_identifiers_decode_exactly_through_the_final_png_and_zpl_at_optimal_length() -> None:
     for number, value in enumerate(five_thousand()):
         assert len(code128.symbol_values(value)) == fewest_symbols(value) + 1, value
-        content = label_with(value)
+        content = another(value)
         png = opened(render(content, "png", 203))
         found = zxingcpp.read_barcodes(png, formats=CODE_128)
         assert [bytes(code.bytes) for code in found] == [value.encode()], (SEED, value)
