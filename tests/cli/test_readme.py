@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.cli.running import environment
 
 README = Path(__file__).parents[2] / "README.md"
@@ -19,6 +21,7 @@ def _tour() -> str:
     return found[1]
 
 
+@pytest.mark.slow
 def test_every_line_of_the_first_ten_minutes_works(tmp_path: Path) -> None:
     program = Path(sys.executable).parent
     assert (program / "labtrail").exists(), "install Labtrail into the environment that runs the tests: make install"

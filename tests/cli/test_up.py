@@ -52,6 +52,7 @@ def test_from_an_empty_folder_it_takes_events_and_stops_cleanly_on_sigterm(tmp_p
     assert len(works("export", "ledger", "--data", str(up.home)).splitlines()) == len(good_lines())
 
 
+@pytest.mark.slow
 def test_what_is_published_before_the_start_or_while_it_is_killed_is_worked_through_once(tmp_path: Path) -> None:
     up, data = Up(tmp_path / "home", tmp_path), ("--data", str(tmp_path / "home"))
     content = lines()
@@ -156,6 +157,7 @@ def test_worker_and_station_are_the_parts_of_up_in_processes_of_their_own(tmp_pa
     assert (worker.exit_code(), station.exit_code()) == (0, 0)
 
 
+@pytest.mark.slow
 def test_a_demo_shows_a_living_day_and_starting_it_again_adds_to_it(tmp_path: Path) -> None:
     first = _demo(tmp_path, more_than=20)
     second = _demo(tmp_path, more_than=len(first) + 20)
