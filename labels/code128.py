@@ -16,8 +16,6 @@ VALUE_CHARACTERS_MAX = 80
 """More than fits any label at any resolution; a bound for the programme below."""
 FNC1 = "\x1d"
 """Stands for the function character FNC1 in a GS1 value; scanners give it back as the group separator."""
-MODULES_PER_SYMBOL = 11
-MODULES_OF_STOP = 13
 
 _SETS = "BCA"  # among equally short ways, B comes first: native ZPL writes it as it is
 _START = dict(tables.START_CODES)

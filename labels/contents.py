@@ -7,6 +7,7 @@ from typing import ClassVar, Literal, Protocol
 from msgspec import Struct
 
 from labels.errors import LabelError
+from labels.fonts import clean
 from labels.gs1 import Element, bracketed
 
 NAME_NOT_ON_FILE = "NAME NOT ON FILE"
@@ -70,7 +71,7 @@ class SpecimenLabel(Struct, frozen=True, kw_only=True):
     @property
     def on_file(self) -> bool:
         """Whether there is a patient record with a name."""
-        return bool(self.name and self.name.strip())
+        return bool(clean(self.name or ""))
 
 
 def identifiers(label: SpecimenLabel) -> tuple[str, ...]:
@@ -82,7 +83,7 @@ def identifiers(label: SpecimenLabel) -> tuple[str, ...]:
     if label.on_file:
         found = (
             *((f"DOB {label.birth_date.isoformat()}",) if label.birth_date else ()),
-            *((f"MRN {label.mrn}",) if label.mrn else ()),
+            *((f"MRN {label.mrn}",) if clean(label.mrn or "") else ()),
         )
         if not found:
             raise LabelError(
@@ -90,7 +91,7 @@ def identifiers(label: SpecimenLabel) -> tuple[str, ...]:
                 "identifiers: add the birth date or the MRN to the record"
             )
         return found
-    if not (label.patient and label.order):
+    if not (clean(label.patient) and clean(label.order)):
         raise LabelError(
             f"{label.accession}: a label needs two patient identifiers: load the patient's record, or give the order"
         )

@@ -16,7 +16,6 @@ from labels.layouts import Bars, Box, Layout, Matrix, Text, dots, fill
 from labels.symbols import (
     MATRIX_QUIET_MODULES,
     QR_QUIET_MODULES,
-    QUIET_MODULES,
     Symbology,
     check_dpi,
     matrix_module_dots,
@@ -179,11 +178,3 @@ def paint(placed: Placed) -> Image.Image:
             at = (matrix.x, matrix.y + line * matrix.module)
             paint_cells(pen, at, row, matrix.module, matrix.module)
     return image
-
-
-def quiet_modules(placed: Placed) -> float:
-    """The narrowest quiet zone beside a linear symbol of this label, in modules (at least QUIET_MODULES)."""
-    zones = [
-        min(bars.x, placed.size[0] - bars.x - len(bars.modules) * bars.module) / bars.module for bars in placed.bars
-    ]
-    return min(zones, default=float(QUIET_MODULES))

@@ -160,11 +160,6 @@ def _runs(text: str, bold: bool) -> tuple[tuple[str, str], ...]:
     return tuple(reversed(runs)) if _right_to_left(text) else tuple(runs)
 
 
-def check_glyphs(text: str, *, bold: bool = False) -> None:
-    """Raises LabelError naming the first character for which no shipped font has a glyph."""
-    _runs(text, bold)
-
-
 def check_latin(text: str, *, bold: bool = False) -> None:
     """Raises LabelError unless the Latin face alone has every glyph, as PDF text needs it."""
     faces = (BOLD if bold else REGULAR,)
