@@ -18,9 +18,14 @@ ARGUMENTS = [
 ]  # fmt: skip
 
 
+def chromium() -> str | None:
+    """The program to run; None where there is none."""
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, PROGRAMS)), None)
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, PROGRAMS)), None)
+    program = chromium()
     if program is None:
         reason = "Chromium is not installed: apt-get install chromium, or set CHROMIUM"
         if os.environ.get("CI") == "true":

@@ -103,16 +103,19 @@ class House:
 class Person:
     """Somebody who is signed in, in a browser of their own."""
 
-    def __init__(self, house: House, browser: Browser, role: str, **options: Any) -> None:
+    def __init__(self, house: House, browser: Browser, role: str, *, base: str = "", **options: Any) -> None:
         self.house, self.role, self.badge = house, role, house.badges[role]
-        self.context: BrowserContext = browser.new_context(base_url=house.base, **options)
+        self.context: BrowserContext = browser.new_context(base_url=base or house.base, **options)
         self.context.set_default_timeout(LIMIT_S * 1000)
         self.problems: list[str] = []
         self.page = self.open_tab()
         self.page.goto(f"/enroll#{house.tokens['CORE' if role == 'lab' else 'NORTH']}")
         self.page.click("#enroll button")
         self.page.wait_for_url("**/sign-in")
-        self.page.fill("#badge", self.badge)
+        self.sign_in(self.badge)
+
+    def sign_in(self, badge: str) -> None:
+        self.page.fill("#badge", badge)
         self.page.fill("#pin", PIN)
         self.page.click("#sign-in button")
         self.page.wait_for_selector(".doors, #sign-in-fault:not([hidden])")
@@ -165,7 +168,7 @@ class Person:
         return int(self.page.inner_text("#unsent-count"))
 
     def all_sent(self) -> None:
-        self.page.wait_for_function("document.querySelector('#unsent-count').textContent === '0'")
+        self.page.wait_for_function("() => document.querySelector('#unsent-count').textContent === '0'")
 
     def post(self, events: Sequence[dict[str, Any]]) -> None:
         """Events as the pages' scripts send them, from this person's session."""
