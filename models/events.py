@@ -478,7 +478,12 @@ def _names(event: Event) -> Iterator[tuple[Reason, str]]:
         if site != "*":
             yield "unknown-site", site
         yield "unknown-item", item
-    elif isinstance(data, Collected):
+    yield from _listed(data)
+
+
+def _listed(data: Data) -> Iterator[tuple[Reason, str]]:
+    """The names in lists, and the container."""
+    if isinstance(data, Collected):
         for line in data.supplies:
             yield "unknown-item", line.item
         for test in data.tests:

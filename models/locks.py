@@ -32,10 +32,13 @@ def _number(key: str) -> int:
     return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big", signed=True)
 
 
+def needed(connection: Connection) -> bool:
+    """Whether other workers may be folding at the same time."""
+    return connection.dialect.name == "postgresql"
+
+
 def hold(connection: Connection, exclusive: Iterable[str], shared: Iterable[str] = ()) -> None:
     """Take the locks of class 1, lowest number first. Keys such as `specimen S26…`, `order R-1`, `lot ITEM/LOT`."""
-    if connection.dialect.name != "postgresql":
-        return
     modes = {_number(key): True for key in shared}
     modes.update({_number(key): False for key in exclusive})
     numbers = sorted(modes)
@@ -45,7 +48,7 @@ def hold(connection: Connection, exclusive: Iterable[str], shared: Iterable[str]
 
 def hold_stock(connection: Connection, places: Iterable[tuple[str, str]]) -> None:
     """Take the locks of class 2."""
-    if connection.dialect.name != "postgresql":
+    if not needed(connection):
         return
     numbers = sorted(_number(f"stock {site}/{item}") for site, item in places)
     if numbers:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from sqlalchemy import Connection, select, text
 
-from models import stockroom
+from models import shelves, stockroom
 from models.bulk import KEYS_PER_QUERY, chunks
 from models.database import writing
 from models.events import TYPES, Event, parse
@@ -64,11 +64,11 @@ def _project(connection: Connection, store: Store) -> int:
         count += len(batch)
         changes = stockroom.project(connection, batch)
         places |= {(m.site, m.item) for m in changes.added}
-        stockroom.add_usage(connection, changes)
+        shelves.add_usage(connection, changes)
         orders |= {e.subject for e in batch if TYPES[e.type].subject == "order"}
         parents |= {e.subject for e in batch if e.type == "specimen.aliquoted"}
     for place in sorted(places):
-        stockroom.refold_place(connection, place, store.catalog)
+        shelves.refold_place(connection, place, store.catalog)
     for chunk in chunks(sorted(orders)):
         write_orders(connection, Histories().load(connection, set(chunk), {}))
     refold = Refold(connection, store.catalog, store.policy, Histories())

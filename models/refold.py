@@ -56,6 +56,7 @@ LEG_COLUMNS = (
     "picked_up_us", "received_us", "received_site", "courier",
 )  # fmt: skip
 DISCREPANCY_COLUMNS = ("accession", "code", "detail", "events", "site")
+_OF_AN_ORDER = frozenset({"specimen.collected", "specimen.not-collected"})
 Rows = dict[tuple[Any, ...], tuple[Any, ...]]
 
 
@@ -163,7 +164,7 @@ class Refold:
     def histories_of(self, accessions: set[str], parents: dict[str, set[str]],
                      found: dict[str, tuple[Event, ...]]) -> dict[str, History]:  # fmt: skip
         """Everything that the state of these specimens rests on, parents' state left out."""
-        order_ids = {o for s in found.values() for e in s if (o := getattr(e.data, "order", None)) is not None}
+        order_ids = {e.data.order for s in found.values() for e in s if e.type in _OF_AN_ORDER}  # type: ignore[union-attr]
         facts = {
             row[0]: OrderFacts(row[1], row[2], (), row[3])
             for row in select_in(
@@ -232,7 +233,8 @@ class Refold:
         want = {
             (child.accession, parent, e.id)
             for parent in touched
-            for e in effective(found.get(parent, ()))
+            if any(e.type == "specimen.aliquoted" for e in found.get(parent, ()))
+            for e in effective(found[parent])
             if e.type == "specimen.aliquoted"
             for child in e.data.children  # type: ignore[union-attr]  # the type is specimen.aliquoted
             if child.accession != parent
@@ -249,7 +251,8 @@ def _lots_of(found: dict[str, tuple[Event, ...]]) -> set[tuple[str, str]]:
         (line.item, line.lot)
         for history in found.values()
         for event in history
-        for line in getattr(event.data, "supplies", ())
+        if event.type == "specimen.collected"
+        for line in event.data.supplies  # type: ignore[union-attr]  # the type is specimen.collected
         if line.lot is not None
     }
 

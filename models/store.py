@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, update
 from config.catalog import Catalog
 from config.errors import LabtrailError
 from config.policy import Policy
-from models import evidence, locks, stockroom
+from models import evidence, locks, shelves, stockroom
 from models.bulk import insert, select_in
 from models.database import writing
 from models.deadlines import turnaround_hours
@@ -85,8 +85,10 @@ class Store:
         self, connection: Connection, items: list[Item], extra: set[str], now_us: int
     ) -> tuple[list[Event], dict[str, Specimen]]:
         valid = [i.event for i in items if i.event is not None and i.verdict == "recorded"]
-        held = _held(valid) | extra
-        locks.hold(connection, held, _facts_read(valid))
+        held: set[str] = set()
+        if locks.needed(connection):
+            held = _held(valid) | extra
+            locks.hold(connection, held, _facts_read(valid))
         fresh = evidence.sift(connection, items)
         before = evidence.record(connection, fresh, now_us)
         new = [i.event for i in fresh if i.event is not None]
@@ -95,7 +97,7 @@ class Store:
         self._ask_for_labels(connection, new, folded, now_us)
         places = stockroom.places_of(connection, changes)
         locks.hold_stock(connection, places)
-        stockroom.settle(connection, changes, places, self.catalog)
+        shelves.settle(connection, changes, places, self.catalog)
         evidence.set_aside(connection, items)
         evidence.advance(connection, items)
         return new, folded
@@ -149,7 +151,8 @@ class Store:
         touched |= self._users(connection, changes.lots)
         accessions, parents = refold.family(touched)
         ancestors = {p for ps in parents.values() for p in ps}
-        self._require(held, accessions | ancestors)
+        if locks.needed(connection):
+            _require(held, accessions | ancestors)
         found |= self._histories.load(connection, (accessions | ancestors) - found.keys(), {})
         folded = refold.fold_all(accessions, parents, found)
         refold.write(folded, found)
@@ -159,11 +162,6 @@ class Store:
         """The specimens that a lot whose facts changed was used for."""
         rows = select_in(connection, movements, ("item", "lot", "accession"), "lot", {lot for _, lot in lots})
         return {accession for item, lot, accession in rows if accession and (item, lot) in lots}
-
-    def _require(self, held: set[str], accessions: set[str]) -> None:
-        lacking = {f"specimen {a}" for a in accessions} - held
-        if lacking and self.engine.dialect.name == "postgresql":
-            raise locks.Widen(lacking)
 
     def _ask_for_labels(
         self, connection: Connection, new: list[Event], folded: dict[str, Specimen], now_us: int
@@ -199,6 +197,12 @@ def is_accession(subject: str, history: Iterable[Event]) -> bool:
         TYPES[e.type].subject == "specimen" or (e.type == "specimen.not-collected" and looks_like(subject, SPECIMEN))
         for e in history
     )
+
+
+def _require(held: set[str], accessions: set[str]) -> None:
+    lacking = {f"specimen {a}" for a in accessions} - held
+    if lacking:
+        raise locks.Widen(lacking)
 
 
 def _held(valid: list[Event]) -> set[str]:
