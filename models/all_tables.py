@@ -5,7 +5,7 @@ import importlib.util
 from models.tables import metadata
 
 # modules that add tables of their own
-for _name in ("models.print_tables", "models.patients", "models.people"):
+for _name in ("models.print_tables", "models.patients", "models.people", "models.notifications"):
     if importlib.util.find_spec(_name):
         importlib.import_module(_name)
 

@@ -42,6 +42,7 @@ RIGHTS: Mapping[str, tuple[str, ...]] = {
     # acts
     "alerts": (READ, ADD, CHANGE),
     "outbox": (READ, ADD, CHANGE, REMOVE),
+    "notifications": (READ, ADD, CHANGE, REMOVE),
     "print_jobs": (READ, ADD, CHANGE),
     "label_counters": (READ, ADD, CHANGE),
     "serials": (READ, ADD, CHANGE),

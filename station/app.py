@@ -31,7 +31,7 @@ from config.catalog import Catalog
 from config.errors import LabtrailError
 from config.settings import Settings
 from models.migrate import require_current
-from station import api_alerts, api_events, api_reads, api_session
+from station import api_alerts, api_events, api_notifications, api_reads, api_session
 from station.access import access_of, guard, public, session_of
 from station.audit import AuditTrail
 from station.context import THREADS_MAX, Services, station_of
@@ -45,7 +45,7 @@ from station.sessions import Sessions
 from station.sign_in import Gate
 
 BODY_BYTES_MAX = 64 * 1024
-API = (api_events, api_reads, api_alerts, api_session)
+API = (api_events, api_reads, api_alerts, api_notifications, api_session)
 
 
 def system_clock() -> int:

@@ -12,12 +12,13 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from config.settings import Settings
+from station.api_notifications import PATHS
 from station.problems import PROBLEM, ProblemBody
 from station.sessions import cookie_names
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
-"""Asked by machines that know only an address: no host check."""
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"}) | PATHS
+"""Asked by machines that know only an address (the last by Alertmanager, with its token): no host check."""
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'self'",
