@@ -3,10 +3,13 @@
 TLS and SASL come from Faust's `broker_credentials` setting, as with `kafka://`.
 """
 
+import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
 
 from embedded.strict import StrictCommit
 
@@ -16,10 +19,35 @@ if TYPE_CHECKING:
 FETCH_WAIT_MILLISECONDS_MAX = 100
 """How long the broker may hold an empty fetch. Faust has 1500 and no setting for it: a partition that is
 resumed meanwhile would wait that long for its first fetch."""
+TAKE_BACK_PAUSE_SECONDS = 0.5
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """Faust's consumer thread, which asks the broker more often."""
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Go back to the committed offsets; to the first record kept where nothing, or 0, is committed.
+
+        aiokafka leaves such a partition where it stands: what was fetched and not handed over would be lost.
+        """
+        committed: Mapping[TP, int] = await self.call_thread(self._go_back)
+        return committed
+
+    async def _go_back(self) -> Mapping[TP, int]:
+        consumer = self._ensure_consumer()
+        committed: Mapping[TP, int] = await consumer.seek_to_committed()
+        fresh = [place for place, offset in committed.items() if not offset]
+        for place, first in (await consumer.beginning_offsets(fresh)).items() if fresh else ():
+            consumer.seek(place, first)
+        return committed
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Faust's watchdog on slow partitions, which crashes on one that has no position yet: not that."""
+        subscription = self._ensure_consumer()._subscription.subscription
+        assignment = subscription and subscription.assignment
+        state = assignment and assignment.state_value(driver.ensure_aiokafka_TP(tp))
+        if state and state.has_valid_position:
+            super().verify_event_path(now, tp)
 
     def _create_worker_consumer(self, transport: "Transport") -> "AIOKafkaConsumer":
         consumer = super()._create_worker_consumer(transport)
@@ -31,10 +59,15 @@ class Consumer(StrictCommit, driver.Consumer):
     """Reads Kafka for one Faust app; never commits past an unacknowledged event."""
 
     async def _take_back(self) -> None:
-        try:
-            await self.perform_seek()
-        except KafkaError as fault:  # a rebalance is under way: it seeks at its end
-            self.log.warning("not gone back to the committed offsets: %s", fault)
+        # fetched and not handed over: reading on without having gone back would lose it
+        while not self.should_stop and self.assignment():
+            try:
+                await self.perform_seek()
+            except KafkaError as fault:  # the broker restarts, or a rebalance is under way
+                self.log.warning("not gone back to the committed offsets, trying again: %s", fault)
+                await asyncio.sleep(TAKE_BACK_PAUSE_SECONDS)
+            else:
+                return
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)

@@ -1,5 +1,6 @@
 """Kafka, PostgreSQL and workers as processes of this machine, with the faults that the runs do to them."""
 
+import json
 import os
 import signal
 import sys
@@ -26,6 +27,7 @@ from tests.core.story import CATALOG, POLICY, us
 from tests.kafka.broker import Broker
 from tests.postgres.server import Postgres, create_database
 from tests.processes import Server, ServerFault, free_port, wait_until
+from tests.torture.proxy import Proxy
 from tests.torture.workload import ITEM, Load, ids
 
 PARTITIONS = 8
@@ -44,11 +46,15 @@ class Worker:
         self.environ = environ | {"LABTRAIL_PORT": str(self.port), "LABTRAIL_DATA": str(folder)}
         command = [sys.executable, "-m", "labtrail", "worker"]
         self.process = Server(f"worker {number}", command, folder / f"worker{number}.log")
-        self.recorded: Counter[str] = Counter()
-        """{outcome: events} of processes that have ended."""
 
     def start(self) -> None:
-        self.process.start(self.answers, WORKER_SECONDS, environ=self.environ)
+        """Start, or start again; returns when it has joined the group and works."""
+        told = self.process.log.stat().st_size if self.process.log.exists() else 0
+
+        def up() -> bool:
+            return b"Labtrail is up" in self.process.log.read_bytes()[told:] and self.answers()
+
+        self.process.start(up, WORKER_SECONDS, environ=self.environ)
 
     def answers(self) -> bool:
         try:
@@ -84,8 +90,19 @@ class Cluster:
         self.log = KafkaLog(KafkaAccess(servers=(self.kafka,), timeout_seconds=20))
         self.log.ensure_topics(dict.fromkeys(TOPICS, PARTITIONS))
         self.workers = [Worker(number, folder / "home", self.environ) for number in (1, 2)]
+        self.proxy: Proxy | None = None
+        """What can be cut between Kafka and everybody else; set where a test asked for it."""
         self.append_faults = 0
         """Appends that failed and were done again: each may have left a second copy of its records."""
+
+    def new_database(self) -> None:
+        """An empty database in place of this one, for workers that are started from now on."""
+        self.engine.dispose()
+        self.url = create_database(self.postgres.url())
+        self.engine = make_engine(self.url)
+        migrate(self.engine)
+        for worker in self.workers:
+            worker.environ["LABTRAIL_DATABASE"] = self.url
 
     def close(self) -> None:
         for worker in self.workers:
@@ -148,6 +165,8 @@ class Cluster:
                 for table in ("specimens", "stock", "quarantine")
             }
             seen = {row[0] for row in connection.execute(text("SELECT id FROM events"))}
+        lost = sorted(ids(load.events) - seen)
+        assert not lost, f"{where}: {len(lost)} events lost: {self.where_in_the_log(lost)}"
         assert seen == ids(load.events), where
         assert {row["accession"]: row["status"] for row in rows["specimens"]} == load.statuses, where
         stock = {(row["site"], row["lot"]): row["on_hand"] for row in rows["stock"] if row["item"] == ITEM}
@@ -164,6 +183,15 @@ class Cluster:
             # what waits in quarantine is about arrivals: the home without faults got no bad record
             differing = {line for line in differing if '"quarantined-events"' not in line}
             assert not differing, f"{where}: {table}: {sorted(differing)[:6]}"
+
+    def where_in_the_log(self, lost: Sequence[str]) -> str:
+        """Partitions and offsets of lost events, for the message of a failure."""
+        wanted = set(lost)
+        places: dict[tuple[str, int], list[int]] = {}
+        for position, record in self.log.replay():
+            if record.value.startswith(b"{") and json.loads(record.value).get("id") in wanted:
+                places.setdefault((position.topic, position.partition), []).append(position.offset)
+        return ", ".join(f"{t}/{p}: {min(o)}-{max(o)} ({len(o)})" for (t, p), o in sorted(places.items()))
 
     def without_faults(self, load: Load) -> dict[str, str]:
         """The exports of one SQLite home that is told every event once, in order."""

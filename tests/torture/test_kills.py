@@ -39,6 +39,24 @@ def test_every_event_is_recorded_once_through_kills_of_the_workers(
     assert [graceful(worker) for worker in cluster.workers] == [0, 0]
 
 
+def test_a_rolling_restart_under_load_loses_nothing_and_each_worker_ends_by_itself(
+    make_cluster: Callable[..., Cluster], scale: Scale, seed: int
+) -> None:
+    load = make_load(seed + 8, scale.events)
+    cluster = make_cluster()
+    for worker in cluster.workers:
+        worker.start()
+    for worker, part in zip(cluster.workers, slices(load.arrivals, 2), strict=True):
+        before = cluster.recorded()
+        publisher = cluster.publishing(part)
+        cluster.wait_recorded(before)
+        assert graceful(worker) == 0, worker.process.name
+        worker.start()
+        publisher.join(120)
+    cluster.drain()
+    cluster.assert_true_to(load)
+
+
 def test_a_zombie_that_comes_back_after_its_session_has_ended_does_no_harm(
     make_cluster: Callable[..., Cluster], scale: Scale, seed: int
 ) -> None:

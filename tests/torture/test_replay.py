@@ -1,0 +1,100 @@
+"""Everything folded again, and everything read again into an empty database: same tables, same hashes."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import text
+
+from models.database import reading
+from models.queries import export_rows
+from tests.core.homes import export
+from tests.core.story import CATALOG, POLICY, us
+from tests.torture.cluster import Cluster, graceful, until
+from tests.torture.conftest import Scale
+from tests.torture.workload import make_load
+
+pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.slow]
+TIMES = 2
+
+
+def labtrail(cluster: Cluster, *arguments: str) -> str:
+    """A command of the administrator; its output. It must succeed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "labtrail", *arguments],
+        env=cluster.environ | {"LABTRAIL_DATA": str(cluster.folder / "home"), "LABTRAIL_DATABASE": cluster.url},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def alerts_sent(cluster: Cluster) -> int:
+    return sum(end for (topic, _), end in cluster.log.ends().items() if topic == "lab.alerts")
+
+
+def outbox_empty(cluster: Cluster) -> bool:
+    with reading(cluster.engine) as connection:
+        return connection.scalar(text("SELECT count(*) FROM outbox")) == 0
+
+
+def sweep_done(cluster: Cluster) -> bool:
+    """Whether every tube that is late has its alert, and it was sent."""
+    with reading(cluster.engine) as connection:
+        late = {
+            (row["kind"], row["subject"])
+            for row in export_rows(connection, "alerts", us(5000), catalog=CATALOG, policy=POLICY)
+        }
+        opened = {tuple(row) for row in connection.execute(text("SELECT kind, subject FROM alerts"))}
+    return late <= opened and outbox_empty(cluster)
+
+
+def test_rebuilding_changes_no_table_no_hash_and_sends_no_alert_again(
+    make_cluster: Callable[..., Cluster], scale: Scale, seed: int
+) -> None:
+    load = make_load(seed + 6, scale.events // 2)
+    cluster = make_cluster()
+    for worker in cluster.workers:
+        worker.start()
+    cluster.publish(load.arrivals)
+    cluster.drain()
+    until(lambda: sweep_done(cluster), 120, "every late tube has its alert")
+    sent, tables, heads = alerts_sent(cluster), export(cluster.engine), cluster.chain_heads()
+    assert sent > 0
+    for _ in range(TIMES):
+        labtrail(cluster, "rebuild")
+        assert export(cluster.engine) == tables, f"seed {load.seed}"
+        assert cluster.chain_heads() == heads
+    cluster.publish(load.arrivals[:100])  # the workers go on, and look at what is late again
+    cluster.drain()
+    until(lambda: sweep_done(cluster), 60, "swept")
+    assert alerts_sent(cluster) == sent
+    labtrail(cluster, "verify")
+
+
+def test_an_empty_database_is_filled_again_from_the_log_with_the_same_hashes(
+    make_cluster: Callable[..., Cluster], scale: Scale, seed: int
+) -> None:
+    load = make_load(seed + 7, scale.events // 2)
+    cluster = make_cluster()
+    for worker in cluster.workers:
+        worker.start()
+    cluster.publish(load.arrivals)
+    cluster.drain()
+    cluster.assert_true_to(load)
+    tables, heads = export(cluster.engine), cluster.chain_heads()
+    for _ in range(TIMES):
+        assert [graceful(worker) for worker in cluster.workers] == [0, 0]
+        cluster.new_database()
+        assert "reads again from 0" in labtrail(cluster, "topics", "--rewind", "start")
+        for worker in cluster.workers:
+            worker.start()
+        cluster.drain()
+        cluster.assert_true_to(load)
+        assert export(cluster.engine) == tables, f"seed {load.seed}"
+        assert cluster.chain_heads() == heads
+        labtrail(cluster, "verify")
