@@ -111,9 +111,7 @@ def open_note(note: str, key: Ed25519PublicKey) -> Checkpoint:
     """The checkpoint in a signed note; signatures of others (witnesses) are left alone. CheckpointError."""
     body, blank, lines = note.rpartition("\n\n")
     if not blank:
-        raise CheckpointError(
-            "this is no signed checkpoint: use a file from the checkpoint folder, unchanged"
-        )
+        raise CheckpointError("this is no signed checkpoint: use a file from the checkpoint folder, unchanged")
     body += "\n"
     name = origin_of(key)
     for line in lines.splitlines():
@@ -127,14 +125,10 @@ def open_note(note: str, key: Ed25519PublicKey) -> Checkpoint:
             key.verify(raw[4:], body.encode())
             checkpoint = parse_checkpoint(body)
         except InvalidSignature:
-            raise CheckpointError(
-                "the signature does not fit: the checkpoint was altered after signing"
-            ) from None
+            raise CheckpointError("the signature does not fit: the checkpoint was altered after signing") from None
         except (binascii.Error, ValueError) as fault:
             raise CheckpointError(f"the checkpoint can't be read: {fault}") from None
         if checkpoint.origin != name:
-            raise CheckpointError(
-                f"the checkpoint is of {checkpoint.origin}, not of this installation {name}"
-            )
+            raise CheckpointError(f"the checkpoint is of {checkpoint.origin}, not of this installation {name}")
         return checkpoint
     raise CheckpointError(f"the checkpoint is not signed by {name}: check it with the key it was signed with")

@@ -124,13 +124,9 @@ def _rows(folder: Path, name: str, kind: type[T]) -> list[T]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise CatalogError(
-            f"{path} is missing: put it there, or point LABTRAIL_CATALOG at a whole catalog"
-        ) from None
+        raise CatalogError(f"{path} is missing: put it there, or point LABTRAIL_CATALOG at a whole catalog") from None
     except (OSError, UnicodeDecodeError) as fault:
-        raise CatalogError(
-            f"{path} can't be read ({fault}): save it as UTF-8 and make it readable"
-        ) from fault
+        raise CatalogError(f"{path} can't be read ({fault}): save it as UTF-8 and make it readable") from fault
     reader = csv.DictReader(text.splitlines(), strict=True)
     lacking = [c for c in kind.__struct_fields__ if c not in (reader.fieldnames or ())]
     if lacking:
@@ -168,9 +164,7 @@ def _names(catalog: Catalog) -> None:
     ]
     for file, what, known, used in checks:
         for name in sorted(used - set(known)):
-            raise CatalogError(
-                f"{file}.csv names the {what} {name}, which no line of the catalog defines: add it"
-            )
+            raise CatalogError(f"{file}.csv names the {what} {name}, which no line of the catalog defines: add it")
     for site in catalog.sites.values():
         if site.kind not in ("clinic", "hub", "lab"):
             raise CatalogError(f"sites.csv: {site.code} has kind {site.kind}: use clinic, hub or lab")
