@@ -240,10 +240,8 @@ _UNLIKE: dict[FaultKind, str] = {
 
 def _unlike(kind: FaultKind, place: int, row: Row[Any]) -> Fault:
     """A leaf that is not the one that was carried away with the checkpoints."""
-    if row.id is None:
-        which = f"the event {row.event_id}"
-    else:
-        which = f"event {row.chain_seq} of {row.subject} (id {row.id})"
+    known = f"event {row.chain_seq} of {row.subject} (id {row.id})"
+    which = known if row.id is not None else f"the event {row.event_id}"
     return Fault(
         kind=kind, subject=row.subject, sequence=row.chain_seq, event_id=row.event_id,
         event_seq=row.event_seq, sentence=f"{which}, leaf {place} of the tree, {_UNLIKE[kind]}",

@@ -1,17 +1,35 @@
 """`labtrail simulate`: a realistic stream of events to standard output."""
 
+import json
 import sys
+from collections.abc import Iterator
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from labtrail.commands import Data, settings_for
 
+if TYPE_CHECKING:
+    from config.catalog import Catalog
+
 DEFAULT_START = "2026-11-20T06:00:00-06:00"
 """A fixed moment: the same seed gives the same bytes, today and next year."""
 _LINES_AT_ONCE = 500
+
+CatalogOut = Annotated[
+    Path | None,
+    typer.Option(
+        "--catalog-out", metavar="DIR", show_default=False,
+        help="Write a catalog with --clinics clinics there, and simulate those.",
+    ),
+]  # fmt: skip
+TruthFile = Annotated[
+    Path | None,
+    typer.Option("--truth", metavar="FILE", help="Write what must come of it, as JSON.", show_default=False),
+]
 
 
 def simulate(
@@ -30,17 +48,8 @@ def simulate(
     arrival: Annotated[
         bool, typer.Option("--arrival", help="In the order of arrival: offline phones late, some scans twice.")
     ] = False,
-    catalog_out: Annotated[
-        Path | None,
-        typer.Option(
-            "--catalog-out", metavar="DIR", show_default=False,
-            help="Write a catalog with --clinics clinics there, and simulate those.",
-        ),
-    ] = None,
-    truth: Annotated[
-        Path | None,
-        typer.Option("--truth", metavar="FILE", help="Write what must come of it, as JSON.", show_default=False),
-    ] = None,
+    catalog_out: CatalogOut = None,
+    truth: TruthFile = None,
     data: Data = None,
 ) -> None:  # fmt: skip
     """Events of simulated clinics, one a line.
@@ -48,33 +57,32 @@ def simulate(
     Morning peak, courier rounds, STATs, offline phones, mislabels, lost tubes, rejects, critical values,
     deliveries, counts, a recall. Without --arrival in the order in which they happened.
     """
-    import msgspec
-
-    from config.catalog import load_catalog
     from labtrail.simulator import arrivals
     from labtrail.simulator import simulate as happened
     from labtrail.simulator_truth import Truth
+
+    told = Truth() if truth is not None else None
+    begin, catalog = _start(start), _catalog(settings_for(data).catalog, clinics, catalog_out)
+    days_of = arrivals if arrival else happened
+    _write(days_of(catalog, clinics=clinics, days=days, seed=seed, start=begin, orders=orders, truth=told))
+    if truth is not None and told is not None:
+        truth.write_text(json.dumps(told.at_cut(), indent=1) + "\n", encoding="utf-8")
+
+
+def _catalog(folder: Path, clinics: int | None, larger: Path | None) -> "Catalog":
+    from config.catalog import load_catalog
     from labtrail.simulator_world import larger_catalog, write_catalog
 
-    begin = _start(start)
-    catalog = load_catalog(settings_for(data).catalog)
-    if catalog_out is not None:
+    catalog = load_catalog(folder)
+    if larger is not None:
         catalog = larger_catalog(catalog, clinics or 1)
-        write_catalog(catalog, catalog_out)
-    told = Truth() if truth is not None else None
-    stream = (arrivals if arrival else happened)(
-        catalog, clinics=clinics, days=days, seed=seed, start=begin, orders=orders, truth=told
-    )
-    waiting: list[bytes] = []
-    for raw in stream:
-        waiting.append(raw)
-        if len(waiting) == _LINES_AT_ONCE:
-            sys.stdout.buffer.write(b"\n".join(waiting) + b"\n")
-            waiting.clear()
-    if waiting:
-        sys.stdout.buffer.write(b"\n".join(waiting) + b"\n")
-    if truth is not None and told is not None:
-        truth.write_bytes(msgspec.json.format(msgspec.json.encode(told.at_cut()), indent=1) + b"\n")
+        write_catalog(catalog, larger)
+    return catalog
+
+
+def _write(stream: Iterator[bytes]) -> None:
+    while lines := list(islice(stream, _LINES_AT_ONCE)):
+        sys.stdout.buffer.write(b"\n".join(lines) + b"\n")
 
 
 def _start(text: str) -> datetime:
