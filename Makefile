@@ -4,15 +4,18 @@ PORT ?= 8080
 DATA ?= var/demo
 BIN := .venv/bin
 
-.PHONY: install run test check bench lock clean
+.PHONY: install run test test-long check bench lock clean
 
 install: .venv/.run-installed ## .venv with the labtrail command in it
 
 run: install ## the whole service in one process, with simulated clinics
 	$(BIN)/labtrail up --demo --data $(DATA) --port $(PORT)
 
-test: .venv/.dev-installed ## every test that this machine can run; says what it skipped and why
-	$(BIN)/python -m pytest
+test: .venv/.dev-installed ## every test of seconds that this machine can run; says what it skipped and why
+	$(BIN)/python -m pytest -m "not slow"
+
+test-long: .venv/.dev-installed ## the tests of minutes: fault runs, fuzzing, five thousand labels
+	$(BIN)/python -m pytest -m slow
 
 check: .venv/.dev-installed ## style, types, floors, fast tests
 	$(BIN)/ruff check .
