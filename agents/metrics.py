@@ -21,7 +21,7 @@ from prometheus_client import (
 )
 
 from config.catalog import Catalog
-from models.events import TYPES
+from models.event_types import TYPES
 from models.evidence import Outcome
 from models.queries_metrics_lab import OTHER, PRIORITIES
 

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Row, select
 from labels.contents import AliquotLabel, BadgeLabel, Content, SpecimenLabel, SupplyLabel, ToteLabel
 from labels.errors import LabelError
 from labels.layouts import Layout, layout_named
-from models.events import Aliquoted, moment_of, parse
+from models.event_types import Aliquoted
+from models.events import moment_of, parse
 from models.patients import Keys, find_patient
 from models.print_jobs import Job
 from models.tables import events, specimens

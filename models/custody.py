@@ -9,7 +9,8 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from models.discrepancies import find
-from models.events import Child, Event
+from models.event_types import Child
+from models.events import Event
 from models.history import (
     COLLECTED,
     COMPLETE,

@@ -11,7 +11,8 @@ from itertools import pairwise, zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from models.events import TYPES, Event, moment_of
+from models.event_types import TYPES
+from models.events import Event, moment_of
 from models.history import HOUR_US, MINUTE_US, SIGHTINGS, Discrepancy, History, Leg, LotFacts, Specimen, Use
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from models.events import EVENT_BYTES_MAX, TYPES, EventType, site_is_optional
+from models.event_types import TYPES, EventType
+from models.events import EVENT_BYTES_MAX, site_is_optional
 
 FOLDER = Path("docs/schema")
 _SUBJECTS = {

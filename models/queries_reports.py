@@ -3,7 +3,8 @@
 from msgspec import Struct
 from sqlalchemy import Connection, select
 
-from models.events import Event, Refused, ResultReported, parse
+from models.event_types import ResultReported
+from models.events import Event, Refused, parse
 from models.history import effective
 from models.tables import events
 

@@ -7,7 +7,8 @@ from sqlalchemy import Connection, select, text
 from models import shelves, stockroom
 from models.bulk import KEYS_PER_QUERY, chunks
 from models.database import writing
-from models.events import TYPES, Event, parse
+from models.event_types import TYPES
+from models.events import Event, parse
 from models.refold import Histories, Refold, write_orders
 from models.store import Store, is_accession
 from models.tables import STATE, chains, events, specimens

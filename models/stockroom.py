@@ -12,7 +12,8 @@ import msgspec
 from sqlalchemy import Connection, Table, bindparam, select
 
 from models.bulk import delete, insert, select_in
-from models.events import Event, SupplyRecalled, SupplyReceived, parse, stock_subject
+from models.event_types import SupplyRecalled, SupplyReceived
+from models.events import Event, parse, stock_subject
 from models.history import LotFacts, voided
 from models.stock import Movement, movements_of
 from models.tables import (

@@ -18,7 +18,8 @@ from models import evidence, locks, shelves, stockroom
 from models.bulk import insert, select_in
 from models.database import writing
 from models.deadlines import turnaround_hours
-from models.events import TYPES, Event
+from models.event_types import TYPES
+from models.events import Event
 from models.evidence import Item, Outcome, Record
 from models.history import COLLECTED, Specimen
 from models.identifiers import SPECIMEN, looks_like

@@ -2,7 +2,7 @@
 
 from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIType, RequestBody, Schema
 
-from models.events import TYPES
+from models.event_types import TYPES
 
 COLLECTED = {
     "specversion": "1.0", "id": "0192f0c1-7c1e-7b3a-9f51-3b2f6f0f7a11", "source": "/sites/NORTH/stations/2",

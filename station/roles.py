@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from models.events import TYPES
+from models.event_types import TYPES
 
 _CUSTODY_ANYWHERE = ("specimen.missing", "specimen.found")
 _SHELF = (

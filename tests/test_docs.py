@@ -14,7 +14,8 @@ from agents import metrics
 from config.settings import fields
 from labtrail.cli import make_app
 from models import discrepancies
-from models.events import TYPES, Reason
+from models.event_types import TYPES
+from models.events import Reason
 from models.meanings import MEANINGS
 from station.custody_words import HAPPENED
 

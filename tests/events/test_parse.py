@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.event_types import TYPES
 from models.events import (
     EVENT_BYTES_MAX,
     SPECIMENS_TOPIC,
     SUPPLIES_TOPIC,
-    TYPES,
     Refused,
     check,
     moment_of,

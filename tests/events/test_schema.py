@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from labtrail.simulator import simulate
-from models.events import TYPES
+from models.event_types import TYPES
 from models.json_schema import FOLDER, main, schemas
 from tests.events.test_golden import FILES
 from tests.simulator.truth import CATALOG

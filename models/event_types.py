@@ -1,0 +1,232 @@
+"""The event types: one frozen struct for the data of each, and the table of them.
+
+Strict where the contract says; fields that are not known stay in the recorded bytes.
+"""
+
+from datetime import date
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+Name = Annotated[str, Meta(min_length=1, max_length=128)]
+Text = Annotated[str, Meta(max_length=2000)]
+Quantity = Annotated[float, Meta(ge=0, le=1_000_000_000)]
+Celsius = Annotated[float, Meta(ge=-273.15, le=1000)]
+Millilitres = Annotated[float, Meta(ge=0, le=100_000)]
+Tests = Annotated[tuple[Name, ...], Meta(min_length=1, max_length=200)]
+Priority = Literal["routine", "stat"]
+Transport = Literal["ambient", "refrigerated", "frozen"]
+ResultStatus = Literal["preliminary", "final", "corrected", "cancelled"]
+Flag = Literal["normal", "low", "high", "abnormal", "critical-low", "critical-high", "critical"]
+
+
+class OrderPlaced(Struct, frozen=True, kw_only=True, gc=False):
+    patient: Name
+    priority: Priority
+    tests: Tests
+    ordered_by: Text | None = None
+    site: Name | None = None
+
+
+class OrderCancelled(Struct, frozen=True, kw_only=True, gc=False):
+    reason: Text
+
+
+class SupplyLine(Struct, frozen=True, kw_only=True, gc=False):
+    item: Name
+    quantity: Quantity
+    lot: Name | None = None
+
+
+class Collected(Struct, frozen=True, kw_only=True, gc=False):
+    order: Name
+    patient: Name
+    container: Name
+    tests: Tests
+    priority: Priority
+    volume_ml: Millilitres | None = None
+    fasting: bool | None = None
+    body_site: Text | None = None
+    supplies: Annotated[tuple[SupplyLine, ...], Meta(max_length=100)] = ()
+
+
+class NotCollected(Struct, frozen=True, kw_only=True, gc=False):
+    order: Name
+    reason: Text
+    container: Name | None = None
+
+
+class Labeled(Struct, frozen=True, kw_only=True, gc=False):
+    label: Name
+    scanned: Text
+    patient: Name | None = None
+
+
+class Relabeled(Struct, frozen=True, kw_only=True, gc=False):
+    label: Name
+    voids: Name
+    reason: Text
+
+
+class Dispatched(Struct, frozen=True, kw_only=True, gc=False):
+    manifest: Name
+    destination: Name
+    transport: Transport = "ambient"
+    tote: Name | None = None
+    seal: Name | None = None
+
+
+class PickedUp(Struct, frozen=True, kw_only=True, gc=False):
+    manifest: Name
+    temperature_c: Celsius | None = None
+    seal: Name | None = None
+    released_by: Name | None = None
+
+
+class Received(Struct, frozen=True, kw_only=True, gc=False):
+    manifest: Name | None = None
+    condition: Name | None = None
+    temperature_c: Celsius | None = None
+
+
+class Rejected(Struct, frozen=True, kw_only=True, gc=False):
+    reason: Name
+    note: Text | None = None
+    recollect: bool | None = None
+
+
+class Child(Struct, frozen=True, kw_only=True, gc=False):
+    accession: Name
+    container: Name
+    volume_ml: Millilitres | None = None
+
+
+class Aliquoted(Struct, frozen=True, kw_only=True, gc=False):
+    children: Annotated[tuple[Child, ...], Meta(min_length=1, max_length=100)]
+
+
+class Stored(Struct, frozen=True, kw_only=True, gc=False):
+    location: Text
+
+
+class Disposed(Struct, frozen=True, kw_only=True, gc=False):
+    method: Text | None = None
+
+
+class Missing(Struct, frozen=True, kw_only=True, gc=False):
+    manifest: Name | None = None
+    note: Text | None = None
+
+
+class Found(Struct, frozen=True, kw_only=True, gc=False):
+    manifest: Name | None = None
+    note: Text | None = None
+
+
+class ResultReported(Struct, frozen=True, kw_only=True, gc=False):
+    test: Name
+    status: ResultStatus
+    value: Text | int | float | None = None
+    unit: Text | None = None
+    flag: Flag | None = None
+
+
+class ResultAcknowledged(Struct, frozen=True, kw_only=True, gc=False):
+    test: Name
+    read_back: bool
+    note: Text | None = None
+
+
+class SupplyReceived(Struct, frozen=True, kw_only=True, gc=False):
+    lot: Name
+    expires: date
+    quantity: Quantity
+    order: Name | None = None
+
+
+class SupplyUsed(Struct, frozen=True, kw_only=True, gc=False):
+    quantity: Quantity
+    lot: Name | None = None
+    specimen: Name | None = None
+    reason: Text | None = None
+
+
+class SupplyWasted(SupplyUsed, frozen=True, kw_only=True, gc=False):
+    pass
+
+
+class SupplyCounted(Struct, frozen=True, kw_only=True, gc=False):
+    lot: Name
+    quantity: Quantity
+    reason: Text | None = None
+
+
+class SupplyTransferred(Struct, frozen=True, kw_only=True, gc=False):
+    lot: Name
+    quantity: Quantity
+    to: Name
+
+
+class SupplyOrdered(Struct, frozen=True, kw_only=True, gc=False):
+    quantity: Quantity
+    expected: date | None = None
+    order: Name | None = None
+
+
+class SupplyRecalled(Struct, frozen=True, kw_only=True, gc=False):
+    lot: Name
+    notice: Text
+
+
+class Voided(Struct, frozen=True, kw_only=True, gc=False):
+    voids: Name
+    reason: Text
+
+
+Data = (
+    OrderPlaced | OrderCancelled | Collected | NotCollected | Labeled | Relabeled | Dispatched | PickedUp | Received
+    | Rejected | Aliquoted | Stored | Disposed | Missing | Found | ResultReported | ResultAcknowledged
+    | SupplyReceived | SupplyUsed | SupplyWasted | SupplyCounted | SupplyTransferred | SupplyOrdered
+    | SupplyRecalled | Voided
+)  # fmt: skip
+
+Subject = Literal["order", "specimen", "specimen-or-order", "stock", "any"]
+
+
+class EventType(Struct, frozen=True):
+    """One row of the table of event types."""
+
+    data: type[Struct]
+    subject: Subject
+    rank: int
+    """Lifecycle rank: which of two events at the same microsecond comes first."""
+
+
+TYPES: dict[str, EventType] = {
+    "order.placed": EventType(OrderPlaced, "order", 0),
+    "order.cancelled": EventType(OrderCancelled, "order", 1),
+    "specimen.collected": EventType(Collected, "specimen", 10),
+    "specimen.not-collected": EventType(NotCollected, "specimen-or-order", 11),
+    "specimen.labeled": EventType(Labeled, "specimen", 20),
+    "specimen.relabeled": EventType(Relabeled, "specimen", 21),
+    "specimen.dispatched": EventType(Dispatched, "specimen", 30),
+    "specimen.picked-up": EventType(PickedUp, "specimen", 40),
+    "specimen.received": EventType(Received, "specimen", 50),
+    "specimen.rejected": EventType(Rejected, "specimen", 60),
+    "specimen.aliquoted": EventType(Aliquoted, "specimen", 61),
+    "result.reported": EventType(ResultReported, "specimen", 70),
+    "result.acknowledged": EventType(ResultAcknowledged, "specimen", 71),
+    "specimen.missing": EventType(Missing, "specimen", 80),
+    "specimen.found": EventType(Found, "specimen", 81),
+    "specimen.stored": EventType(Stored, "specimen", 82),
+    "specimen.disposed": EventType(Disposed, "specimen", 90),
+    # stock: what comes in before what goes out; a count last, since it already holds what happened by then
+    "supply.ordered": EventType(SupplyOrdered, "stock", 0),
+    "supply.received": EventType(SupplyReceived, "stock", 10),
+    "supply.transferred": EventType(SupplyTransferred, "stock", 20),
+    "supply.used": EventType(SupplyUsed, "stock", 30),
+    "supply.wasted": EventType(SupplyWasted, "stock", 31),
+    "supply.counted": EventType(SupplyCounted, "stock", 40),
+    "supply.recalled": EventType(SupplyRecalled, "stock", 50),
+    "event.voided": EventType(Voided, "any", 99),
+}
