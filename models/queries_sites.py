@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from models.tables import alerts, events, legs, specimens
+from models.tables import alerts, events, legs, orders, specimens
 
 
 def sites_of_alert(connection: Connection, alert_id: str) -> set[str] | None:
@@ -21,6 +21,13 @@ def sites_of_event(connection: Connection, event_id: str) -> set[str] | None:
     if row is None:
         return None
     return ({row.site} - {""}) | (sites_of_specimen(connection, row.subject) or set())
+
+
+def sites_of_order(connection: Connection, order: str) -> set[str] | None:
+    """Where an order was placed for, and where its specimens were collected. None: not on record."""
+    placed = connection.execute(select(orders.c.site).where(orders.c.order_id == order)).all()
+    tubes = connection.execute(select(specimens.c.site).where(specimens.c.order_id == order).distinct()).all()
+    return {row.site for row in (*placed, *tubes)} - {None} if placed or tubes else None
 
 
 def sites_of_specimen(connection: Connection, accession: str) -> set[str] | None:

@@ -14,18 +14,19 @@ from msgspec import Struct
 
 from models.people import EVERYWHERE, ROLES
 from models.people_audit import Entry
-from models.queries_sites import sites_of_alert, sites_of_event, sites_of_manifest, sites_of_specimen
+from models.queries_sites import sites_of_alert, sites_of_event, sites_of_manifest, sites_of_order, sites_of_specimen
 
 if TYPE_CHECKING:
     from station.context import Services
 
-Scope = Literal["none", "site", "specimen", "manifest", "event", "alert"]
+Scope = Literal["none", "site", "specimen", "manifest", "event", "alert", "order"]
 STATE_KEY = "labtrail_session"
 _LOOK_UP = {
     "specimen": ("accession", sites_of_specimen),
     "manifest": ("manifest", sites_of_manifest),
     "event": ("event", sites_of_event),
     "alert": ("alert", sites_of_alert),
+    "order": ("order_id", sites_of_order),
 }
 """For each scope the path parameter that holds the number, and what finds its sites."""
 _ENDINGS = (".png", ".pdf", ".zpl")

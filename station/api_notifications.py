@@ -56,7 +56,7 @@ class Webhook(Struct, frozen=True):
       summary="Alertmanager tells a receiver")  # fmt: skip
 async def post_notifications(
     station: Station,
-    receiver: Annotated[str, PathParameter(description="Who is told: a receiver of alertmanager.yml.", max_length=64)],
+    receiver: Annotated[str, PathParameter(description="A receiver of alertmanager.yml.", max_length=64)],
     data: JSONBody[Webhook],
 ) -> dict[str, int]:
     """For Alertmanager's `webhook_configs`. Kept, so that its view and Labtrail's can be compared."""

@@ -165,7 +165,7 @@ async def order_of(order_id: str, session: Session, station: Station) -> OrderRo
     return row
 
 
-@get("/collect/{order_id:str}", access=requires(*COLLECTORS))
+@get("/collect/{order_id:str}", access=requires(*COLLECTORS, scope="order"))
 async def order_page(request: Request[Any, Any, Any], order_id: str, session: Session, station: Station) -> Page:
     """One order: who the patient is, and the tubes to draw."""
     row = await order_of(order_id, session, station)
@@ -190,7 +190,7 @@ async def order_page(request: Request[Any, Any, Any], order_id: str, session: Se
     return page(request, "collect_order.html", view=view, work=work)
 
 
-@post("/collect/{order_id:str}/patient", access=requires(*COLLECTORS), status_code=200)
+@post("/collect/{order_id:str}/patient", access=requires(*COLLECTORS, scope="order"), status_code=200)
 async def check_patient(order_id: str, data: PatientQuestion, session: Session, station: Station) -> dict[str, bool]:
     """Whether the scanned or typed second identifier is this patient's. The answer says no more than that."""
     row = await order_of(order_id, session, station)

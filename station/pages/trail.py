@@ -39,7 +39,7 @@ class OrderTrail(Struct, frozen=True, kw_only=True):
     specimens: list[SpecimenRow]
 
 
-@get("/orders/{order_id:str}", access=requires(*READERS))
+@get("/orders/{order_id:str}", access=requires(*READERS, scope="order", read="order.read"))
 async def order_trail(request: Request[Any, Any, Any], order_id: str, session: Session, station: Station) -> Page:
     """An order with its specimens, as far as they are at the person's sites."""
 

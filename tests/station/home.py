@@ -52,7 +52,7 @@ class Clock:
 
 
 class Committing:
-    """Takes what is appended and commits it, in its own thread. `running` can be cleared: nothing is committed then."""
+    """Takes what is appended and commits it, in its own thread. While `running` is not set, nothing is."""
 
     def __init__(self, log: Log, store: Store, engine: Engine, clock: Clock) -> None:
         self._log, self._store, self._engine, self._clock = log, store, engine, clock
