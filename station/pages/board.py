@@ -3,6 +3,7 @@
 from typing import Any
 
 from litestar import Request, get, post
+from litestar.params import FromQuery, JSONBody
 from msgspec import Struct
 from sqlalchemy import Connection
 
@@ -54,7 +55,9 @@ def _view(connection: Connection, sites: list[str], station: Station) -> BoardVi
 
 
 @get("/board", access=requires("manager", "admin", scope="site"))
-async def board_page(request: Request[Any, Any, Any], session: Session, station: Station, site: str = "") -> Page:
+async def board_page(
+    request: Request[Any, Any, Any], session: Session, station: Station, site: FromQuery[str] = ""
+) -> Page:
     """The whole board, or only its inside for a refresh (header `X-Fragment: 1`)."""
     sites = [site_of(session, site)] if site else sorted(session.sites)
     view = await station.read(_view, sites, station)
@@ -84,7 +87,7 @@ async def find_page(request: Request[Any, Any, Any]) -> Page:
 
 
 @post("/find", access=requires(), status_code=200)
-async def find_code(data: Code, station: Station) -> dict[str, str | None]:
+async def find_code(data: JSONBody[Code], station: Station) -> dict[str, str | None]:
     """The page of whatever was scanned; null for nothing. Who may see that page is decided there."""
     return {"path": await station.read(find, data.code.strip()[:200])}
 

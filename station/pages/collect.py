@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from litestar import Request, get, post
 from litestar.exceptions import NotFoundException, PermissionDeniedException
+from litestar.params import FromPath, JSONBody
 from msgspec import Struct
 from sqlalchemy import Connection
 
@@ -166,7 +167,9 @@ async def order_of(order_id: str, session: Session, station: Station) -> OrderRo
 
 
 @get("/collect/{order_id:str}", access=requires(*COLLECTORS, scope="order"))
-async def order_page(request: Request[Any, Any, Any], order_id: str, session: Session, station: Station) -> Page:
+async def order_page(
+    request: Request[Any, Any, Any], order_id: FromPath[str], session: Session, station: Station
+) -> Page:
     """One order: who the patient is, and the tubes to draw."""
     row = await order_of(order_id, session, station)
     today, now_us = today_at(station, session.site), station.clock()
@@ -191,7 +194,9 @@ async def order_page(request: Request[Any, Any, Any], order_id: str, session: Se
 
 
 @post("/collect/{order_id:str}/patient", access=requires(*COLLECTORS, scope="order"), status_code=200)
-async def check_patient(order_id: str, data: PatientQuestion, session: Session, station: Station) -> dict[str, bool]:
+async def check_patient(
+    order_id: FromPath[str], data: JSONBody[PatientQuestion], session: Session, station: Station
+) -> dict[str, bool]:
     """Whether the scanned or typed second identifier is this patient's. The answer says no more than that."""
     row = await order_of(order_id, session, station)
     right = await station.read(answers, row.patient, data.scanned, station.settings)
@@ -202,7 +207,7 @@ async def check_patient(order_id: str, data: PatientQuestion, session: Session, 
 
 
 @post("/collect/lot", access=requires(*COLLECTORS), status_code=200)
-async def check_lot(data: LotQuestion, session: Session, station: Station) -> LotAnswer:
+async def check_lot(data: JSONBody[LotQuestion], session: Session, station: Station) -> LotAnswer:
     """Whether the tube at hand is the right one, and not expired or recalled."""
     container = station.catalog.containers.get(data.container)
     if container is None:

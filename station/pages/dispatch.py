@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from litestar import Request, Response, get, post
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Redirect
 from msgspec import Struct
 from msgspec.structs import replace
@@ -79,7 +80,7 @@ async def waiting_page(request: Request[Any, Any, Any], session: Session, statio
 
 
 @post("/dispatch", access=requires(*SENDERS), status_code=200)
-async def new_bag(data: NewBag, station: Station) -> dict[str, str]:
+async def new_bag(data: JSONBody[NewBag], station: Station) -> dict[str, str]:
     """A manifest number for a new bag, and a tote number where none was scanned; where to go on."""
     if data.destination not in station.catalog.sites:
         raise NotFoundException(detail="no such site in the catalog")
@@ -93,8 +94,8 @@ async def new_bag(data: NewBag, station: Station) -> dict[str, str]:
 
 @get("/dispatch/{manifest:str}", access=requires(*SENDERS, scope="manifest"))
 async def bag_page(
-    request: Request[Any, Any, Any], manifest: str, session: Session, station: Station,
-    to: str = "", transport: Transport = "ambient", tote: str = "", seal: str = "",
+    request: Request[Any, Any, Any], manifest: FromPath[str], session: Session, station: Station,
+    to: FromQuery[str] = "", transport: FromQuery[Transport] = "ambient", tote: FromQuery[str] = "", seal: FromQuery[str] = "",
 ) -> Page | Redirect:  # fmt: skip
     """One bag. What it is stands in its tubes' events; before the first tube, in the address."""
     if not is_identifier(manifest, MANIFEST):
@@ -115,7 +116,7 @@ async def bag_page(
 
 
 @post("/dispatch/tube", access=requires(*SENDERS), status_code=200)
-async def check_tube(data: TubeQuestion, station: Station) -> TubeAnswer:
+async def check_tube(data: JSONBody[TubeQuestion], station: Station) -> TubeAnswer:
     """Whether a scanned tube may go into this bag."""
     if not is_identifier(data.scanned, SPECIMEN, station.settings.outside):
         return TubeAnswer(fault="This is no tube", stop=False)
@@ -124,7 +125,7 @@ async def check_tube(data: TubeQuestion, station: Station) -> TubeAnswer:
 
 @get("/manifests/{manifest:str}/print.pdf",
      access=requires("ma", "courier", "lab", "manager", scope="manifest", read="manifest.read"))  # fmt: skip
-async def print_manifest(manifest: str, session: Session, station: Station) -> Response[bytes]:
+async def print_manifest(manifest: FromPath[str], session: Session, station: Station) -> Response[bytes]:
     """The paper that goes with the bag: numbers and bars, no names."""
     found = await station.read(bag, manifest)
     if found is None:

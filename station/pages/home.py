@@ -4,6 +4,7 @@ from typing import Any
 
 from litestar import MediaType, Request, Response, get
 from litestar.datastructures import CacheControlHeader, Cookie
+from litestar.params import FromQuery
 from litestar.response import File, Redirect
 from litestar.static_files import create_static_files_router
 
@@ -71,7 +72,9 @@ async def home(request: Request[Any, Any, Any], session: Session, station: Stati
 
 
 @get("/sign-in", access=public())
-async def sign_in(request: Request[Any, Any, Any], next: str = "/") -> Page:  # the parameter's name in the address
+async def sign_in(
+    request: Request[Any, Any, Any], next: FromQuery[str] = "/"
+) -> Page:  # the parameter's name in the address
     return page(request, "sign_in.html", message="", next=inside(next))
 
 
@@ -81,7 +84,7 @@ async def enroll(request: Request[Any, Any, Any]) -> Page:
 
 
 @get("/language", access=public())
-async def language(to: str, next: str = "/") -> Redirect:
+async def language(to: FromQuery[str], next: FromQuery[str] = "/") -> Redirect:
     chosen = to if to in LANGUAGES else "en"
     cookie = Cookie(key=LANGUAGE_COOKIE, value=chosen, max_age=YEAR_S, path="/", httponly=True, samesite="lax")
     return Redirect(inside(next), status_code=303, cookies=[cookie])

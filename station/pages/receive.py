@@ -4,6 +4,7 @@ from typing import Any
 
 from litestar import Request, get, post
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath, JSONBody
 from msgspec import Struct
 from sqlalchemy import Connection
 
@@ -33,7 +34,7 @@ async def coming_page(request: Request[Any, Any, Any], session: Session, station
 
 
 @post("/receive", access=requires(*RECEIVERS), status_code=200)
-async def which_bag(data: Scanned, station: Station) -> dict[str, str]:
+async def which_bag(data: JSONBody[Scanned], station: Station) -> dict[str, str]:
     """Where to go on with a scanned tote, manifest or single tube."""
     code = data.scanned
     if is_identifier(code, MANIFEST):
@@ -46,7 +47,9 @@ async def which_bag(data: Scanned, station: Station) -> dict[str, str]:
 
 
 @get("/receive/{manifest:str}", access=requires(*RECEIVERS, scope="manifest"))
-async def bag_page(request: Request[Any, Any, Any], manifest: str, session: Session, station: Station) -> Page:
+async def bag_page(
+    request: Request[Any, Any, Any], manifest: FromPath[str], session: Session, station: Station
+) -> Page:
     """One bag: what should be in it, each tube not yet checked until it is scanned."""
     if manifest != "loose" and not is_identifier(manifest, MANIFEST):
         raise NotFoundException(detail="no such manifest")
@@ -85,7 +88,7 @@ class Facts(Struct, frozen=True, kw_only=True):
 
 
 @post("/receive/tube", access=requires(*RECEIVERS), status_code=200)
-async def tube(data: Scanned, session: Session, station: Station) -> Facts:
+async def tube(data: JSONBody[Scanned], session: Session, station: Station) -> Facts:
     """What is on record of a tube in hand: whoever holds the tube may know where it comes from."""
 
     def read(connection: Connection) -> SpecimenRow | None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from litestar import Request, get, post
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath, JSONBody
 from msgspec import Struct
 from sqlalchemy import Connection
 
@@ -39,7 +40,7 @@ async def waiting_page(request: Request[Any, Any, Any], session: Session, statio
 
 
 @get("/results/{accession:str}", access=requires(*REPORTERS, "ma", scope="specimen", read="specimen.read"))
-async def tube_page(request: Request[Any, Any, Any], accession: str, station: Station) -> Page:
+async def tube_page(request: Request[Any, Any, Any], accession: FromPath[str], station: Station) -> Page:
     """One tube's tests: what is reported, and a form for what is not."""
 
     def read(connection: Connection) -> ResultsView | None:
@@ -57,7 +58,7 @@ async def tube_page(request: Request[Any, Any, Any], accession: str, station: St
 
 
 @post("/results/check", access=requires(*REPORTERS), status_code=200)
-async def check(data: Value, station: Station) -> dict[str, bool]:
+async def check(data: JSONBody[Value], station: Station) -> dict[str, bool]:
     """Whether a value is critical, by its flag or by the catalog's limits."""
     flag, unit = data.flag or None, data.unit or None
     return {"critical": is_critical(data.test, data.value, unit, flag, station.catalog)}

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from litestar import Request, get, post
 from litestar.exceptions import NotFoundException, PermissionDeniedException
+from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Struct
 from sqlalchemy import Connection
 
@@ -55,7 +56,9 @@ def site_of(session: Session, site: str) -> str:
 
 
 @get("/supplies", access=requires(*KEEPERS, scope="site"))
-async def shelf_page(request: Request[Any, Any, Any], session: Session, station: Station, site: str = "") -> Page:
+async def shelf_page(
+    request: Request[Any, Any, Any], session: Session, station: Station, site: FromQuery[str] = ""
+) -> Page:
     """The shelf of one site: what to order first, days of cover as bars."""
     where = site_of(session, site)
     policy, now_us = station.settings.policy, station.clock()
@@ -73,7 +76,7 @@ async def shelf_page(request: Request[Any, Any, Any], session: Session, station:
 
 @get("/supplies/{act:str}", access=requires(*KEEPERS, scope="site"))
 async def move_page(
-    request: Request[Any, Any, Any], act: Act, session: Session, station: Station, site: str = ""
+    request: Request[Any, Any, Any], act: FromPath[Act], session: Session, station: Station, site: FromQuery[str] = ""
 ) -> Page:
     """One kind of movement: scan, look, say how many."""
     if act == "recall" and session.role != "manager":
@@ -85,7 +88,7 @@ async def move_page(
 
 
 @post("/supplies/scan", access=requires(*KEEPERS, scope="site"), status_code=200)
-async def scan_box(data: BoxQuestion, session: Session, station: Station, site: str = "") -> Box:
+async def scan_box(data: JSONBody[BoxQuestion], session: Session, station: Station, site: FromQuery[str] = "") -> Box:
     """What a scanned code says of a box: a GS1 code, a GTIN, or a bare lot number that is on record."""
     where = site_of(session, site)
     today = today_at(station, where)
@@ -127,7 +130,9 @@ def _read_code(
 
 
 @get("/lots/{item:str}/{lot:str}", access=requires(*KEEPERS, read="recall.read"))
-async def lot_page(request: Request[Any, Any, Any], item: str, lot: str, session: Session, station: Station) -> Page:
+async def lot_page(
+    request: Request[Any, Any, Any], item: FromPath[str], lot: FromPath[str], session: Session, station: Station
+) -> Page:
     """Everything that a lot touched, at the person's sites: specimens, orders, what is left."""
     if item not in station.catalog.supplies:
         raise NotFoundException(detail="no such item in the catalog")

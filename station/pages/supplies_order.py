@@ -3,6 +3,7 @@
 from typing import Any
 
 from litestar import Request, Response, get
+from litestar.params import FromQuery
 
 from models.queries_board import StockRow, stock_rows
 from station.access import Session, requires
@@ -21,19 +22,21 @@ async def due(session: Session, station: Station, site: str) -> list[StockRow]:
 
 
 @get("/supplies/order", access=requires(*KEEPERS, scope="site"))
-async def order_page(request: Request[Any, Any, Any], session: Session, station: Station, site: str = "") -> Page:
+async def order_page(
+    request: Request[Any, Any, Any], session: Session, station: Station, site: FromQuery[str] = ""
+) -> Page:
     """The list, with a button that notes what was ordered."""
     return page(request, "supplies_order.html", rows=await due(session, station, site), site=site)
 
 
 @get("/supplies/order.csv", access=requires(*KEEPERS, scope="site"))
-async def as_csv(session: Session, station: Station, site: str = "") -> Response[str]:
+async def as_csv(session: Session, station: Station, site: FromQuery[str] = "") -> Response[str]:
     headers = {"Content-Disposition": 'attachment; filename="order.csv"', "Cache-Control": "no-store"}
     return Response(order_csv(await due(session, station, site)), media_type="text/csv", headers=headers)
 
 
 @get("/supplies/order.pdf", access=requires(*KEEPERS, scope="site"))
-async def as_pdf(session: Session, station: Station, site: str = "") -> Response[bytes]:
+async def as_pdf(session: Session, station: Station, site: FromQuery[str] = "") -> Response[bytes]:
     headers = {"Content-Disposition": 'inline; filename="order.pdf"', "Cache-Control": "no-store"}
     content = order_pdf(
         await due(session, station, site), station.clock(), zone_of(station.catalog, site or session.site)

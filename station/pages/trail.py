@@ -4,6 +4,7 @@ from typing import Any
 
 from litestar import Request, get
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 from msgspec import Struct
 from sqlalchemy import Connection
 
@@ -20,7 +21,7 @@ READERS = ("ma", "courier", "lab", "manager")
 
 
 @get("/specimens/{accession:str}", access=requires(*READERS, scope="specimen", read="specimen.read"))
-async def specimen_page(request: Request[Any, Any, Any], accession: str, station: Station) -> Page:
+async def specimen_page(request: Request[Any, Any, Any], accession: FromPath[str], station: Station) -> Page:
     """Everything on record of one specimen, in the order in which it happened."""
 
     def read(connection: Connection) -> CustodyRecord | None:
@@ -40,7 +41,9 @@ class OrderTrail(Struct, frozen=True, kw_only=True):
 
 
 @get("/orders/{order_id:str}", access=requires(*READERS, scope="order", read="order.read"))
-async def order_trail(request: Request[Any, Any, Any], order_id: str, session: Session, station: Station) -> Page:
+async def order_trail(
+    request: Request[Any, Any, Any], order_id: FromPath[str], session: Session, station: Station
+) -> Page:
     """An order with its specimens, as far as they are at the person's sites."""
 
     def read(connection: Connection) -> OrderTrail:
@@ -55,7 +58,7 @@ async def order_trail(request: Request[Any, Any, Any], order_id: str, session: S
 
 
 @get("/manifests/{manifest:str}", access=requires(*READERS, scope="manifest", read="manifest.read"))
-async def manifest_page(request: Request[Any, Any, Any], manifest: str, station: Station) -> Page:
+async def manifest_page(request: Request[Any, Any, Any], manifest: FromPath[str], station: Station) -> Page:
     """A bag with every tube that was ever on its manifest."""
     found = await station.read(bag, manifest)
     if found is None:

@@ -76,7 +76,7 @@ async function reject() {
   reason.append($("#reasons").content.cloneNode(true));
   const again = h("input", { type: "checkbox", name: "recollect", id: "recollect", checked: true });
   const note = h("input", { name: "note", id: "note", maxlength: 200, autocomplete: "off" });
-  const form = await dialog("Reject {accession}".replace("{accession}", accession), [
+  const form = await dialog(say("Reject {accession}", { accession }), [
     h("div", { class: "field" }, h("label", { for: "reason" }, say("Reason")), reason),
     h("label", { class: "check" }, again, say("Ask the clinic for a new tube")),
     h("div", { class: "field" }, h("label", { for: "note" }, say("Note: no names")), note),
