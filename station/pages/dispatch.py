@@ -95,7 +95,8 @@ async def new_bag(data: JSONBody[NewBag], station: Station) -> dict[str, str]:
 @get("/dispatch/{manifest:str}", access=requires(*SENDERS, scope="manifest"))
 async def bag_page(
     request: Request[Any, Any, Any], manifest: FromPath[str], session: Session, station: Station,
-    to: FromQuery[str] = "", transport: FromQuery[Transport] = "ambient", tote: FromQuery[str] = "", seal: FromQuery[str] = "",
+    to: FromQuery[str] = "", transport: FromQuery[Transport] = "ambient", tote: FromQuery[str] = "",
+    seal: FromQuery[str] = "",
 ) -> Page | Redirect:  # fmt: skip
     """One bag. What it is stands in its tubes' events; before the first tube, in the address."""
     if not is_identifier(manifest, MANIFEST):
