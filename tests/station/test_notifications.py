@@ -35,20 +35,20 @@ def alert(
 
 def test_what_alertmanager_posts_is_shown_until_it_resolves(home: Home) -> None:
     program = home.client(token=home.device(role="manager").token)
-    assert program.client.post(POST, json=webhook(alert())).json() == {"alerts": 1}
-    assert program.client.post(POST, json=webhook(alert())).status_code == 200
-    (shown,) = program.client.get("/api/v1/notifications").json()["firing"]
+    assert program.http.post(POST, json=webhook(alert())).json() == {"alerts": 1}
+    assert program.http.post(POST, json=webhook(alert())).status_code == 200
+    (shown,) = program.http.get("/api/v1/notifications").json()["firing"]
     assert (shown["receiver"], shown["alert"], shown["site"], shown["times"]) == (
         "lab-supervisor", "StatResultOverdue", "NORTH", 2,
     )  # fmt: skip
-    program.client.post(POST, json=webhook(alert(status="resolved")))
-    assert program.client.get("/api/v1/notifications").json()["firing"] == []
+    program.http.post(POST, json=webhook(alert(status="resolved")))
+    assert program.http.get("/api/v1/notifications").json()["firing"] == []
 
 
 def test_only_a_program_with_a_managers_token_may_say_what_was_told(home: Home) -> None:
     nobody, courier = home.client(), home.client(token=home.device(role="courier").token)
-    assert nobody.client.post(POST, json=webhook(alert())).status_code == 401
-    assert courier.client.post(POST, json=webhook(alert())).status_code == 403
+    assert nobody.http.post(POST, json=webhook(alert())).status_code == 401
+    assert courier.http.post(POST, json=webhook(alert())).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def test_only_a_program_with_a_managers_token_may_say_what_was_told(home: Home) 
 )
 def test_a_webhook_that_is_none_is_refused(home: Home, body: Any, path: str, status: int) -> None:
     program = home.client(token=home.device(role="manager").token)
-    assert program.client.post(path, json=body).status_code == status
-    assert program.client.get("/api/v1/notifications").json()["firing"] == []
+    assert program.http.post(path, json=body).status_code == status
+    assert program.http.get("/api/v1/notifications").json()["firing"] == []
 
 
 def test_the_receivers_are_those_of_the_shipped_configuration() -> None:
@@ -80,8 +80,8 @@ def test_every_page_that_is_compared_is_a_page_of_the_rules() -> None:
 
 def test_the_heartbeat_says_when_alerts_were_last_known_to_arrive(home: Home) -> None:
     program = home.client(token=home.device(role="manager").token)
-    assert program.client.get("/api/v1/notifications").json()["heard_us"] is None
-    program.client.post("/api/v1/notifications/heartbeat", json=webhook(alert("Watchdog")))
-    heard = program.client.get("/api/v1/notifications").json()
+    assert program.http.get("/api/v1/notifications").json()["heard_us"] is None
+    program.http.post("/api/v1/notifications/heartbeat", json=webhook(alert("Watchdog")))
+    heard = program.http.get("/api/v1/notifications").json()
     assert heard["heard_us"] == home.clock.us
     assert heard["firing"] == []
