@@ -126,7 +126,7 @@ def out_of_order(case: Case) -> Found:
     for leg, following in case.hops:
         if _shipped(leg, following):
             chain += [slot[0] if slot else None for slot in (leg.dispatched, leg.picked_up, leg.received)]
-    pairs = list(pairwise(e for e in chain if e is not None))
+    pairs = list(pairwise([e for e in chain if e is not None]))
     receipts = [e for leg in s.legs for e in leg.received] + s.direct
     if receipts:
         first = min(receipts, key=lambda e: e.order)
@@ -220,17 +220,17 @@ def wrong_destination(case: Case) -> Found:
 def temperatures(case: Case) -> Found:
     for leg in case.s.legs:
         transport = getattr(leg.dispatch.data, "transport", "ambient") if leg.dispatch else "ambient"
-        low, high = _band(case, transport)
         for event in leg.picked_up + leg.received:
-            yield from _excursion(event, low, high)
-    low, high = _band(case, "ambient")
+            if event.data.temperature_c is not None:  # type: ignore[union-attr]  # pick-ups and receipts have it
+                yield from _excursion(event, event.data.temperature_c, _band(case, transport))  # type: ignore[union-attr]
     for event in case.s.direct:
-        yield from _excursion(event, low, high)
+        if event.data.temperature_c is not None:  # type: ignore[union-attr]  # receipts have it
+            yield from _excursion(event, event.data.temperature_c, _band(case, "ambient"))  # type: ignore[union-attr]
 
 
-def _excursion(event: Event, low: float, high: float) -> Found:
-    measured: float | None = event.data.temperature_c  # type: ignore[union-attr]  # pick-ups and receipts have it
-    if measured is not None and not low <= measured <= high:
+def _excursion(event: Event, measured: float, allowed: tuple[float, float]) -> Found:
+    low, high = allowed
+    if not low <= measured <= high:
         band = f"{low:g} to {high:g} °C" if low > -273 else f"at most {high:g} °C"
         yield _found("temperature-excursion", f"{measured:g} °C when {_step(event)}, allowed {band}", event)
 
@@ -249,9 +249,14 @@ def stability_hours(s: Specimen, catalog: "Catalog") -> float | None:
     """The shortest limit among the tests, for the way the first leg travels; None where none is known."""
     first = s.legs[0].dispatch if s.legs else None
     cold = first is not None and first.data.transport == "refrigerated"  # type: ignore[union-attr]
-    tests = [catalog.tests[t] for t in s.tests if t in catalog.tests]
-    limits = [t.stability_refrigerated_hours if cold else t.stability_room_hours for t in tests]
-    return min((hours for hours in limits if hours is not None), default=None)
+    shortest: float | None = None
+    for name in s.tests:
+        test = catalog.tests.get(name)
+        if test is not None:
+            hours = test.stability_refrigerated_hours if cold else test.stability_room_hours
+            if hours is not None and (shortest is None or hours < shortest):
+                shortest = hours
+    return shortest
 
 
 def stability(case: Case) -> Found:

@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import Connection, bindparam, exists, func, insert, select, update
 
+from models import bulk
 from models.merkle import Frontier, ReadSubtree, inclusion_proof, leaf_hash, node_hash, subtree_root
 from models.tables import events, leaves, meta, tree_nodes, tree_state
 
@@ -67,22 +68,16 @@ def extend(connection: Connection, limit: int = 5000) -> int:
     if not rows:
         return 0
     rows += _scrubbed(connection, newest - WINDOW, limit - len(rows))
-    connection.execute(
-        insert(leaves),
-        [
-            {"leaf_index": index, "event_seq": row.seq, "event_id": row.id, "link_hash": row.link_hash}
-            for index, row in enumerate(rows, frontier.size)
-        ],
-    )
-    nodes: list[dict[str, Any]] = []
+    columns = ("leaf_index", "event_seq", "event_id", "link_hash")
+    bulk.insert(connection, leaves, columns, [(index, *row) for index, row in enumerate(rows, frontier.size)])
+    nodes: list[tuple[int, int, bytes]] = []
 
     def keep(level: int, index: int, digest: bytes) -> None:
         if level % KEPT_LEVELS == 0:
-            nodes.append({"level": level, "node_index": index, "hash": digest})
+            nodes.append((level, index, digest))
 
-    grown = frontier.extended((leaf_hash(row.link_hash) for row in rows), keep)
-    if nodes:
-        connection.execute(insert(tree_nodes), nodes)
+    grown = frontier.extended((leaf_hash(link_hash) for _, _, link_hash in rows), keep)
+    bulk.insert(connection, tree_nodes, ("level", "node_index", "hash"), nodes)
     connection.execute(update(tree_state).values(size=grown.size, frontier=grown.to_bytes()))
     return len(rows)
 
