@@ -8,15 +8,12 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from importlib import import_module
 from importlib.metadata import version
-from importlib.util import find_spec
 from typing import Any
 
 from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, Reference, SecurityScheme
@@ -31,7 +28,7 @@ from config.catalog import Catalog
 from config.errors import LabtrailError
 from config.settings import Settings
 from models.migrate import require_current
-from station import api_alerts, api_events, api_notifications, api_reads, api_session
+from station import api_alerts, api_events, api_notifications, api_reads, api_session, pages
 from station.access import access_of, guard, public, session_of
 from station.audit import AuditTrail
 from station.context import THREADS_MAX, Services, station_of
@@ -80,17 +77,14 @@ def create_app(
     health = health_routes(registry, alive, problems or _problems(station))
     for route in health:
         route.opt["access"] = public()
-    pages = import_module("station.pages") if find_spec("station.pages") else None
-    shown = pages.routes() if pages else []
     app = Litestar(
-        route_handlers=[*health, *(route for module in API for route in module.ROUTES), *shown],
+        route_handlers=[*health, *(route for module in API for route in module.ROUTES), *pages.routes()],
         dependencies={
             "station": Provide(station_of, sync_to_thread=False),
             "session": Provide(session_of, sync_to_thread=False),
         },
         guards=[guard],
-        middleware=[DefineMiddleware(Protection, settings=settings)],
-        exception_handlers=handlers(pages.refused if pages else None),
+        exception_handlers=handlers(pages.refused),
         openapi_config=_openapi(),
         request_max_body_size=BODY_BYTES_MAX,
         state=State({"station": station}),
@@ -99,6 +93,8 @@ def create_app(
         multipart_form_part_limit=50,
     )
     _require_access(app)
+    # around all of it: Litestar's own middleware does not see addresses that no route has
+    app.asgi_handler = Protection(app.asgi_handler, settings)
     return app
 
 
