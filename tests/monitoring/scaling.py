@@ -17,6 +17,7 @@ DURATIONS = frozenset(
         "refresh_interval", "group_wait", "group_interval", "resolve_timeout",
     }
 )  # fmt: skip
+TOKEN = "the-token-of-alertmanager"
 _MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION = re.compile(r"(\d+)(ms|s|m|h|d)")
 _WINDOW = re.compile(r"(\[|\boffset )((?:\d+(?:ms|s|m|h|d))+)")
@@ -69,10 +70,12 @@ def write_alertmanager(folder: Path, speed: float, sink: str) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     config = scaled(yaml.safe_load((ALERTMANAGER_CONFIG / "alertmanager.yml").read_text()), speed)
+    (folder / "token").write_text(TOKEN)
     _unmute(config["route"])
     for receiver in config["receivers"]:
         for hook in receiver["webhook_configs"]:
             hook["url"] = hook["url"].replace("http://station:8080", sink)
+            hook["http_config"]["authorization"]["credentials_file"] = str(folder / "token")
     made = folder / "alertmanager.yml"
     made.write_text(yaml.safe_dump(config, sort_keys=False))
     return made

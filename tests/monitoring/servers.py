@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import httpx
 
 from tests.monitoring.programs import program
-from tests.monitoring.scaling import write_alertmanager, write_prometheus
+from tests.monitoring.scaling import TOKEN, write_alertmanager, write_prometheus
 from tests.processes import Server, free_port, wait_until
 
 READY_S = 30.0
@@ -160,6 +160,9 @@ def sink() -> Iterator[tuple[Sink, str]]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.headers["Authorization"] != f"Bearer {TOKEN}":
+                self.send_error(401)
+                return
             kept.take(json.loads(body))
             self.send_response(200)
             self.end_headers()
