@@ -152,10 +152,12 @@ class Consumer(StrictCommit, base.Consumer):
 
     def _read(self, partitions: set[TP]) -> dict[TP, list[Record]]:
         ends = self._log.known_ends
-        ready = [tp for tp in partitions & self._assigned if self._next[tp] < ends[tp]]
-        limit, bytes_max = self._fetch_max // max(1, len(ready)) + 1, FETCH_BYTES_MAX // max(1, len(ready))
+        lag = {tp: ends[tp] - self._next[tp] for tp in partitions & self._assigned if self._next[tp] < ends[tp]}
+        waiting, bytes_max = sum(lag.values()), FETCH_BYTES_MAX // max(1, len(lag))
         found: dict[TP, list[Record]] = {}
-        for tp in ready:
+        for tp, behind in lag.items():
+            # each its share of what waits: a small topic does not run ahead of a large one through a backlog
+            limit = self._fetch_max * behind // waiting + 1
             records = self._log.read(tp, self._next[tp], limit, bytes_max)
             # retention may have deleted what comes next, if this group joined at that moment
             self._next[tp] = records[0].offset if records else ends[tp]

@@ -12,9 +12,13 @@ from sqlalchemy.exc import ArgumentError
 
 from config.errors import LabtrailError
 
-SQLITE_CACHE_KIB = 65_536
+SQLITE_CACHE_KIB = 32_768
 BUSY_MS = 30_000
 POOL_MAX = 8
+CONNECT_SECONDS = 10
+ABANDONED_MS = 20_000
+"""A writing transaction whose client does nothing for so long is ended by PostgreSQL: a worker that stands still
+(paused, swapped out, cut off) must not keep its locks from the others."""
 
 
 class DatabaseError(LabtrailError):
@@ -40,7 +44,23 @@ def make_engine(url: str) -> Engine:
         return engine
     if parsed.get_driver_name() != "psycopg":
         raise DatabaseError(f"LABTRAIL_DATABASE names {parsed.drivername}: use sqlite or postgresql+psycopg")
-    return create_engine(parsed, hide_parameters=True, pool_size=POOL_MAX, max_overflow=0, pool_pre_ping=True)
+    options = parsed.query.get("options", f"-c idle_in_transaction_session_timeout={ABANDONED_MS}")
+    return create_engine(
+        parsed,
+        hide_parameters=True,
+        pool_size=POOL_MAX,
+        max_overflow=0,
+        pool_pre_ping=True,
+        connect_args={
+            "options": options,
+            "connect_timeout": CONNECT_SECONDS,
+            # a server that vanished is noticed within half a minute, not after the system's two hours
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,
+        },
+    )
 
 
 def _sqlite_connect(connection: Any, _: Any) -> None:
@@ -80,4 +100,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
     if engine.dialect.name == "postgresql":
         connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     with connection, connection.begin():
+        if engine.dialect.name == "postgresql":
+            # it holds no lock, and a long report may well compute between two of its queries
+            connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         yield connection

@@ -20,7 +20,7 @@ from models.tables import lot_facts, movements, stock, stock_items, stock_marks,
 if TYPE_CHECKING:
     from config.catalog import Catalog
 
-MARK_EVERY = 256
+MARK_EVERY = 64
 PLACES_PER_QUERY = 200
 _START: Key = StockState().at
 _encode = msgspec.json.Encoder().encode
@@ -60,6 +60,7 @@ def settle(connection: Connection, changes: Changes, places: set[Place], catalog
     for m in changes.added:
         new.setdefault((m.site, m.item), []).append(m)
     states, writes = _load(connection, places), _Writes()
+    known: dict[Key, str | None] = {}
     pending: dict[Place, list[Movement]] = {}
     before = {place: dict(state.lots) for place, state in states.items()}
     for place, state in states.items():
@@ -68,11 +69,11 @@ def settle(connection: Connection, changes: Changes, places: set[Place], catalog
         late = [key for key in (first.get(place), moves[0].key if moves else None) if key and key <= state.at]
         since = _START if known_lots or place not in touched else min(late, default=None)
         if since is not None:
-            states[place], moves = _rewind(connection, place, since)
+            states[place], moves = _rewind(connection, place, since, known)
         pending[place] = moves
     expiries = expiries_of(connection, {place[1] for place, moves in pending.items() if _asks(moves)})
     for place, state in states.items():
-        _apply(writes, place, state, pending[place], expiries.get(place[1], {}), catalog)
+        _apply(writes, place, state, pending[place], expiries.get(place[1], {}), catalog, known)
         _put(writes, place, before[place], state)
     writes.write(connection)
     add_usage(connection, changes)
@@ -80,10 +81,11 @@ def settle(connection: Connection, changes: Changes, places: set[Place], catalog
 
 def refold_place(connection: Connection, place: Place, catalog: "Catalog") -> None:
     """Fold one place again from its first movement."""
-    state, moves = _rewind(connection, place, _START)
+    known: dict[Key, str | None] = {}
+    state, moves = _rewind(connection, place, _START, known)
     expiry = expiries_of(connection, {place[1]}).get(place[1], {})
     writes = _Writes()
-    _apply(writes, place, state, moves, expiry, catalog)
+    _apply(writes, place, state, moves, expiry, catalog, known)
     _put(writes, place, {}, state)
     writes.write(connection)
 
@@ -97,8 +99,10 @@ def _load(connection: Connection, places: Iterable[Place]) -> dict[Place, StockS
     return states
 
 
-def _rewind(connection: Connection, place: Place, since: Key) -> tuple[StockState, list[Movement]]:
-    """The last marked state before `since`, and every movement after it."""
+def _rewind(
+    connection: Connection, place: Place, since: Key, known: dict[Key, str | None]
+) -> tuple[StockState, list[Movement]]:
+    """The last marked state before `since`, and every movement after it; `known`: what each took until now."""
     mine = (stock_marks.c.site == place[0], stock_marks.c.item == place[1])
     connection.execute(stock_marks.delete().where(*mine, stock_marks.c.time_us >= since[0]))
     mark = connection.execute(
@@ -106,11 +110,16 @@ def _rewind(connection: Connection, place: Place, since: Key) -> tuple[StockStat
     ).first()
     state = _state.decode(bytes(mark[0])) if mark else StockState()
     rows = connection.execute(
-        select(*(movements.c[c] for c in MOVEMENT_COLUMNS)).where(
+        select(movements.c.taken, *(movements.c[c] for c in MOVEMENT_COLUMNS)).where(
             movements.c.site == place[0], movements.c.item == place[1], movements.c.time_us >= state.at[0]
         )
     )
-    moves = [m for m in (Movement(*row) for row in rows) if m.key > state.at]
+    moves = []
+    for taken, *row in rows:
+        move = Movement(*row)
+        if move.key > state.at:
+            moves.append(move)
+            known[move.key] = taken
     return state, sorted(moves, key=lambda m: m.key)
 
 
@@ -129,14 +138,15 @@ def expiries_of(connection: Connection, items: set[str]) -> dict[str, Expiry]:
 
 
 def _apply(
-    writes: _Writes, place: Place, state: StockState, moves: list[Movement], expiry: Expiry, catalog: "Catalog"
-) -> None:
+    writes: _Writes, place: Place, state: StockState, moves: list[Movement], expiry: Expiry, catalog: "Catalog",
+    known: dict[Key, str | None],
+) -> None:  # fmt: skip
     par = catalog.par_levels.get(place)
     reorder_u = to_u(par.reorder_point) if par else None
     for move in moves:
         lots: Taken | None = apply(state, move, expiry, reorder_u)
-        if lots is not None:
-            writes.taken.append((*movement_row(move), _encode(lots).decode()))
+        if lots is not None and (taken := _encode(lots).decode()) != known.get(move.key):
+            writes.taken.append((*movement_row(move), taken))
         if state.since_mark >= MARK_EVERY:
             state.since_mark = 0
             writes.marks.append((*place, move.time_us, _encode(state)))
