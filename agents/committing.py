@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from agents.metrics import WorkerMetrics
@@ -21,8 +21,10 @@ log = logging.getLogger(__name__)
 BATCH_MAX = 2000
 RETRY_SECONDS_FIRST = 0.05
 RETRY_SECONDS_MAX = 5.0
-# what passes by itself, or with somebody's help: the database is away, busy or full
-TRANSIENT = (OperationalError, InterfaceError, PoolTimeout)
+# what passes by itself, or with somebody's help: the database is away, busy, full, read-only, or refuses a right
+TRANSIENT = (DBAPIError, PoolTimeout)
+# what the content of a record can bring about
+OF_A_RECORD = (DataError, IntegrityError)
 RACES_MAX = 3
 """Tries of a batch that breaks a unique key, as when another worker has just recorded the same event."""
 
@@ -72,9 +74,9 @@ class Committer:
     def _attempt(self, records: Sequence[Record], races: int = 1) -> list[Outcome]:
         try:
             return self.store.commit(records, self.clock())
-        except TRANSIENT:
-            raise
         except Exception as fault:  # whatever one record makes happen must not stop the others
+            if isinstance(fault, TRANSIENT) and not isinstance(fault, OF_A_RECORD):
+                raise
             if isinstance(fault, IntegrityError) and races < RACES_MAX:
                 return self._attempt(records, races + 1)
             if len(records) == 1:

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import Engine, make_url, text
 from sqlalchemy.exc import ProgrammingError
 
+from models.all_tables import metadata
 from models.database import make_engine, reading, writing
 from models.migrate import migrate
 from models.rebuild import rebuild
 from models.roles import APPEND_ONLY, RIGHTS, RoleError, grant_service
-from models.all_tables import metadata
 from models.sweep import sweep
 from models.tree import extend
 from tests.core.homes import commit, export, new_store

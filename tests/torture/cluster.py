@@ -95,12 +95,13 @@ class Cluster:
         self.append_faults = 0
         """Appends that failed and were done again: each may have left a second copy of its records."""
 
-    def new_database(self) -> None:
+    def new_database(self, *, migrated: bool = True) -> None:
         """An empty database in place of this one, for workers that are started from now on."""
         self.engine.dispose()
         self.url = create_database(self.postgres.url())
         self.engine = make_engine(self.url)
-        migrate(self.engine)
+        if migrated:
+            migrate(self.engine)
         for worker in self.workers:
             worker.environ["LABTRAIL_DATABASE"] = self.url
 

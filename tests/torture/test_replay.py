@@ -1,8 +1,10 @@
 """Everything folded again, and everything read again into an empty database: same tables, same hashes."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import text
@@ -98,3 +100,52 @@ def test_an_empty_database_is_filled_again_from_the_log_with_the_same_hashes(
         assert export(cluster.engine) == tables, f"seed {load.seed}"
         assert cluster.chain_heads() == heads
         labtrail(cluster, "verify")
+
+
+def test_a_backup_taken_in_the_middle_of_the_stream_catches_up_from_the_log(
+    make_cluster: Callable[..., Cluster], scale: Scale, seed: int
+) -> None:
+    load = make_load(seed + 9, scale.events // 2)
+    cluster = make_cluster()
+    for worker in cluster.workers:
+        worker.start()
+    before_backup = datetime.now(UTC)
+    publisher = cluster.publishing(load.arrivals)
+    cluster.wait_recorded(0)
+    backup = cluster.folder / "backup"
+    database_tool(cluster, "pg_dump", "--format=custom", f"--file={backup}", database_name(cluster))
+    publisher.join(120)
+    cluster.drain()
+    tables = export(cluster.engine)
+    assert [graceful(worker) for worker in cluster.workers] == [0, 0]
+
+    cluster.new_database(migrated=False)
+    database_tool(cluster, "pg_restore", "--exit-on-error", f"--dbname={database_name(cluster)}", str(backup))
+    restored = cluster.recorded()
+    assert 0 < restored < len(load.events), "the backup was taken in the middle"
+    labtrail(cluster, "topics", "--rewind", before_backup.isoformat())
+    for worker in cluster.workers:
+        worker.start()
+    cluster.drain()
+    cluster.assert_true_to(load)
+    assert export(cluster.engine) == tables, f"seed {load.seed}"
+    labtrail(cluster, "verify")
+
+
+def database_name(cluster: Cluster) -> str:
+    return cluster.url.rsplit("/", 1)[1]
+
+
+def database_tool(cluster: Cluster, program: str, *arguments: str) -> None:
+    """One of PostgreSQL's own programs, as the owner of the database."""
+    server = cluster.postgres
+    command = [str(server.programs / "bin" / program), "-h", "127.0.0.1", "-p", str(server.port), "-U", server.owner]
+    done = subprocess.run(
+        [*command, *arguments],
+        env={"PATH": os.environ["PATH"], "PGPASSWORD": server.password},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,98 @@
+"""Faults of the database that are nobody's record: the worker waits or stops, and sets no event aside."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from agents.committing import CommitError, Committer
+from agents.metrics import WorkerMetrics
+from models import database
+from models.database import make_engine, reading, writing
+from tests.core.homes import new_home, new_store, records
+from tests.core.story import CATALOG, OTHER_TUBE, us, whole_day
+from tests.postgres.server import run_as_owner
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+def home(postgres_url: str) -> Iterator[Engine]:
+    engine = new_home(postgres_url)
+    yield engine
+    engine.dispose()
+
+
+def commit(engine: Engine, tube: str) -> None:
+    metrics = WorkerMetrics(CollectorRegistry(), CATALOG)
+    one = Committer(new_store(engine), metrics, clock=lambda: us(10_000), give_up_seconds=0)
+    try:
+        asyncio.run(one.commit(records(whole_day(tube=tube))))
+    finally:
+        one.close()
+
+
+def counts(engine: Engine) -> tuple[int, int]:
+    """(events, records in quarantine)."""
+    with reading(engine) as connection:
+        events, aside = (connection.scalar(text(f"SELECT count(*) FROM {t}")) for t in ("events", "quarantine"))
+    return int(events or 0), int(aside or 0)
+
+
+@pytest.mark.parametrize(
+    ("fault", "mend"),
+    [
+        ("ALTER TABLE chains RENAME TO elsewhere", "ALTER TABLE elsewhere RENAME TO chains"),
+        (
+            "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE insufficient_privilege; END$$;"
+            "CREATE TRIGGER no BEFORE INSERT ON events EXECUTE FUNCTION no()",
+            "DROP TRIGGER no ON events",
+        ),
+        (
+            "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE read_only_sql_transaction; END$$;"
+            "CREATE TRIGGER no BEFORE INSERT ON events EXECUTE FUNCTION no()",
+            "DROP TRIGGER no ON events",
+        ),
+    ],
+    ids=["a table is missing", "a right is missing", "the server became a read-only copy"],
+)
+def test_the_worker_stops_and_sets_no_event_aside(fault: str, mend: str, home: Engine, postgres_url: str) -> None:
+    run_as_owner(postgres_url, fault)
+    with pytest.raises(CommitError, match="no event is lost"):
+        commit(home, OTHER_TUBE)
+    run_as_owner(postgres_url, mend)
+    assert counts(home) == (0, 0)
+    commit(home, OTHER_TUBE)
+    assert counts(home) == (6, 0)
+
+
+def test_a_worker_that_stands_still_in_a_transaction_loses_its_locks(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "ABANDONED_MS", 200)
+    home = new_home(postgres_url)
+    zombie, other = make_engine(postgres_url), make_engine(postgres_url)
+    lock = text("SELECT pg_advisory_xact_lock(1)")
+    try:
+        with pytest.raises(DBAPIError, match=r"idle-in-transaction|closed"), writing(zombie) as standing:
+            standing.execute(lock)
+            with writing(other) as going:
+                going.execute(lock)  # waits until the other's transaction has been ended
+            standing.execute(text("SELECT 1"))
+    finally:
+        for engine in (zombie, other, home):
+            engine.dispose()
+
+
+def test_a_report_may_compute_for_longer_between_two_queries(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "ABANDONED_MS", 200)
+    home = new_home(postgres_url)
+    with reading(home) as connection:
+        run_as_owner(postgres_url, "SELECT pg_sleep(0.6)")
+        assert connection.scalar(text("SELECT 1")) == 1
+    home.dispose()
