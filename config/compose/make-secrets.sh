@@ -29,6 +29,9 @@ make grafana_password "$(random 12)"
 make pepper "$(random 32)"
 make patient_key "$(random 32)"
 
+# the station's token for Alertmanager comes from `labtrail devices enroll`, once the station runs: docs/metrics.md
+[ -e "$folder/alertmanager_token" ] || : >"$folder/alertmanager_token"
+
 # addresses hold the passwords: made from them again each time
 address() { # address FILE USER PASSWORD-FILE
 	printf 'postgresql+psycopg://%s:%s@postgres:5432/labtrail\n' "$2" "$(cat "$folder/$3")" >"$folder/$1"

@@ -87,5 +87,5 @@ def test_every_receiver_that_is_defined_is_used_and_hears_of_the_end() -> None:
     for name, receiver in defined.items():
         (hook,) = receiver["webhook_configs"]
         assert hook["url"].endswith(f"/notifications/{name}")
-        assert hook["http_config"] == {"authorization": {"credentials_file": "/etc/alertmanager/token"}}
+        assert hook["http_config"] == {"authorization": {"credentials_file": "/run/secrets/alertmanager_token"}}
         assert hook["send_resolved"] is (name != "heartbeat")
