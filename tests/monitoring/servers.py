@@ -100,9 +100,9 @@ def prometheus(
 
 
 @contextmanager
-def alertmanager(folder: Path, sink: str, *, address: str, speed: float = 1) -> Iterator[None]:
+def alertmanager(folder: Path, sink: str, *, address: str, speed: float = 1, token: str = TOKEN) -> Iterator[None]:
     """The real Alertmanager with the shipped routes at `address` (host:port), posting to `sink`."""
-    config = write_alertmanager(folder / "config-alertmanager", speed, sink)
+    config = write_alertmanager(folder / "config-alertmanager", speed, sink, token)
     command = [
         program("prometheus-alertmanager", "alertmanager"),
         f"--config.file={config}",

@@ -1,12 +1,19 @@
 """Alertmanager's view of what is wrong and Labtrail's own alerts agree, or the difference is shown."""
 
+from pathlib import Path
+
+import httpx
+import pytest
 from sqlalchemy import Engine, select
 
 from models.database import reading, writing
 from models.notifications import KEEP_US, SETTLED_US, Told, alerting, notifications, record_told
 from models.sweep import acknowledge, sweep
 from tests.core.story import CATALOG, POLICY, collected, step, us, whole_day
+from tests.monitoring.servers import alertmanager, until
 from tests.monitoring.test_snapshot import engine, record
+from tests.processes import free_port
+from tests.station.home import Home
 
 __all__ = ["engine"]
 LATE = 90 + 65
@@ -74,3 +81,20 @@ def test_a_new_case_is_counted_anew_and_what_is_over_for_a_month_is_forgotten(en
     tell(engine, 71 + KEEP_US / 60_000_000, told("ReceiptOverdue", 0))
     with reading(engine) as connection:
         assert connection.execute(select(notifications.c.alert)).scalars().all() == ["ReceiptOverdue"]
+
+
+@pytest.mark.prometheus
+def test_the_real_alertmanager_tells_the_real_station_with_its_token(tmp_path: Path) -> None:
+    home, address = Home(tmp_path / "home"), f"127.0.0.1:{free_port()}"
+    try:
+        token = home.device(role="manager").token
+        with alertmanager(tmp_path, home.serving.origin, address=address, speed=100, token=token):
+            labels = {"alertname": "StatResultOverdue", "site": "NORTH", "severity": "page", "team": "lab"}
+            posted = [{"labels": labels, "annotations": {"summary": "STAT results overdue for NORTH: 2"}}]
+            assert httpx.post(f"http://{address}/api/v2/alerts", json=posted, timeout=10).status_code == 200
+            reader = home.client(token=token).http
+            (shown,) = until("the station knows", lambda: reader.get("/api/v1/notifications").json()["firing"])
+        assert (shown["receiver"], shown["alert"], shown["site"]) == ("lab-supervisor", "StatResultOverdue", "NORTH")
+        assert shown["summary"] == "STAT results overdue for NORTH: 2"
+    finally:
+        home.close()
