@@ -54,17 +54,31 @@ def _view(connection: Connection, sites: list[str], station: Station) -> BoardVi
     )  # fmt: skip
 
 
+async def _board(
+    request: Request[Any, Any, Any], template: str, session: Session, station: Station, site: str
+) -> Page:
+    sites = [site_of(session, site)] if site else sorted(session.sites)
+    view = await station.read(_view, sites, station)
+    return page(
+        request, template, view=view, sites=sorted(session.sites), site=site, statuses=STATUSES, ages=AGE_HOURS,
+        today=today_at(station, session.site), target=target,
+    )  # fmt: skip
+
+
 @get("/board", access=requires("manager", "admin", scope="site"))
 async def board_page(
     request: Request[Any, Any, Any], session: Session, station: Station, site: FromQuery[str] = ""
 ) -> Page:
-    """The whole board, or only its inside for a refresh (header `X-Fragment: 1`)."""
-    sites = [site_of(session, site)] if site else sorted(session.sites)
-    view = await station.read(_view, sites, station)
-    return page(
-        request, "board.html", view=view, sites=sorted(session.sites), site=site, statuses=STATUSES, ages=AGE_HOURS,
-        today=today_at(station, session.site), target=target,
-    )  # fmt: skip
+    """The whole board."""
+    return await _board(request, "board.html", session, station, site)
+
+
+@get("/board/inside", access=requires("manager", "admin", scope="site", touch=False))
+async def board_inside(
+    request: Request[Any, Any, Any], session: Session, station: Station, site: FromQuery[str] = ""
+) -> Page:
+    """Its inside, for a refresh. The board refreshes by itself, so this does not keep a session alive."""
+    return await _board(request, "board_inside.html", session, station, site)
 
 
 def target(alert: AlertRow, catalog: Catalog) -> str:
@@ -92,4 +106,4 @@ async def find_code(data: JSONBody[Code], station: Station) -> dict[str, str | N
     return {"path": await station.read(find, data.code.strip()[:200])}
 
 
-ROUTES = [board_page, find_page, find_code]
+ROUTES = [board_page, board_inside, find_page, find_code]

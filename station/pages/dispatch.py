@@ -121,7 +121,9 @@ async def check_tube(data: JSONBody[TubeQuestion], station: Station) -> TubeAnsw
     """Whether a scanned tube may go into this bag."""
     if not is_identifier(data.scanned, SPECIMEN, station.settings.outside):
         return TubeAnswer(fault="This is no tube", stop=False)
-    return judge_tube(await station.read(specimen, data.scanned), data.manifest)
+    told = judge_tube(await station.read(specimen, data.scanned), data.manifest)
+    kind = station.catalog.containers.get(told.container)
+    return replace(told, container=kind.name) if kind else told
 
 
 @get("/manifests/{manifest:str}/print.pdf",

@@ -82,7 +82,7 @@ def manifest_pdf(bag: Bag, catalog: Catalog, now_us: int, zone: ZoneInfo) -> byt
     ]  # fmt: skip
     bars = Code128(bag.manifest, barHeight=14 * mm, barWidth=0.4 * mm, quiet=True)
     story: list[Flowable] = [_p(f"Manifest {bag.manifest}", TITLE), Spacer(0, 3 * mm), bars, Spacer(0, 3 * mm)]
-    story.append(_p("   ".join(f"{name}: {value}" for name, value in facts)))
+    story.append(_p("  ·  ".join(f"{name} {value}" for name, value in facts)))
     story.append(Spacer(0, 4 * mm))
     rows: list[list[Any]] = [[_p(text, HEAD) for text in ("", "Tube", "Bars", "Container", "Priority", "Taken")]]
     for number, tube in enumerate(tubes, 1):
@@ -132,5 +132,5 @@ def order_pdf(rows: Sequence[StockRow], now_us: int, zone: ZoneInfo) -> bytes:
             _p(f"{row.suggested:g} {row.unit}", HEAD),
         ])  # fmt: skip
     story: list[Flowable] = [_p("What to order", TITLE), _p(f"As of {printed}"), Spacer(0, 4 * mm)]
-    story.append(_grid(cells, (16, 28, 60, 18, 18, 14, 18, 26)))
+    story.append(_grid(cells, (16, 28, 60, 18, 18, 14, 18, 26)) if rows else _p("Nothing is due."))
     return _built(story, f"What to order, {printed}")

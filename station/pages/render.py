@@ -69,8 +69,7 @@ def page(request: Request[Any, Any, Any], template: str, *, status: int = 200, *
         t=say, many=_many(say), language=language, session=session, catalog=station.catalog, path=request.url.path,
         now_us=now_us,
         outside=station.settings.outside_identifiers, clock=clock, age=_age(now_us), hours_text=hours_text,
-        number=number, colour=colour, data=data, words=_words(language),
-        fragment=request.headers.get("x-fragment") == "1", **values,
+        number=number, colour=colour, data=data, words=_words(language), **values,
     )  # fmt: skip
     headers = {"Cache-Control": "no-store", "Content-Language": language}
     return Response(body, status_code=status, media_type=MediaType.HTML, headers=headers)

@@ -11,12 +11,12 @@ async function refresh() {
   due = false;
   at = performance.now();
   try {
-    const answer = await fetch(location.href, { headers: { "X-Fragment": "1" }, signal: AbortSignal.timeout(15000) });
+    const answer = await fetch(`/board/inside${location.search}`, { signal: AbortSignal.timeout(15000) });
     if (answer.status === 401) return location.reload();
     if (!answer.ok) return;
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("#board");
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").body;
     const held = document.activeElement?.dataset?.id;
-    if (fresh) $("#board").replaceChildren(...fresh.childNodes);
+    $("#board").replaceChildren(...fresh.childNodes);
     if (held) $(`.acknowledge[data-id="${held}"]`)?.focus({ preventScroll: true });
     $("#live").textContent = say("Live, as of {time}", { time: new Date().toLocaleTimeString() });
   } catch {
@@ -37,6 +37,7 @@ const live = new EventSource("/api/v1/live");
 live.onopen = () => ($("#live").textContent = say("Live"));
 live.onerror = () => ($("#live").textContent = say("No signal: this is how it was"));
 live.addEventListener("changed", () => (due = true));
+live.addEventListener("over", () => location.reload());
 setInterval(() => {
   const age = performance.now() - at;
   if (!document.hidden && ((due && age > LEAST_MS) || age > MOST_MS)) refresh();

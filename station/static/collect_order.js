@@ -26,6 +26,8 @@ function show(name) {
     item.toggleAttribute("aria-current", false);
     if (item.dataset.step === name) item.setAttribute("aria-current", "step");
   }
+  for (const item of $$("#draws [data-number]")) item.toggleAttribute("aria-current", false);
+  row()?.setAttribute("aria-current", "true");
   $("#act").replaceChildren(...buttons(name));
   $("#label").hidden = name !== "label";
 }
