@@ -4,7 +4,7 @@ PORT ?= 8080
 DATA ?= var/demo
 BIN := .venv/bin
 
-.PHONY: install run test test-long check bench lock clean
+.PHONY: install run test test-long check bench torture lock clean
 
 install: .venv/.run-installed ## .venv with the labtrail command in it
 
@@ -26,6 +26,9 @@ check: .venv/.dev-installed ## style, types, floors, fast tests
 
 bench: .venv/.dev-installed ## rates and latencies beside their peers, measured in the same run
 	$(BIN)/python -m bench
+
+torture: .venv/.dev-installed ## the fault runs in their long form: kills, crashes, cuts, full disks; about half an hour
+	TORTURE=long $(BIN)/python -m pytest tests/torture
 
 lock: ## renew the locked versions (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
