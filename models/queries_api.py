@@ -144,7 +144,7 @@ class StockView(Struct, frozen=True, kw_only=True):
     site: str
     item: str
     lot: str
-    on_hand: int | float
+    on_hand: float
     expires: str | None
     recalled: bool
 

@@ -18,7 +18,7 @@ from station.context import Station
 from station.documented import events_body
 from station.intake import BODY_BYTES_MAX, Admitted, admit
 from station.outcomes import Asked, Judged, judge
-from station.problems import PROBLEM, ProblemBody, Refusal
+from station.problems import ProblemBody, Refusal
 
 WAIT_SECONDS = 2.0
 """Contract section 8: committed within this time, or 202."""
@@ -49,14 +49,11 @@ class PostEvents(Operation):
         self.request_body = events_body()
 
 
-_PROBLEM = ResponseSpec(
-    ProblemBody,
-    description="Refused: nothing of the request was appended; `faults` names each event's.",
-    media_type=PROBLEM,
-)
+_ACCEPTED: Any = EventOutcome | list[EventOutcome]
 _ANSWERS = {
-    202: ResponseSpec(EventOutcome, description="Durable, not committed yet: ask Location. Array in, array out."),
-    **dict.fromkeys((400, 403, 413, 422, 503), _PROBLEM),
+    202: ResponseSpec(_ACCEPTED, description="Durable, not committed yet: ask Location. Array in, array out."),
+    413: ResponseSpec(ProblemBody, description="Too large, or too many at once: split it."),
+    422: ResponseSpec(ProblemBody, description="`faults` names each event's; nothing of the request was appended."),
 }
 
 

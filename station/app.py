@@ -15,7 +15,6 @@ from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, Reference, SecurityScheme
 from litestar.routes import HTTPRoute
 from prometheus_client import CollectorRegistry
@@ -32,6 +31,7 @@ from station import api_alerts, api_events, api_notifications, api_reads, api_se
 from station.access import access_of, guard, public, session_of
 from station.audit import AuditTrail
 from station.context import THREADS_MAX, Services, station_of
+from station.documented import Document
 from station.health import Problems, health_routes
 from station.live import Board
 from station.outcomes import Outcomes
@@ -151,7 +151,7 @@ def _openapi() -> OpenAPIConfig:
         components=Components(security_schemes=schemes),
         security=[{"token": []}, {"session": []}, {}],
         use_handler_docstrings=True,
-        render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"])],
+        render_plugins=[Document(path=["/", "/openapi.json"])],
         openapi_router=Router(path="/schema", route_handlers=[], opt={"access": public()}),
     )
 

@@ -1,5 +1,9 @@
-"""What the OpenAPI document says of the events that are posted: their schema and examples."""
+"""What the OpenAPI document says beyond what the handlers' types say: posted events, and how refusals look."""
 
+from typing import Any
+
+from litestar import Request
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIType, RequestBody, Schema
 
 from models.event_types import TYPES
@@ -61,3 +65,60 @@ def events_body() -> RequestBody:
             for kind, schema in kinds.items()
         },
     )
+
+
+REFUSALS = {
+    "400": "The request can't be read.",
+    "401": "Nobody is signed in, and no token was given; or the session or token is over.",
+    "403": "Not for this role, site or origin.",
+    "404": "Nothing of that name is on record.",
+    "503": "Log or database can't be reached: try again after Retry-After seconds.",
+}
+_PROBLEM = {
+    "title": "Problem",
+    "type": "object",
+    "description": "RFC 9457.",
+    "required": ["status", "title", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "status": {"type": "integer"},
+        "title": {"type": "string"},
+        "detail": {"type": "string", "description": "What is wrong and what to do."},
+        "retry_after_s": {"type": ["integer", "null"]},
+        "faults": {
+            "type": "array",
+            "description": "What is wrong with each event of a request.",
+            "items": {
+                "type": "object",
+                "required": ["index", "id", "reason", "detail"],
+                "properties": {
+                    "index": {"type": "integer", "description": "Counted from 0."},
+                    "id": {"type": ["string", "null"]},
+                    "reason": {"type": "string"},
+                    "detail": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+
+
+class Document(JsonRenderPlugin):
+    """The document as JSON, with the refusals that every operation of the API may answer."""
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        """The bytes of the document."""
+        openapi_schema["components"].setdefault("schemas", {})["Problem"] = _PROBLEM
+        for path, item in openapi_schema["paths"].items():
+            for operation in item.values() if path.startswith("/api/") else ():
+                _with_refusals(operation["responses"])
+        return super().render(request, openapi_schema)
+
+
+def _with_refusals(answers: dict[str, Any]) -> None:
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for code, why in REFUSALS.items():
+        answers[code] = {"description": why, "content": content}
+    for code in set(answers) - set(REFUSALS):
+        if int(code) >= 400:
+            answers[code]["content"] = content
