@@ -104,20 +104,20 @@ class Store:
         return new, folded
 
     def _observe(self, observer: Observer, new: list[Event], folded: dict[str, Specimen]) -> None:
-        """Report the receipts at a lab and the first final results among the new events."""
-        for event in new:
-            s = folded.get(event.subject)
+        """Report the receipts at a lab, and the first final results that stand with their receipt only now."""
+        ids = {event.id for event in new}
+        for s in {event.subject: folded.get(event.subject) for event in new}.values():
             if s is None or s.lab_received is None:
                 continue
-            priority = s.priority or "routine"
-            if event.id == s.lab_received.id and s.site is not None and s.collected_us is not None:
-                observer.received(s.site, priority, (event.time_us - s.collected_us) / 1e6)
-            elif event.type == "result.reported":
-                test: str = event.data.test  # type: ignore[union-attr]  # the type is result.reported
-                hours = turnaround_hours(test, s.priority, self.catalog)
-                first = next((r.first_final_us for r in s.results if r.test == test), None)
-                if first == event.time_us and hours is not None:
-                    observer.resulted(test, priority, (first - s.lab_received.time_us) / 1e6, hours * 3600)
+            priority, arrived = s.priority or "routine", s.lab_received.id in ids
+            if arrived and s.site is not None and s.collected_us is not None:
+                observer.received(s.site, priority, (s.lab_received.time_us - s.collected_us) / 1e6)
+            reported = {(e.data.test, e.time_us) for e in s.steps.get("result.reported", ()) if e.id in ids}  # type: ignore[union-attr]
+            for result in s.results:
+                first = result.first_final_us
+                hours = turnaround_hours(result.test, s.priority, self.catalog)
+                if first is not None and hours is not None and (arrived or (result.test, first) in reported):
+                    observer.resulted(result.test, priority, (first - s.lab_received.time_us) / 1e6, hours * 3600)
 
     def refuse(self, record: Record, detail: str) -> Outcome:
         """Put one record into quarantine that can't be recorded for a reason that parsing does not see."""

@@ -12,8 +12,9 @@ from agents.committing import CommitError, Committer
 from agents.metrics import WorkerMetrics
 from models.database import reading, writing
 from models.evidence import Record
+from models.store import Store
 from tests.core.homes import new_home, new_store, records, sqlite_url
-from tests.core.story import CATALOG, OTHER_TUBE, TUBE, us, whole_day
+from tests.core.story import CATALOG, OTHER_TUBE, POLICY, TUBE, us, whole_day
 
 
 @pytest.fixture
@@ -88,3 +89,28 @@ def test_the_log_of_a_fault_holds_no_value_of_an_event(home: Engine, caplog: pyt
     commit(home, records([whole_day()[0].replace(b"P-1", b"CANARY")]))
     assert "can't be recorded" in caplog.text
     assert "CANARY" not in caplog.text
+
+
+class Heard:
+    """Notes what the store reports."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str, float]] = []
+
+    def received(self, site: str, priority: str, transit_s: float) -> None:
+        self.told.append((site, priority, transit_s))
+
+    def resulted(self, test: str, priority: str, turnaround_s: float, limit_s: float) -> None:
+        self.told.append((test, priority, turnaround_s))
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3, 4, 5), (5, 4, 3, 2, 1, 0), (0, 5, 1, 4, 2, 3)])
+def test_each_receipt_and_first_result_is_reported_once_in_whatever_order_they_come(
+    home: Engine, order: tuple[int, ...]
+) -> None:
+    heard = Heard()
+    store = Store(home, CATALOG, POLICY, observer=heard)
+    for offset, number in enumerate(order):
+        store.commit(records([whole_day()[number]], offset), us(10_000))
+    assert ("CBCD", "routine", 90 * 60) in heard.told
+    assert sum(told[0] == "CBCD" for told in heard.told) == 1
