@@ -2,13 +2,22 @@
 
 from typing import Any
 
-from station.pages import board, collect, dispatch, home, pickup, receive, results, supplies, supplies_order, trail
+from station.pages.board import ROUTES as BOARD
+from station.pages.collect import ROUTES as COLLECT
+from station.pages.dispatch import ROUTES as DISPATCH
+from station.pages.home import ROUTES as HOME
+from station.pages.pickup import ROUTES as PICKUP
+from station.pages.receive import ROUTES as RECEIVE
 from station.pages.render import refused
+from station.pages.results import ROUTES as RESULTS
+from station.pages.supplies import ROUTES as SUPPLIES
+from station.pages.supplies_order import ROUTES as SUPPLIES_ORDER
+from station.pages.trail import ROUTES as TRAIL
 
 __all__ = ["refused", "routes"]
 
 
 def routes() -> list[Any]:
     """Every page's handler, to be mounted at `/`."""
-    parts = (home, collect, dispatch, pickup, receive, results, supplies, supplies_order, board, trail)
-    return [route for part in parts for route in part.ROUTES]
+    parts = (HOME, COLLECT, DISPATCH, PICKUP, RECEIVE, RESULTS, SUPPLIES, SUPPLIES_ORDER, BOARD, TRAIL)
+    return [route for part in parts for route in part]
