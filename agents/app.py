@@ -1,6 +1,5 @@
 """The Faust app: topics, agents and the leader's timers, for the embedded log and for Kafka alike."""
 
-import ssl
 from typing import Any
 
 import faust
@@ -14,26 +13,21 @@ from models.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC
 
 def faust_broker(settings: Settings) -> str:
     """Faust's own address of the broker; Kafka goes through the strict commit (embedded/strict.py)."""
-    if settings.broker.startswith("kafka://"):
-        servers = settings.broker.removeprefix("kafka://").split(",")
-        return ";".join(f"kafka+strict://{server}" for server in servers)
+    if not settings.embedded:
+        from agents.kafka_client import servers_of
+
+        return ";".join(f"kafka+strict://{server}" for server in servers_of(settings.broker))
     mark = "&" if "?" in settings.broker else "?"
     return f"{settings.broker}{mark}keep_days={settings.retention_days:g}"
 
 
 def credentials(settings: Settings) -> Any:
     """Faust's credentials for a Kafka with TLS or SASL; None for one without."""
-    context = None
-    if "SSL" in settings.kafka_security:
-        context = ssl.create_default_context(cafile=settings.kafka_ca_file)
-    if settings.kafka_security.startswith("SASL"):
-        return faust.SASLCredentials(
-            username=settings.kafka_username,
-            password=settings.kafka_password.reveal(),
-            mechanism=settings.kafka_sasl,
-            ssl_context=context,
-        )
-    return faust.SSLCredentials(context) if context is not None else None
+    if settings.embedded:
+        return None
+    from agents.kafka_client import access_of
+
+    return access_of(settings).faust_credentials()
 
 
 def make_app(settings: Settings) -> AppT:

