@@ -35,7 +35,7 @@ class Thing(Aggregate):
         return uuid5(NAMESPACE_URL, subject)
 
     @records("Happened")
-    def happen(self, type: str, raw: str, actor: str, quantity: float) -> None:  # noqa: A002 - the library's fields
+    def happen(self, type: str, raw: str, actor: str, quantity: float) -> None:  # noqa: ARG002 - raw is recorded
         self.status = _STATUS.get(type, self.status)
         self.custodian = actor
         self.on_hand += quantity

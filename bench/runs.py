@@ -11,22 +11,27 @@ import time
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from statistics import quantiles
 from typing import Any
 
 import faust
+from faust.transport.consumer import Consumer as FaustConsumer
 from prometheus_client import CollectorRegistry
 
 from agents.app import make_app
+from agents.eventlog import EventLog, NewRecord
 from agents.service import Service, now_us
 from bench.eventsourced import record_all
-from bench.home import Home, count_lines, log_records, peak_kib, read_events, resident_kib, say
+from bench.home import Home, count_lines, log_records, new_records, peak_kib, read_events, resident_kib, say
 from bench.orm_agent import OrmTables
 from embedded.batches import acknowledge, batches
+from embedded.consumer import Consumer
 from models.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC
 from models.evidence import Outcome, Record
 from models.store import Store
 
 SECONDS_MAX = 1800
+PING_SECONDS, PINGS, WARM_UP = 0.01, 1500, 100
 BATCH = 1000
 POINTS = 20
 """A long run is cut into so many pieces, each with its own rate and memory."""
@@ -38,7 +43,8 @@ class Clock:
     def __init__(self, events: int) -> None:
         self.events, self.done, self.finished = events, 0, asyncio.Event()
         self.began = self.cpu = self.ended = self.cpu_ended = 0.0
-        self.points: list[tuple[int, float, int]] = []
+        self.points: list[tuple[int, float, int, float]] = []
+        """Events done, seconds, resident KiB, seconds of CPU."""
         self._next_point = events // POINTS
 
     def begin(self) -> None:
@@ -50,7 +56,8 @@ class Clock:
         self.done += number
         if self.done >= self._next_point:
             self._next_point += self.events // POINTS
-            self.points.append((self.done, time.perf_counter() - self.began, resident_kib()))
+            seconds, cpu = time.perf_counter() - self.began, time.process_time() - self.cpu
+            self.points.append((self.done, seconds, resident_kib(), cpu))
         if self.done < self.events:
             return False
         self.ended, self.cpu_ended = time.perf_counter(), time.process_time()
@@ -108,6 +115,12 @@ def noop(home: Home, events: Path) -> dict[str, object]:
     return asyncio.run(agent_rate(home, events, _noop))
 
 
+def noop_faust(home: Home, events: Path) -> dict[str, object]:
+    """The same no-op, its events delivered by Faust's own loop instead of Labtrail's transport's."""
+    Consumer._drain_messages = FaustConsumer._drain_messages  # type: ignore[method-assign]  # for this process only
+    return noop(home, events)
+
+
 def noop_batches(home: Home, events: Path) -> dict[str, object]:
     """Labtrail's way of reading a stream, doing nothing."""
     return asyncio.run(agent_rate(home, events, _noop_batches))
@@ -149,7 +162,9 @@ def store(home: Home, events: Path) -> dict[str, object]:
     """(d) The same writes without Faust: batches given to the store one after the other."""
     clock = Clock(count_lines(events))
     with home.database() as engine:
-        ours = Store(engine, home.catalog, home.settings.policy, print_on_collection=home.settings.print_on_collection)
+        ours = Store(
+            engine, home.catalog, home.settings.policy, print_on_collection=home.settings.print_on_collection
+        )
         raws = read_events(events)
         while records := log_records(islice(raws, BATCH)):
             clock.begin()
@@ -200,9 +215,61 @@ def service(home: Home, events: Path) -> dict[str, object]:
     return asyncio.run(service_rate(home, events))
 
 
+Place = tuple[str, int, int]
+
+
+async def latencies(home: Home, events: Path) -> list[float]:
+    """Milliseconds from the call of append to the commit, one event every 10 ms, appended in this process."""
+    done: dict[Place, float] = {}
+    with home.database() as engine:
+        log = home.log()
+        service = Service(home.settings, home.catalog, engine, log, CollectorRegistry())
+
+        def committed(records: list[Record]) -> None:
+            now = time.perf_counter()
+            done.update({(r.topic, r.partition, r.offset): now for r in records})
+
+        Watched(service, lambda: None, committed)
+        await service.start()
+        try:
+            raws = read_events(events, PINGS + WARM_UP)
+            called = await asyncio.to_thread(_ping, log, list(new_records(raws)))
+            async with asyncio.timeout(SECONDS_MAX):
+                while len(done) < len(called):
+                    await asyncio.sleep(0.05)
+        finally:
+            await service.stop()
+            log.close()
+    return [1e3 * (done[place] - began) for place, began in list(called.items())[WARM_UP:]]
+
+
+def _ping(log: EventLog, records: list[NewRecord]) -> dict[Place, float]:
+    """When each append was called, by where its record went."""
+    called: dict[Place, float] = {}
+    due = time.perf_counter()
+    for record in records:
+        due += PING_SECONDS
+        time.sleep(max(0.0, due - time.perf_counter()))
+        began = time.perf_counter()
+        (position,) = log.append([record])
+        called[position.topic, position.partition, position.offset] = began
+    return called
+
+
+def latency(home: Home, events: Path) -> dict[str, object]:
+    """Append to committed at 100 events/s through the whole service, as when the station appends."""
+    found = asyncio.run(latencies(home, events))
+    cuts = quantiles(found, n=100)
+    return {"events": len(found), "p50_ms": cuts[49], "p99_ms": cuts[98], "max_ms": max(found),
+            "peak_mib": peak_kib() / 1024}  # fmt: skip
+
+
 PEERS = {
-    run.__name__: run for run in (service, noop, noop_batches, orm, eventsourcing, eventsourcing_batches, store)
-}
+    run.__name__: run
+    for run in (
+        service, noop, noop_faust, noop_batches, orm, eventsourcing, eventsourcing_batches, store, latency
+    )
+}  # fmt: skip
 
 
 def main() -> None:
