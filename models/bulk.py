@@ -91,7 +91,7 @@ def select_in(
     sqlite = connection.dialect.name == "sqlite"
     for chunk in chunks(keys):
         # few distinct statement texts, so that the driver's statement cache holds them
-        padded = chunk + (chunk[-1],) * (-len(chunk) % 50 if sqlite else 0)
+        padded = chunk + (chunk[-1],) * (-len(chunk) % 50 if sqlite and len(chunk) > 1 else 0)
         count = len(padded) if sqlite else 1
         sql = _select_sql(connection.dialect.name, table, columns, key, count)
         rows += connection.exec_driver_sql(sql, padded if sqlite else (list(chunk),)).fetchall()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from models.discrepancies import stability_hours
+from models.conditions import stability_hours
 from models.events import Event
 from models.history import (
     COLLECTED,

@@ -5,38 +5,18 @@ rests on, and is gone by itself when the missing evidence arrives or the wrong e
 what to do about each.
 """
 
-from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime
+from collections.abc import Callable
 from itertools import pairwise, zip_longest
-from typing import TYPE_CHECKING, Any, NamedTuple
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Any
 
+from models.conditions import Case, Found, found, seals, stability, step, supplies, temperatures
 from models.event_types import TYPES
-from models.events import Event, moment_of
-from models.history import HOUR_US, MINUTE_US, SIGHTINGS, Discrepancy, History, Leg, LotFacts, Specimen, Use
+from models.events import Event
+from models.history import MINUTE_US, SIGHTINGS, Discrepancy, History, Leg, Specimen
 
 if TYPE_CHECKING:
     from config.catalog import Catalog
     from config.policy import Policy
-
-
-class Case(NamedTuple):
-    """What a rule looks at."""
-
-    s: Specimen
-    history: History
-    catalog: "Catalog"
-    policy: "Policy"
-    skew_us: int
-    hops: list[tuple[Leg, Leg | None]]
-    """Each leg with the one that follows it."""
-
-
-Found = Iterator[Discrepancy]
-
-
-def _found(code: str, detail: str, *events: Event) -> Discrepancy:
-    return Discrepancy(code, detail, tuple(e.id for e in events))
 
 
 def _shipped(leg: Leg, following: Leg | None) -> bool:
@@ -53,25 +33,25 @@ def missing_steps(case: Case) -> Found:
     s, steps = case.s, case.s.steps
     physical = [e for e in s.events if e.type in _PHYSICAL]
     if physical and not s.birth and "specimen.collected" not in steps:
-        yield _found("missing-step", "collected", physical[0])
+        yield found("missing-step", "collected", physical[0])
     labeled = "specimen.labeled" in steps or "specimen.relabeled" in steps
     if not labeled and not s.birth:
         travelled = next((e for e in physical if e.type in _NEEDS_LABEL), None)
         if travelled is not None:
-            yield _found("missing-step", "labeled", travelled)
+            yield found("missing-step", "labeled", travelled)
     for leg, following in case.hops:
         scans = leg.picked_up + leg.received
         if scans and not leg.dispatched and not _wrong_manifest(case, leg):
-            yield _found("missing-step", "dispatched", scans[0])
+            yield found("missing-step", "dispatched", scans[0])
         if leg.received and not leg.picked_up:
-            yield _found("missing-step", "picked-up", leg.received[0])
+            yield found("missing-step", "picked-up", leg.received[0])
         if following and not leg.received and _shipped(leg, following):
-            yield _found("missing-step", "received", *following.dispatched[:1], *leg.dispatched[:1])
+            yield found("missing-step", "received", *following.dispatched[:1], *leg.dispatched[:1])
     arrived = s.legs[-1].received if s.legs else s.birth
     if not arrived and not s.direct:
         needs_receipt = next((e for e in physical if _needs_receipt(e, s)), None)
         if needs_receipt is not None:
-            yield _found("missing-step", "received", needs_receipt)
+            yield found("missing-step", "received", needs_receipt)
 
 
 _PHYSICAL = SIGHTINGS | {"result.reported", "result.acknowledged"}
@@ -104,7 +84,7 @@ def _wrong_manifest(case: Case, leg: Leg) -> bool:
 def not_on_manifest(case: Case) -> Found:
     for leg in case.s.legs:
         if leg.manifest and not leg.dispatched and _wrong_manifest(case, leg):
-            yield _found("not-on-manifest", leg.manifest, *leg.picked_up, *leg.received)
+            yield found("not-on-manifest", leg.manifest, *leg.picked_up, *leg.received)
 
 
 def missing_from_manifest(case: Case) -> Found:
@@ -116,7 +96,7 @@ def missing_from_manifest(case: Case) -> Found:
     data: Any = lost[-1].data
     manifest = data.manifest or (s.legs[-1].manifest if s.legs and not s.legs[-1].received else None)
     if manifest:
-        yield _found("missing-from-manifest", manifest, lost[-1])
+        yield found("missing-from-manifest", manifest, lost[-1])
 
 
 def out_of_order(case: Case) -> Found:
@@ -135,30 +115,26 @@ def out_of_order(case: Case) -> Found:
         pairs += [(s.steps["specimen.collected"][0], e) for e in s.steps.get("result.reported", ())[:1]]
     for earlier, later in pairs:
         if earlier.time_us > later.time_us + case.skew_us:
-            yield _found("out-of-order", f"{_step(later)} before {_step(earlier)}", later, earlier)
-
-
-def _step(event: Event) -> str:
-    return event.type.partition(".")[2]
+            yield found("out-of-order", f"{step(later)} before {step(earlier)}", later, earlier)
 
 
 def repeated_steps(case: Case) -> Found:
     s, steps = case.s, case.s.steps
     if len(steps) == len(s.events) and len(s.legs) < 2:
         return  # every step once
-    for step in ("collected", "rejected", "disposed"):
-        if len(events := steps.get(f"specimen.{step}", [])) > 1:
-            yield _found("repeated-step", step, *events)
+    for name in ("collected", "rejected", "disposed"):
+        if len(events := steps.get(f"specimen.{name}", [])) > 1:
+            yield found("repeated-step", name, *events)
     labeled = steps.get("specimen.labeled", [])
     if len(labeled) > 1 + len(steps.get("specimen.relabeled", [])):
-        yield _found("repeated-step", "labeled", *labeled)
+        yield found("repeated-step", "labeled", *labeled)
     for leg, following in case.hops:
         if len(leg.dispatched) > 1:
-            yield _found("repeated-step", "dispatched", *leg.dispatched)
+            yield found("repeated-step", "dispatched", *leg.dispatched)
         elif following and following.dispatched and leg.dispatched and not _shipped(leg, following):
-            yield _found("repeated-step", "dispatched", leg.dispatched[0], following.dispatched[0])
+            yield found("repeated-step", "dispatched", leg.dispatched[0], following.dispatched[0])
         if len(leg.picked_up) > 1:
-            yield _found("repeated-step", "picked-up", *leg.picked_up)
+            yield found("repeated-step", "picked-up", *leg.picked_up)
         yield from _same_site(leg.received)
     yield from _same_site(s.direct)
 
@@ -167,7 +143,7 @@ def _same_site(receipts: list[Event]) -> Found:
     for site in {e.site for e in receipts}:
         here = [e for e in receipts if e.site == site]
         if len(here) > 1:
-            yield _found("repeated-step", "received", *here)
+            yield found("repeated-step", "received", *here)
 
 
 def labels(case: Case) -> Found:
@@ -179,9 +155,9 @@ def labels(case: Case) -> Found:
         data: Any = event.data
         old = voids.get(data.label) or voids.get(data.scanned)
         if old is not None and event.time_us > old.time_us:
-            yield _found("superseded-label", old.data.voids, event, old)  # type: ignore[union-attr]
+            yield found("superseded-label", old.data.voids, event, old)  # type: ignore[union-attr]
         elif data.scanned.strip() != case.s.accession and data.scanned not in voids:
-            yield _found("label-mismatch", f"scanned {data.scanned.strip()[:64]!r}", event)
+            yield found("label-mismatch", f"scanned {data.scanned.strip()[:64]!r}", event)
 
 
 def identity(case: Case) -> Found:
@@ -192,7 +168,7 @@ def identity(case: Case) -> Found:
             if event.type in types and (value := getattr(event.data, field)) is not None:
                 named.setdefault(value, event)
         if len(named) > 1:
-            yield _found("identity-mismatch", field, *named.values())
+            yield found("identity-mismatch", field, *named.values())
         elif field == "patient" and named:
             patient, event = next(iter(named.items()))
             facts = case.history.orders.get(case.s.order or "")
@@ -214,110 +190,7 @@ def wrong_destination(case: Case) -> Found:
         meant: str = leg.dispatch.data.destination  # type: ignore[union-attr]  # the type is specimen.dispatched
         for event in leg.received:
             if event.site != meant:
-                yield _found("wrong-destination", f"at {event.site}, sent to {meant}", event, leg.dispatch)
-
-
-def temperatures(case: Case) -> Found:
-    for leg in case.s.legs:
-        transport = getattr(leg.dispatch.data, "transport", "ambient") if leg.dispatch else "ambient"
-        for event in leg.picked_up + leg.received:
-            if event.data.temperature_c is not None:  # type: ignore[union-attr]  # pick-ups and receipts have it
-                yield from _excursion(event, event.data.temperature_c, _band(case, transport))  # type: ignore[union-attr]
-    for event in case.s.direct:
-        if event.data.temperature_c is not None:  # type: ignore[union-attr]  # receipts have it
-            yield from _excursion(event, event.data.temperature_c, _band(case, "ambient"))  # type: ignore[union-attr]
-
-
-def _excursion(event: Event, measured: float, allowed: tuple[float, float]) -> Found:
-    low, high = allowed
-    if not low <= measured <= high:
-        band = f"{low:g} to {high:g} °C" if low > -273 else f"at most {high:g} °C"
-        yield _found("temperature-excursion", f"{measured:g} °C when {_step(event)}, allowed {band}", event)
-
-
-def _band(case: Case, transport: str) -> tuple[float, float]:
-    if transport == "frozen":
-        return -273.15, case.policy.frozen_max_c
-    tube = case.catalog.containers.get(case.s.container or "")
-    low, high = (tube.temperature_min_c, tube.temperature_max_c) if tube else (-273.15, 1000.0)
-    if transport == "refrigerated":
-        return max(low, case.policy.refrigerated_min_c), min(high, case.policy.refrigerated_max_c)
-    return low, high
-
-
-def stability_hours(s: Specimen, catalog: "Catalog") -> float | None:
-    """The shortest limit among the tests, for the way the first leg travels; None where none is known."""
-    first = s.legs[0].dispatch if s.legs else None
-    cold = first is not None and first.data.transport == "refrigerated"  # type: ignore[union-attr]
-    shortest: float | None = None
-    for name in s.tests:
-        test = catalog.tests.get(name)
-        if test is not None:
-            hours = test.stability_refrigerated_hours if cold else test.stability_room_hours
-            if hours is not None and (shortest is None or hours < shortest):
-                shortest = hours
-    return shortest
-
-
-def stability(case: Case) -> Found:
-    s = case.s
-    hours = stability_hours(s, case.catalog)
-    if hours is None or s.collected_us is None or s.lab_received is None:
-        return
-    if s.lab_received.time_us - s.collected_us > hours * HOUR_US:
-        taken = (s.lab_received.time_us - s.collected_us) / HOUR_US
-        start = s.steps.get("specimen.collected", [])[:1]
-        yield _found(
-            "stability-exceeded", f"{taken:.1f} h to the lab, stable for {hours:g} h", *start, s.lab_received
-        )
-
-
-def seals(case: Case) -> Found:
-    for leg in case.s.legs:
-        closed = next((e for e in reversed(leg.dispatched) if e.data.seal), None)  # type: ignore[union-attr]
-        for event in leg.picked_up if closed else ():
-            data: Any = event.data
-            meant: Any = closed.data if closed else None
-            if closed and data.seal is not None and data.seal != meant.seal:
-                yield _found("seal-mismatch", f"seal {data.seal}, closed with {meant.seal}", closed, event)
-
-
-def uses(s: Specimen, history: History) -> list[Use]:
-    """Every supply with a known lot that was used for this specimen."""
-    own = [
-        Use(line.item, line.lot, e.id, e.site, e.time_us)
-        for e in s.steps.get("specimen.collected", ())
-        for line in e.data.supplies  # type: ignore[union-attr]  # the type is specimen.collected
-        if line.lot is not None
-    ]
-    return own + list(history.uses)
-
-
-def supplies(case: Case) -> Found:
-    for use in uses(case.s, case.history):
-        facts = case.history.lots.get((use.item, use.lot), LotFacts())
-        what = f"{use.item} lot {use.lot}"
-        if facts.expires is not None and expired(use, facts.expires, case.catalog):
-            yield Discrepancy("expired-supply", f"{what} expired {facts.expires}", (use.event_id,))
-        if facts.notice is not None:
-            yield Discrepancy("recalled-supply", what, (use.event_id,))
-
-
-def expired(use: Use, expires: date, catalog: "Catalog") -> bool:
-    """Whether the last day of the lot was over, where it was used."""
-    last = expires.toordinal()
-    latest = _EPOCH_DAY + use.time_us // (24 * HOUR_US) + 1  # no clock on earth is further ahead of UTC
-    return latest > last and local_day(use, catalog) > last
-
-
-_EPOCH_DAY = date(1970, 1, 1).toordinal()
-
-
-def local_day(use: Use, catalog: "Catalog") -> int:
-    """The calendar day at the site of use, as an ordinal: a lot holds to the end of its last day there."""
-    moment: datetime = moment_of(use.time_us)
-    site = catalog.sites.get(use.site)
-    return moment.astimezone(ZoneInfo(site.timezone) if site else UTC).toordinal()
+                yield found("wrong-destination", f"at {event.site}, sent to {meant}", event, leg.dispatch)
 
 
 def after_disposal(case: Case) -> Found:
@@ -326,14 +199,14 @@ def after_disposal(case: Case) -> Found:
         return
     for event in case.s.events:
         if event.type in SIGHTINGS and event.time_us > disposed.time_us + case.skew_us:
-            yield _found("after-disposal", _step(event), event, disposed)
+            yield found("after-disposal", step(event), event, disposed)
 
 
 def future_time(case: Case) -> Found:
     """Scanned, by its own clock, after the log had it: that device's clock is wrong."""
     for event in case.s.events:
         if event.appended_us and event.time_us > event.appended_us + case.skew_us:
-            yield _found("future-time", _step(event), event)
+            yield found("future-time", step(event), event)
 
 
 _ANY: frozenset[str] = frozenset()
@@ -367,8 +240,8 @@ def find(s: Specimen, history: History, catalog: "Catalog", policy: "Policy") ->
     steps = s.steps
     for rule, needs in RULES:
         if not needs or not needs.isdisjoint(steps):
-            for found in rule(case):
-                merged.setdefault((found.code, found.detail), set()).update(found.events)
+            for one in rule(case):
+                merged.setdefault((one.code, one.detail), set()).update(one.events)
     if not merged:
         return []
     return sorted(Discrepancy(code, detail, tuple(sorted(ids))) for (code, detail), ids in merged.items())

@@ -13,7 +13,7 @@ import typer
 from agents import metrics
 from config.settings import fields
 from labtrail.cli import make_app
-from models import discrepancies
+from models import conditions, discrepancies
 from models.event_types import TYPES
 from models.events import Reason
 from models.meanings import MEANINGS
@@ -76,8 +76,8 @@ def test_every_discrepancy_is_in_the_custody_page(code: str) -> None:
 
 
 def test_every_discrepancy_that_the_rules_find_has_a_meaning_and_the_other_way_round() -> None:
-    source = Path(discrepancies.__file__).read_text()
-    found = set(re.findall(r'(?:_found|Discrepancy)\(\s*"([a-z-]+)"', source))
+    source = "".join(Path(module.__file__).read_text() for module in (discrepancies, conditions))
+    found = set(re.findall(r'(?:found|Discrepancy)\(\s*"([a-z-]+)"', source))
     assert found == set(MEANINGS)
 
 
