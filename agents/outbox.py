@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, bindparam, delete, select, update
 
 from agents.eventlog import EventLog, NewRecord
 from config.errors import LabtrailError
-from models.database import writing
+from models.database import reading, writing
 from models.events import ALERTS_TOPIC
 from models.tables import outbox
 
@@ -28,10 +28,14 @@ class PrintRequest(msgspec.Struct, frozen=True):
 
 def send(engine: Engine, log: EventLog, queue: Queue, now_us: int, limit: int) -> int:
     """Do up to `limit` of what waits; how many were done. What fails is tried again, later each time."""
+    due = outbox.c.not_before_us <= now_us
+    with reading(engine) as connection:  # most often nothing waits: then nobody is kept from writing
+        if connection.execute(select(outbox.c.id).where(due).limit(1)).first() is None:
+            return 0
     with writing(engine) as connection:
         rows = connection.execute(
             select(outbox.c.id, outbox.c.kind, outbox.c.key, outbox.c.payload, outbox.c.tries)
-            .where(outbox.c.not_before_us <= now_us)
+            .where(due)
             .order_by(outbox.c.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
