@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from models.identifiers import BADGE, SPECIMEN, make_identifier
+from models.identifiers import BADGE, MANIFEST, SPECIMEN, make_identifier
 
 RATE, SECONDS, SEED = 100, 30, 20261121
 WARM_UP_SECONDS = 3
@@ -30,19 +30,35 @@ P99_MS = 60.0
 
 
 def event(number: int, chosen: random.Random) -> bytes:
-    """A collection, with the supplies that it used."""
-    actor = make_identifier(BADGE, 2026, chosen.randrange(1, 50))
-    site = chosen.choice(("NORTH", "SOUTH", "EAST", "WEST"))
+    """One step after the other of one specimen after the other, as a scanner would send it."""
+    specimen, step = divmod(number, len(STEPS))
+    kind, site, data = STEPS[step]
+    numbers = {"manifest": make_identifier(MANIFEST, 2026, specimen // 20), "order": f"R-{specimen}"}
+    accession = make_identifier(SPECIMEN, 2026, specimen)
+    known = {"accession": accession, "patient": f"P-{specimen}", "label": f"{accession}-1", **numbers}
     return json.dumps(
         {
             "specversion": "1.0", "id": str(uuid.UUID(int=chosen.getrandbits(128), version=4)),
-            "source": f"/sites/{site}/stations/1", "type": "specimen.collected",
-            "subject": make_identifier(SPECIMEN, 2026, number), "time": datetime.now(UTC).isoformat(), "site": site,
-            "actor": actor,
-            "data": {"order": f"R-{number}", "patient": f"P-{number}", "container": "EDTA4", "tests": ["CBCD"],
-                     "priority": "routine", "supplies": [{"item": "SUP-EDTA4", "lot": "L1", "quantity": 1}]},
+            "source": f"/sites/{site}/stations/1", "type": kind, "subject": accession,
+            "time": datetime.now(UTC).isoformat(), "site": site,
+            "actor": make_identifier(BADGE, 2026, chosen.randrange(1, 50)),
+            "data": {name: known.get(value, value) if type(value) is str else value for name, value in data.items()},
         }
     ).encode()  # fmt: skip
+
+
+STEPS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("specimen.collected", "NORTH", {
+        "order": "order", "patient": "patient", "container": "EDTA4", "tests": ["CBCD"], "priority": "routine",
+        "supplies": [{"item": "SUP-EDTA4", "lot": "L1", "quantity": 1}],
+    }),
+    ("specimen.labeled", "NORTH", {"label": "label", "scanned": "accession"}),
+    ("specimen.dispatched", "NORTH", {"manifest": "manifest", "destination": "CORE"}),
+    ("specimen.picked-up", "NORTH", {"manifest": "manifest", "temperature_c": 20.0}),
+    ("specimen.received", "CORE", {"manifest": "manifest", "temperature_c": 20.0}),
+    ("result.reported", "CORE", {"test": "CBCD", "status": "final", "value": 7.1, "flag": "normal"}),
+)  # fmt: skip
+"""A specimen's day: what is scanned of it, where, and with what; values name what differs from one to the next."""
 
 
 class Connections:
@@ -117,9 +133,8 @@ def main(arguments: list[str]) -> int:
     rate = int(arguments[0]) if arguments else RATE
     seconds = float(arguments[1]) if len(arguments) > 1 else SECONDS
     with tempfile.TemporaryDirectory(prefix="labtrail-station-") as folder:
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("LABTRAIL_")}
         command = [sys.executable, "-m", "labtrail", "up", "--data", str(Path(folder) / "home"), "--port", "0"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ) as up:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as up:
             try:
                 port, before = _port(up), _cpu_seconds(up.pid)
                 result = asyncio.run(measure(port, rate, seconds))
