@@ -30,14 +30,17 @@ async function take(code) {
   const row = h("li", { "data-state": "ok" }, h("div", { class: "item" }, h("span", { class: "code" }, code), told.container ?? "", end));
   $("#tubes").prepend(row);
   verdict(told.fault ? "warn" : "ok", told.fault || "{accession} is in the bag", { accession: code });
-  const became = await later;
+  later.then((became) => judged(code, became, row, end)); // not waited for: the next scan must be taken at once
+}
+
+function judged(code, became, row, end) {
   if (became.outcome === "refused" || became.outcome === "quarantined") {
     inside.delete(code);
     $("#count").textContent = inside.size;
     row.dataset.state = "missing";
     end.textContent = became.detail || became.reason || "";
     verdict("bad", "{accession} was not recorded", { accession: code });
-  } else if (became.discrepancies?.length) end.append(...became.discrepancies.map((code) => h("span", { class: "tag warn" }, say(code))));
+  } else if (became.discrepancies?.length) end.append(...became.discrepancies.map((one) => h("span", { class: "tag warn" }, say(one))));
 }
 
 $("#reseal").addEventListener("click", async () => {

@@ -149,8 +149,8 @@ async function tube(code) {
   const { answer } = await record("specimen.picked-up", code, data, { site: bag.origin ?? undefined, note: bag });
   verdict(known || !bag.tubes.length ? "ok" : "warn", known || !bag.tubes.length ? "{accession} is taken" : "{accession} is extra: not on the manifest", { accession: code });
   draw();
-  const became = await answer;
-  if (became.outcome === "refused") verdict("bad", became.detail || "That did not work");
+  // not waited for: without a signal the next scan must be taken at once
+  answer.then((became) => became.outcome === "refused" && verdict("bad", became.detail || "That did not work"));
 }
 
 async function confirm(code) {

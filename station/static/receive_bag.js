@@ -64,10 +64,12 @@ async function take(code) {
   if (one.expected) verdict("ok", "{accession} is received", { accession: code });
   else verdict("warn", "{accession} is not on this manifest: recorded, and the clinic is told", { accession: code });
   draw();
-  const became = await answer;
-  one.codes = became.discrepancies ?? [];
-  if (["refused", "quarantined"].includes(became.outcome)) verdict("bad", became.detail || "That did not work");
-  draw();
+  // not waited for: the next scan must be taken at once
+  answer.then((became) => {
+    one.codes = became.discrepancies ?? [];
+    if (["refused", "quarantined"].includes(became.outcome)) verdict("bad", became.detail || "That did not work");
+    draw();
+  });
 }
 
 async function reject() {

@@ -123,9 +123,9 @@ def test_another_courier_does_not_send_what_is_not_theirs(
     wire.set("cut")
     for tube in tubes:
         courier.scan(tube)
-    wire.set("whole")
     # the phone changes hands: the session ends before anything could be sent
     courier.context.clear_cookies(name="labtrail-session")
+    wire.set("whole")
     courier.page.goto("/sign-in")
     courier.sign_in(house.badges["manager"])
     courier.page.wait_for_selector("text=another person")
