@@ -83,6 +83,30 @@ def _select_sql(dialect: str, table: Table, columns: tuple[str, ...], key: str, 
     return f'SELECT {_quoted(columns)} FROM "{table.name}" WHERE "{key}" {marks}'  # noqa: S608
 
 
+@lru_cache(256)
+def _pairs_sql(dialect: str, table: Table, columns: tuple[str, ...], keys: tuple[str, str], count: int) -> str:
+    # a join, since SQLite reads the whole table for `(a, b) IN (VALUES …)`
+    pairs = f"VALUES {', '.join(['(?, ?)'] * count)}" if dialect == "sqlite" else "SELECT * FROM unnest(%s::text[], %s::text[])"
+    return (
+        f"WITH wanted(one, other) AS ({pairs}) SELECT DISTINCT {_quoted(columns)} "  # noqa: S608 - our own names
+        f'FROM wanted, "{table.name}" WHERE "{keys[0]}" = one AND "{keys[1]}" = other'
+    )
+
+
+def select_pairs(
+    connection: Connection, table: Table, columns: tuple[str, ...], keys: tuple[str, str], pairs: Iterable[Row]
+) -> list[Row]:
+    """The distinct rows whose two text `keys` are one of these pairs, in no particular order."""
+    rows: list[Row] = []
+    sqlite = connection.dialect.name == "sqlite"
+    for chunk in chunks(pairs, KEYS_PER_QUERY // 2):
+        padded = chunk + (chunk[-1],) * (-len(chunk) % 25 if sqlite and len(chunk) > 1 else 0)
+        sql = _pairs_sql(connection.dialect.name, table, columns, keys, len(padded) if sqlite else 1)
+        values = tuple(v for pair in padded for v in pair) if sqlite else tuple(map(list, zip(*chunk, strict=True)))
+        rows += connection.exec_driver_sql(sql, values).fetchall()
+    return rows
+
+
 def select_in(
     connection: Connection, table: Table, columns: tuple[str, ...], key: str, keys: Iterable[Any]
 ) -> list[Row]:

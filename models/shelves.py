@@ -10,9 +10,9 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import msgspec
-from sqlalchemy import Connection, bindparam, select, tuple_
+from sqlalchemy import Connection, select
 
-from models.bulk import Row, chunks, delete, select_in, upsert
+from models.bulk import Row, delete, select_in, select_pairs, upsert
 from models.stock import DAY_US, Expiry, Key, Movement, StockState, Taken, apply, to_u
 from models.stockroom import MOVEMENT_COLUMNS, Changes, Place, movement_row
 from models.tables import lot_facts, movements, stock, stock_items, stock_marks, usage_daily
@@ -21,14 +21,10 @@ if TYPE_CHECKING:
     from config.catalog import Catalog
 
 MARK_EVERY = 64
-PLACES_PER_QUERY = 200
 _START: Key = StockState().at
 _encode = msgspec.json.Encoder().encode
 _state = msgspec.json.Decoder(StockState)
 _outs = frozenset({"used", "wasted", "transfer-out"})
-_states = select(stock_items.c.site, stock_items.c.item, stock_items.c.state).where(
-    tuple_(stock_items.c.site, stock_items.c.item).in_(bindparam("places", expanding=True))
-)
 
 
 class _Writes(msgspec.Struct):
@@ -93,9 +89,9 @@ def refold_place(connection: Connection, place: Place, catalog: "Catalog") -> No
 def _load(connection: Connection, places: Iterable[Place]) -> dict[Place, StockState]:
     """The stored state of each place, in a fixed order."""
     states = {place: StockState() for place in sorted(places)}
-    for chunk in chunks(states, PLACES_PER_QUERY):
-        for site, item, state in connection.execute(_states, {"places": list(chunk)}):
-            states[site, item] = _state.decode(bytes(state))
+    rows = select_pairs(connection, stock_items, ("site", "item", "state"), ("site", "item"), list(states))
+    for site, item, state in rows:
+        states[site, item] = _state.decode(bytes(state))
     return states
 
 

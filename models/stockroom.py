@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Table, bindparam, select
 
-from models.bulk import delete, insert, select_in
+from models.bulk import delete, insert, select_in, select_pairs
 from models.event_types import SupplyRecalled, SupplyReceived
 from models.events import Event, parse, stock_subject
 from models.history import LotFacts, voided
@@ -152,13 +152,10 @@ def project(connection: Connection, fresh: list[Event]) -> Changes:
 
 def known_lots(connection: Connection, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], LotFacts]:
     """What is known of these (item, lot) pairs: the expiry last stated, the first recall notice."""
-    wanted = set(wanted)
     columns = ("item", "lot", "time_us", "event_id", "expires", "notice")
     facts: dict[tuple[str, str], LotFacts] = {}
-    rows = select_in(connection, lot_facts, columns, "lot", {lot for _, lot in wanted})
+    rows = select_pairs(connection, lot_facts, columns, ("item", "lot"), set(wanted))
     for item, lot, time_us, _, expires, notice in sorted(rows, key=lambda r: (r[2], r[3])):
-        if (item, lot) not in wanted:
-            continue
         old = facts.get((item, lot), LotFacts())
         if expires is not None:
             facts[item, lot] = LotFacts(date.fromisoformat(expires), old.notice, old.notice_us)
@@ -179,6 +176,5 @@ def movement_row(m: Movement) -> tuple[Any, ...]:
 def places_of(connection: Connection, changes: Changes) -> set[Place]:
     """Every site and item whose stock these changes may touch."""
     places = {(m.site, m.item) for m in changes.added + changes.removed}
-    lots = {lot for _, lot in changes.expiries}
-    rows = select_in(connection, stock, ("site", "item", "lot"), "lot", lots)
-    return places | {(site, item) for site, item, lot in rows if (item, lot) in changes.expiries}
+    return places | {(r[0], r[1]) for r in select_pairs(connection, stock, ("site", "item"), ("item", "lot"),
+                                                        changes.expiries)}  # fmt: skip

@@ -15,7 +15,7 @@ from config.catalog import Catalog
 from config.errors import LabtrailError
 from config.policy import Policy
 from models import evidence, locks, shelves, stockroom
-from models.bulk import insert, select_in
+from models.bulk import insert, select_in, select_pairs
 from models.database import writing
 from models.deadlines import turnaround_hours
 from models.event_types import TYPES
@@ -161,8 +161,8 @@ class Store:
 
     def _users(self, connection: Connection, lots: set[tuple[str, str]]) -> set[str]:
         """The specimens that a lot whose facts changed was used for."""
-        rows = select_in(connection, movements, ("item", "lot", "accession"), "lot", {lot for _, lot in lots})
-        return {accession for item, lot, accession in rows if accession and (item, lot) in lots}
+        rows = select_pairs(connection, movements, ("accession",), ("item", "lot"), lots)
+        return {accession for (accession,) in rows if accession}
 
     def _ask_for_labels(
         self, connection: Connection, new: list[Event], folded: dict[str, Specimen], now_us: int
