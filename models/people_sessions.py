@@ -97,22 +97,22 @@ def begin_attempt(connection: Connection, device_id: int, badge: str, now_us: in
     """
     f = sign_in_failures.c
     connection.execute(delete(sign_in_failures).where(f.last_us < now_us - FORGET_US))
-    rows = connection.execute(
-        select(f.badge, f["count"], f.last_us, f.locked_until_us).where(f.device_id == device_id)
-    ).all()
-    until = max((locked for whose, _, _, locked in rows if whose == badge), default=0)
-    if sum(tries for _, tries, _, _ in rows) >= DEVICE_FAILURES_MAX:
-        until = max(until, max(last for _, _, last, _ in rows) + MINUTE_US)
-    if until > now_us:
-        return until
     columns = ("device_id", "badge", "count", "last_us", "locked_until_us")
-    change = (("count", 'sign_in_failures."count" + 1'), "last_us")
-    upsert(connection, sign_in_failures, columns, [(device_id, badge, 1, now_us, 0)], change)
+    upsert(connection, sign_in_failures, columns, [(device_id, badge, 0, now_us, 0)], ())
+    # the rows of the device are held until the end: tries at the same time go one after the other
+    own = select(f.badge, f["count"], f.last_us, f.locked_until_us).where(f.device_id == device_id)
+    rows = connection.execute(own.order_by(f.badge).with_for_update()).all()
+    tries, until = next((count, locked) for whose, count, _, locked in rows if whose == badge)
+    if sum(count for _, count, _, _ in rows) >= DEVICE_FAILURES_MAX:
+        until = max(until, max(last for _, count, last, _ in rows if count) + MINUTE_US)
     mine = (f.device_id == device_id) & (f.badge == badge)
-    over = int(connection.execute(select(f["count"]).where(mine)).scalar_one()) - FAILURES_FREE
-    if over >= 0:
-        wait_us = min(WAIT_MINUTES_MAX, 2 ** min(over, 10)) * MINUTE_US
-        connection.execute(update(sign_in_failures).where(mine).values(locked_until_us=now_us + wait_us))
+    if until > now_us:
+        connection.execute(delete(sign_in_failures).where(mine, f["count"] == 0))
+        return int(until)
+    over = tries + 1 - FAILURES_FREE
+    wait_us = min(WAIT_MINUTES_MAX, 2 ** min(over, 10)) * MINUTE_US if over >= 0 else 0
+    values = {"count": tries + 1, "last_us": now_us, "locked_until_us": now_us + wait_us if wait_us else 0}
+    connection.execute(update(sign_in_failures).where(mine).values(values))
     return None
 
 

@@ -29,6 +29,8 @@ _LOOK_UP = {
     "order": ("order_id", sites_of_order),
 }
 """For each scope the path parameter that holds the number, and what finds its sites."""
+NOT_ON_RECORD = "(not on record)"
+"""In place of what was asked for: somebody may have typed a patient's name."""
 _ENDINGS = (".png", ".pdf", ".zpl")
 
 
@@ -144,13 +146,16 @@ async def _check_scope(
     if access.scope == "site":
         subject = str(connection.query_params.get("site", ""))
         if subject and subject not in session.sites and session.break_glass_until_us is None:
-            await _refuse(station, session, handler, f"{subject} is none of your sites")
+            named = subject if subject in station.catalog.sites else "that"
+            await _refuse(station, session, handler, f"{named} is none of your sites")
     elif access.scope != "none":
         parameter, find = _LOOK_UP[access.scope]
         subject = str(connection.path_params[parameter]).removeprefix("/")
         if access.scope == "specimen":
             subject = without_ending(subject)
         sites = await station.read(find, subject)
+        if sites is None:
+            subject = NOT_ON_RECORD
         if sites is not None and not session.may_see(sites):
             await _refuse(station, session, handler, f"{subject} is at none of your sites: break the glass to see it")
     if access.read:

@@ -1,5 +1,6 @@
 """Adding people and devices: what the commands, the administrator's page and the demo share."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -19,7 +20,10 @@ from models.people import (
     Role,
     User,
     add_user,
+    change_grants,
+    disable_user,
     enroll,
+    revoke_device,
     set_pin,
     users,
 )
@@ -101,6 +105,27 @@ def new_pin(engine: Engine, settings: Settings, badge: str, pin: str, now_us: in
     with writing(engine) as connection:
         set_pin(connection, badge, pin_hash, now_us)
         note(connection, [_entry("PIN set", badge, now_us)])
+
+
+def new_roles(engine: Engine, badge: str, held: Sequence[Grant], now_us: int) -> None:
+    """Replace a person's roles and sites; open sessions end. Raises PeopleError."""
+    with writing(engine) as connection:
+        change_grants(connection, badge, held, now_us)
+        note(connection, [_entry("roles set", badge, now_us, " ".join(f"{g.role}@{g.site}" for g in held))])
+
+
+def disable(engine: Engine, badge: str, now_us: int) -> None:
+    """Bar a badge; open sessions end. Raises PeopleError."""
+    with writing(engine) as connection:
+        disable_user(connection, badge, now_us)
+        note(connection, [_entry("user disabled", badge, now_us)])
+
+
+def revoke(engine: Engine, number: int, now_us: int) -> None:
+    """Take a device's token back; sessions at it end. Raises PeopleError."""
+    with writing(engine) as connection:
+        revoke_device(connection, number, now_us)
+        note(connection, [_entry("device revoked", str(number), now_us)])
 
 
 def new_device(

@@ -89,11 +89,10 @@ def list_people(data: Data = None) -> None:
 
 def disable(badge: Badge, data: Data = None) -> None:
     """Bar a badge at once: open sessions end too."""
-    from models.database import writing
-    from models.people import disable_user
+    from station.people import disable as bar
 
-    with _home(data) as (_, _, engine), writing(engine) as connection:
-        disable_user(connection, badge, now_us())
+    with _home(data) as (_, _, engine):
+        bar(engine, badge, now_us())
     say(f"{badge} is disabled; labtrail users set-pin {badge} enables it again")
 
 
@@ -108,12 +107,10 @@ def set_pin(badge: Badge, data: Data = None) -> None:
 
 def set_roles(badge: Badge, role: Roles, data: Data = None) -> None:
     """Replace a person's roles and sites; ends open sessions."""
-    from models.database import writing
-    from models.people import change_grants
-    from station.people import grant_of
+    from station.people import grant_of, new_roles
 
-    with _home(data) as (_, catalog, engine), writing(engine) as connection:
-        change_grants(connection, badge, [grant_of(text, catalog) for text in role], now_us())
+    with _home(data) as (_, catalog, engine):
+        new_roles(engine, badge, [grant_of(text, catalog) for text in role], now_us())
     say(f"{badge} is {' '.join(role)} now")
 
 
@@ -159,11 +156,10 @@ def revoke(
     number: Annotated[int, typer.Argument(metavar="NUMBER", help="From `devices list`.")], data: Data = None
 ) -> None:
     """Take a device's token back at once: sessions at it end too."""
-    from models.database import writing
-    from models.people import revoke_device
+    from station.people import revoke as take_back
 
-    with _home(data) as (_, _, engine), writing(engine) as connection:
-        revoke_device(connection, number, now_us())
+    with _home(data) as (_, _, engine):
+        take_back(engine, number, now_us())
     say(f"device {number} is revoked")
 
 
