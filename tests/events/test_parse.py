@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC
 
 import pytest
 from hypothesis import given
@@ -277,7 +278,8 @@ def test_any_moment_is_taken_exactly_or_refused(moment):
     except Refused as fault:
         assert fault.reason == "not-cloudevents"
         return
-    assert moment_of(event.time_us) == moment
+    # of the hour that a zone has twice, Python calls no moment equal to one of another zone (PEP 495)
+    assert moment_of(event.time_us) == moment.astimezone(UTC)
 
 
 def test_records_are_appended_under_their_subject():

@@ -47,6 +47,7 @@ class FakeZebra:
         self._closing = True
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self._threads[0].join(timeout=5)  # who takes connections: after it there is no new one to close
         for line in self._open:
             with contextlib.suppress(OSError):
                 line.shutdown(socket.SHUT_RDWR)

@@ -72,8 +72,8 @@ def test_the_worker_stops_and_sets_no_event_aside(fault: str, mend: str, home: E
 def test_a_worker_that_stands_still_in_a_transaction_loses_its_locks(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "ABANDONED_MS", 200)
     home = new_home(postgres_url)
+    monkeypatch.setattr(database, "ABANDONED_MS", 1000)
     zombie, other = make_engine(postgres_url), make_engine(postgres_url)
     lock = text("SELECT pg_advisory_xact_lock(1)")
     try:
@@ -90,9 +90,10 @@ def test_a_worker_that_stands_still_in_a_transaction_loses_its_locks(
 def test_a_report_may_compute_for_longer_between_two_queries(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "ABANDONED_MS", 200)
-    home = new_home(postgres_url)
-    with reading(home) as connection:
-        run_as_owner(postgres_url, "SELECT pg_sleep(0.6)")
+    new_home(postgres_url).dispose()
+    monkeypatch.setattr(database, "ABANDONED_MS", 1000)
+    engine = database.make_engine(postgres_url)
+    with reading(engine) as connection:
+        run_as_owner(postgres_url, "SELECT pg_sleep(1.5)")
         assert connection.scalar(text("SELECT 1")) == 1
-    home.dispose()
+    engine.dispose()
