@@ -17,7 +17,7 @@ from labels.zebra import Waits, ZebraPrinter, read_status
 from tests.labels.fake_zebra import FakeZebra
 from tests.labels.samples import SPECIMEN, sent_by, specimen
 
-QUICK = Waits(connect=1, answer=0.15, write=2, print=1, copy=0.2, poll=0.01)
+QUICK = Waits(connect=1, answer=0.4, write=2, print=1, copy=0.2, poll=0.01)
 
 
 @pytest.fixture
