@@ -93,7 +93,7 @@ function onSuffix(event, now, near) {
     // where the keys came haltingly, only the field has all of them; where there are separators, only the keys have
     const whole = state.target === field && !verify(clean(state.keys)) && field.value.endsWith(state.keys);
     finish(whole ? field.value : state.keys, "scanned");
-  } else if (now - state.finished < GAP_MS * 2) stop(); // the LF of a CRLF
+  } else if (now - state.finished < GAP_MS * 2 && !(event.target === field && field.value)) stop(); // the LF of a CRLF
   else if (event.key === "Enter" && event.target === field) {
     stop();
     if (field.value.trim()) finish(field.value, "typed");
