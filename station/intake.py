@@ -21,7 +21,11 @@ from station.roles import acts_of
 
 EVENTS_MAX = 500
 BODY_BYTES_MAX = 8 * 1024 * 1024
-_STATUS = {"too-large": 413, "not-json": 400, "another-person": 403, "another-site": 403, "not-your-act": 403}
+REASONS = {
+    "not-json": 400, "not-cloudevents": 422, "patient-identity": 422, "too-large": 413, "another-person": 403,
+    "another-site": 403, "not-your-act": 403,
+}  # fmt: skip
+"""Why an event is refused at the edge, with the status of the answer."""
 _EDGE = frozenset({"not-json", "not-cloudevents", "too-large"})
 _array = msgspec.json.Decoder(list[Raw])
 
@@ -53,7 +57,7 @@ def admit(body: bytes, session: Session) -> tuple[list[Admitted], bool]:
         except _Bad as bad:
             faults.append(EventFault(index, _text(event, "id"), bad.reason, bad.detail))
     if faults:
-        status = max((_STATUS.get(fault.reason, 422) for fault in faults), key=_SERIOUS.index)
+        status = max((REASONS[fault.reason] for fault in faults), key=_SERIOUS.index)
         raise Refusal(status, f"{len(faults)} of {len(raws)} events refused, none appended", faults=faults)
     return admitted, single
 

@@ -44,6 +44,20 @@ def check_settings(settings: "Settings") -> Findings:
                     "settings",
                     f"LABTRAIL_{secret.upper()} is not set: every worker and station needs the same",
                 )
+    if settings.api_is_open and not settings.on_loopback:
+        yield Finding(
+            "look",
+            "settings",
+            "the API takes events from anybody who reaches it: set LABTRAIL_API_OPEN=false and give programs tokens "
+            "(labtrail devices enroll --service)",
+        )
+    if not settings.on_loopback and not settings.public_url.startswith("https://"):
+        yield Finding(
+            "look",
+            "settings",
+            f"{settings.host} is reached by plain http: put a proxy with TLS before it and its address into "
+            "LABTRAIL_PUBLIC_URL (browsers give cameras and offline work to https only)",
+        )
     yield Finding("ok", "settings", f"home {settings.data}")
 
 

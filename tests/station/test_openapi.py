@@ -1,6 +1,7 @@
 """The OpenAPI document says what the API does: schemathesis tries what it allows, and nothing breaks the station."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import pytest
 import schemathesis
@@ -9,7 +10,11 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import Failure, FailureGroup
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
+from models.event_types import TYPES
+from models.people import ROLES
 from station.documented import COLLECTED
+from station.intake import REASONS
+from station.roles import ACTS
 from tests.station.home import Home, collected
 
 EXAMPLES_MAX = 25
@@ -81,3 +86,21 @@ def test_every_operation_has_a_summary_and_a_description(served: Home) -> None:
 def test_the_example_of_the_document_is_taken(served: Home) -> None:
     answer = served.client().post(COLLECTED)
     assert answer["outcome"] in ("recorded", "duplicate")
+
+
+def test_every_address_and_every_reason_of_a_refusal_is_in_the_api_page(served: Home) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    document = served.client().http.get("/schema").json()
+    stems = {"/".join(path.split("/")[:4]) for path in document["paths"] if path.startswith("/api/")}
+    assert [stem for stem in sorted(stems) if stem not in page] == []
+    assert [reason for reason in REASONS if f"`{reason}`" not in page] == []
+
+
+def test_every_role_is_in_the_security_page() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
+    assert [role for role in ROLES if f"| `{role}` |" not in page] == []
+
+
+def test_every_act_has_somebody_who_may_record_it() -> None:
+    assert set(ACTS) == set(ROLES)
+    assert set().union(*ACTS.values()) == set(TYPES)
