@@ -1,4 +1,4 @@
-"""The agent of `lab.supplies`: receipts, uses, counts, transfers, recalls. A shell round one transaction per batch."""
+"""The agent of `lab.supplies`: receipts, uses, counts, transfers, recalls. A shell around a transaction."""
 
 from collections.abc import Callable
 from typing import Any

@@ -86,7 +86,8 @@ def _select_sql(dialect: str, table: Table, columns: tuple[str, ...], key: str, 
 @lru_cache(256)
 def _pairs_sql(dialect: str, table: Table, columns: tuple[str, ...], keys: tuple[str, str], count: int) -> str:
     # a join, since SQLite reads the whole table for `(a, b) IN (VALUES …)`
-    pairs = f"VALUES {', '.join(['(?, ?)'] * count)}" if dialect == "sqlite" else "SELECT * FROM unnest(%s::text[], %s::text[])"
+    of_arrays = "SELECT * FROM unnest(%s::text[], %s::text[])"
+    pairs = f"VALUES {', '.join(['(?, ?)'] * count)}" if dialect == "sqlite" else of_arrays
     return (
         f"WITH wanted(one, other) AS ({pairs}) SELECT DISTINCT {_quoted(columns)} "  # noqa: S608 - our own names
         f'FROM wanted, "{table.name}" WHERE "{keys[0]}" = one AND "{keys[1]}" = other'

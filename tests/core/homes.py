@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -43,7 +44,7 @@ def commit_in_pieces(engine: Engine, raws: Sequence[bytes], cuts: Sequence[int],
     """Commit in batches that end at `cuts`; with `restart`, each by a store that remembers nothing."""
     store = new_store(engine)
     bounds = [0, *sorted({min(cut, len(raws)) for cut in cuts}), len(raws)]
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in pairwise(bounds):
         if start < end:
             store = new_store(engine) if restart else store
             commit(store, raws[start:end], start)

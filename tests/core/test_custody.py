@@ -275,7 +275,8 @@ def test_our_own_critical_table_finds_a_critical_value_that_the_lab_did_not_flag
 def test_any_part_of_a_tangled_history_folds_the_same_in_any_order(seed: int) -> None:
     tangle = [
         *DAY, collected(3), step("labeled", 4, scanned=OTHER_TUBE), step("dispatched", 20, manifest=M2),
-        step("picked-up", 200), step("received", 10, site="HUB", manifest=None), step("missing", 70), step("found", 75),
+        step("picked-up", 200), step("received", 10, site="HUB", manifest=None),
+        step("missing", 70), step("found", 75),
         void(300, DAY[1], id="v1"), step("disposed", 150), step("stored", 160), result(185, status="corrected"),
     ]  # fmt: skip
     random.Random(seed).shuffle(tangle)

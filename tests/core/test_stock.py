@@ -113,7 +113,8 @@ def test_restock_is_due_at_the_reorder_point_or_when_cover_is_shorter_than_the_d
 
 def test_the_moment_stock_fell_to_the_reorder_point_is_kept_until_it_is_above_again() -> None:
     state, lows = StockState(), []
-    for record in (received(0, "L1", 70), supply("used", 5, lot="L1", quantity=10), supply("used", 6, lot="L1", quantity=1),
+    for record in (received(0, "L1", 70), supply("used", 5, lot="L1", quantity=10),
+                   supply("used", 6, lot="L1", quantity=1),
                    received(9, "L1", 50, id="more"), supply("used", 12, lot="L1", quantity=60)):  # fmt: skip
         for move in movements_of(parse(record)):
             taken: Taken | None = apply(state, move, {}, to_u(60))
