@@ -7,9 +7,11 @@ from litestar import Response, get
 from litestar.params import FromPath, PathParameter, QueryParameter
 from sqlalchemy import Connection
 
+from agents.printing import keys_of
 from labels.errors import LabelError
 from labels.of_specimen import label_of
 from labels.render import Format, render
+from models.patients import PatientError
 from models.queries_api import (
     ManifestView,
     SpecimenView,
@@ -106,13 +108,18 @@ async def get_label(
     if dpi not in (203, 300, 600):
         raise Refusal(400, "dpi is 203, 300 or 600")
 
+    # where anybody on the machine may ask, a label shows the opaque reference: nobody knows who looks
+    keys = None if station.settings.api_is_open else keys_of(station.settings)
+
     def draw(connection: Connection) -> bytes:
-        return render(label_of(connection, number, station.catalog), cast(Format, form), dpi)
+        return render(label_of(connection, number, station.catalog, keys=keys), cast(Format, form), dpi)
 
     try:
         content = await station.read(draw)
     except LabelError as fault:
         raise Refusal(404, str(fault)) from fault
+    except PatientError as fault:
+        raise Refusal(500, str(fault)) from fault
     name = f'inline; filename="{number}.{form}"'
     return Response(content, media_type=MEDIA[form], headers={"content-disposition": name})
 
