@@ -9,7 +9,7 @@ from litestar.response import ServerSentEvent
 from sqlalchemy import Connection
 
 from models.people_audit import Glass, glass_rows, note, review_glass
-from models.queries_api import AlertView, alert_view, alert_views
+from models.queries_api_lists import AlertView, alert_view, alert_views
 from models.sweep import acknowledge
 from station.access import Session, api, requires
 from station.context import Station

@@ -15,11 +15,10 @@ from models.patients import PatientError
 from models.queries_api import (
     ManifestView,
     SpecimenView,
-    StockView,
     manifest_view,
     specimen_view,
-    stock_views,
 )
+from models.queries_api_lists import StockView, stock_views
 from models.record import CustodyRecord
 from models.record_query import custody_record
 from station.access import Session, api, without_ending
