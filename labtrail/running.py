@@ -25,7 +25,7 @@ from config.settings import Settings
 from labtrail.commands import CommandError, database_for, log_for, now_us, say
 from labtrail.demo import live_clinics
 from models.migrate import require_current
-from station.app import create_app
+from station.app import create_app, end_streams
 from station.demo import create_demo_people
 from station.health import health_app
 
@@ -93,9 +93,10 @@ async def run(settings: Settings, *, work: bool, pages: bool, demo: bool = False
     """
     with database_for(settings) as engine, log_for(settings) as log, _door(settings) as door:
         process = Process(settings, engine, log, work=work)
+        web = process.web(pages=pages)
         server = Server(
             uvicorn.Config(
-                process.web(pages=pages), log_config=None, access_log=False, lifespan="on", server_header=False,
+                web, log_config=None, access_log=False, lifespan="on", server_header=False,
                 timeout_graceful_shutdown=WEB_STOP_SECONDS,
             )
         )  # fmt: skip
@@ -118,6 +119,7 @@ async def run(settings: Settings, *, work: bool, pages: bool, demo: bool = False
             print("\n".join([*lines, "  stop it    Ctrl-C"]), flush=True)  # noqa: T201 - for who started it
             await _until_ended(stopping, tasks)
         finally:
+            end_streams(web)
             server.should_exit = True
             for task in tasks[1:]:
                 task.cancel()

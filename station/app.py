@@ -74,11 +74,8 @@ def create_app(
         registry = CollectorRegistry()
         watch_state(registry, engine, log, catalog, settings.policy, now)
     station = _station(settings, catalog, engine, log, now, committed)
-    health = health_routes(registry, alive, problems or _problems(station))
-    for route in health:
-        route.opt["access"] = public()
     app = Litestar(
-        route_handlers=[*health, *(route for module in API for route in module.ROUTES), *pages.routes()],
+        route_handlers=_routes(registry, alive, problems or _problems(station)),
         dependencies={
             "station": Provide(station_of, sync_to_thread=False),
             "session": Provide(session_of, sync_to_thread=False),
@@ -96,6 +93,14 @@ def create_app(
     # around all of it: Litestar's own middleware does not see addresses that no route has
     app.asgi_handler = Protection(app.asgi_handler, settings)
     return app
+
+
+def _routes(registry: CollectorRegistry, alive: Callable[[], bool], problems: Problems) -> list[Any]:
+    health = health_routes(registry, alive, problems)
+    for route in health:
+        route.opt["access"] = public()
+    shown = Router(path="/", route_handlers=pages.routes(), include_in_schema=False)
+    return [*health, *(route for module in API for route in module.ROUTES), shown]
 
 
 def _station(
@@ -165,11 +170,18 @@ def _require_access(app: Litestar) -> None:
                 )
 
 
+def end_streams(app: Litestar) -> None:
+    """End the live streams of an app about to stop: they would last for ever. For an app without any: nothing."""
+    station = app.state.get("station")
+    if isinstance(station, Services):
+        station.board.close()
+
+
 @asynccontextmanager
 async def _lifespan(app: Litestar) -> AsyncIterator[None]:
-    station: Any = app.state.station
+    station: Services = app.state.station
     try:
         yield
     finally:
-        station.board.close()
+        end_streams(app)
         station.threads.shutdown(wait=False, cancel_futures=True)

@@ -71,10 +71,8 @@ def handlers(
         if fault.status_code >= 500:
             _note(request, fault)
             return answer(request, Refusal(fault.status_code, "the station could not do this"), {})
-        headers = dict(fault.headers or {})
-        if fault.status_code == HTTPStatus.UNAUTHORIZED:
-            headers["www-authenticate"] = 'Bearer realm="labtrail"'
-        return answer(request, Refusal(fault.status_code, _detail(fault)), headers)
+        told = {"www-authenticate": 'Bearer realm="labtrail"'} if fault.status_code == HTTPStatus.UNAUTHORIZED else {}
+        return answer(request, Refusal(fault.status_code, _detail(fault)), {**(fault.headers or {}), **told})
 
     def database(request: Request[Any, Any, Any], fault: SQLAlchemyError) -> Response[Any]:
         _note(request, fault)

@@ -3,6 +3,7 @@
 `Committing` does what the agents do, and can be held up, as by a worker that is down.
 """
 
+import asyncio
 import socket
 import threading
 import uuid
@@ -101,9 +102,13 @@ class Serving:
         self.origin = f"http://127.0.0.1:{door.getsockname()[1]}"
         config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=1)
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [door]}, name="serving")
+        self._thread = threading.Thread(target=asyncio.run, args=[self._serve(door)], name="serving")
         self._thread.start()
         wait_until(lambda: self._server.started, LIMIT_S, "the station serves")
+
+    async def _serve(self, door: socket.socket) -> None:
+        self.loop = asyncio.get_running_loop()
+        await self._server.serve(sockets=[door])
 
     def close(self) -> None:
         self._server.should_exit = True

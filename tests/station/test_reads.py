@@ -13,6 +13,7 @@ from models.identifiers import is_identifier
 from models.queries import EXPORTS
 from models.sweep import sweep
 from models.tables import alerts
+from station.app import end_streams
 from tests.station.home import Home, accession, collected, dispatched, event, manifest
 
 
@@ -194,3 +195,22 @@ def test_the_live_stream_tells_of_a_change_and_of_the_end_of_the_session(home: H
     assert not reader.is_alive()
     assert "event: changed" in seen
     assert seen[-2:] == ["event: over", "data: sign in again"]
+
+
+def test_the_live_stream_ends_when_the_station_stops(home: Home) -> None:
+    manager = home.signed_in("manager", "*")
+    with manager.http.stream("GET", "/api/v1/live") as stream:
+        lines = stream.iter_lines()
+        assert next(lines) == ": labtrail"
+        home.serving.loop.call_soon_threadsafe(end_streams, home.app)
+        assert list(lines)[-1:] == [""]
+
+
+def test_more_screens_than_a_station_takes_are_turned_away(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("station.live.CLIENTS_MAX", 1)
+    manager = home.signed_in("manager", "*")
+    with manager.http.stream("GET", "/api/v1/live") as stream:
+        lines = stream.iter_lines()  # while it lives, the stream is open
+        assert next(lines) == ": labtrail"
+        assert manager.http.get("/api/v1/live").status_code == 503
+        lines.close()
