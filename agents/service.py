@@ -24,6 +24,9 @@ from models.store import Store
 log = logging.getLogger(__name__)
 STOP_SECONDS_MAX = 9.0
 WATCH_SECONDS = 0.5
+GATHER_SECONDS = 0.05
+"""What several commits ask for within this time goes out together: else each commit is followed by a look at the
+outbox that competes with the next one."""
 
 
 def now_us() -> int:
@@ -134,6 +137,7 @@ class Service:
             # wait_for of Python 3.11 swallows a cancellation that comes with the wake-up: a stop would hang
             async with asyncio.timeout(self.settings.sweep_seconds):
                 await self._wake_outbox.wait()
+        await asyncio.sleep(GATHER_SECONDS)
         self._wake_outbox.clear()
         limit = self.settings.outbox_batch
         sent = limit

@@ -5,6 +5,7 @@ reference. The list is of keys, since a value alone does not tell a name from a 
 """
 
 import re
+from functools import lru_cache
 from typing import Any
 
 IDENTITY_KEYS = frozenset({
@@ -42,6 +43,7 @@ def identity_fields(value: Any) -> list[str]:
     return sorted(found) or ["(too many fields to look at)"]
 
 
+@lru_cache(4096)
 def _identifies(key: str) -> bool:
     plain = _NOT_LETTERS.sub("", key.casefold())
     return any(plain.removeprefix(prefix) in IDENTITY_KEYS for prefix in ("", *_PREFIXES))

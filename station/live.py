@@ -74,7 +74,8 @@ class Board:
             yield ServerSentEventMessage(data=None, comment="labtrail", retry=RETRY_MS)
             while not self._closing:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(woken.wait(), HEARTBEAT_SECONDS)
+                    async with asyncio.timeout(HEARTBEAT_SECONDS):  # wait_for may swallow a cancellation
+                        await woken.wait()
                 if not await still():
                     yield ServerSentEventMessage(event="over", data="sign in again")
                     return

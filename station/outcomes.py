@@ -123,7 +123,8 @@ class Outcomes:
         if self._looking is None:
             self._looking = asyncio.create_task(self._look())
         with suppress(TimeoutError):
-            await asyncio.wait_for(waiter.complete, seconds)
+            async with asyncio.timeout(seconds):  # wait_for of Python 3.11 may swallow a cancellation
+                await waiter.complete
         if waiter in self._waiting:
             self._waiting.remove(waiter)
         return waiter.found
@@ -156,7 +157,8 @@ class Outcomes:
             await asyncio.sleep(seconds)
         else:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._committed.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await self._committed.wait()
 
     def _fill(self, batch: Sequence[_Waiter]) -> None:
         asked = [one for waiter in batch for one in waiter.asked]
