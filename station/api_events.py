@@ -64,16 +64,17 @@ async def post_events(
     request: Request[Any, Any, Any], station: Station, session: Session
 ) -> Response[EventOutcome | list[EventOutcome]]:
     """Answers when all are committed, or after two seconds when all are durable. Array in, array out."""
-    admitted, single = admit(await request.body(), session)
+    body = await request.body()
+    admitted, single = admit(body, session, station.catalog, station.settings.outside)
     places = await station.run(station.log.append, [one.record for one in admitted])
     asked = [Asked(one.id, one.subject, place) for one, place in zip(admitted, places, strict=True)]
     judged = await station.outcomes.wait(asked, WAIT_SECONDS)
     outcomes = [_outcome(*one) for one in zip(admitted, places, judged, strict=True)]
-    body = outcomes[0] if single else outcomes
+    answer = outcomes[0] if single else outcomes
     waiting = next((one for one in outcomes if one.outcome == "accepted"), None)
     if waiting is None:
-        return Response(body, status_code=200)
-    return Response(body, status_code=202, headers={"location": waiting.location})
+        return Response(answer, status_code=200)
+    return Response(answer, status_code=202, headers={"location": waiting.location})
 
 
 def _outcome(one: Admitted, place: Position, judged: Judged | None) -> EventOutcome:

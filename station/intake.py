@@ -1,11 +1,13 @@
 """The edge of the API for events: from a request's body to records for the log, or to the faults that refuse it.
 
 What is refused here (4xx, nothing of the request is appended) is what its sender alone can mend: no JSON, no
-CloudEvent, too large, patient identity, another person's scan, a site or an act that is not the session's. All else
-is appended, and judged where it is committed: unknown names, data and identifiers that do not verify, times without
-offset go into quarantine, where nothing is lost and each can be requeued.
+CloudEvent, too large, patient identity, another person's scan, a site or an act that is not the session's, a code
+with wrong check digits that a person has just scanned. All else is appended, and judged where it is committed:
+unknown names, data and (from programs) identifiers that do not verify, times without offset go into quarantine, where
+nothing is lost and each can be requeued.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +15,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from agents.eventlog import NewRecord
-from models.events import EVENT_BYTES_MAX, Refused, parse, route
+from config.catalog import Catalog
+from models.events import EVENT_BYTES_MAX, Refused, check, parse, route
 from station.access import Session
 from station.identity import identity_fields
 from station.problems import EventFault, Refusal
@@ -23,7 +26,7 @@ EVENTS_MAX = 500
 BODY_BYTES_MAX = 8 * 1024 * 1024
 REASONS = {
     "not-json": 400, "not-cloudevents": 422, "patient-identity": 422, "too-large": 413, "another-person": 403,
-    "another-site": 403, "not-your-act": 403,
+    "another-site": 403, "not-your-act": 403, "bad-identifier": 422,
 }  # fmt: skip
 """Why an event is refused at the edge, with the status of the answer."""
 _EDGE = frozenset({"not-json", "not-cloudevents", "too-large"})
@@ -44,8 +47,13 @@ class _Bad(Exception):
         self.reason, self.detail = reason, detail
 
 
-def admit(body: bytes, session: Session) -> tuple[list[Admitted], bool]:
-    """The records of a request, and whether it was one event alone. Raises Refusal, which names each fault."""
+def admit(
+    body: bytes, session: Session, catalog: Catalog, outside: re.Pattern[str] | None
+) -> tuple[list[Admitted], bool]:
+    """The records of a request, and whether it was one event alone. Raises Refusal, which names each fault.
+
+    `outside`: the pattern of identifiers that other systems give.
+    """
     raws, single = _split(body)
     admitted: list[Admitted] = []
     faults: list[EventFault] = []
@@ -54,6 +62,8 @@ def admit(body: bytes, session: Session) -> tuple[list[Admitted], bool]:
         try:
             event = _decoded(raw)
             admitted.append(_admitted(raw, event, session))
+            if session.kind == "person":
+                _verify(admitted[-1].record.value, catalog, outside)
         except _Bad as bad:
             faults.append(EventFault(index, _text(event, "id"), bad.reason, bad.detail))
     if faults:
@@ -110,6 +120,15 @@ def _admitted(raw: bytes, event: Any, session: Session) -> Admitted:
             raise _Bad(refused.reason, refused.detail) from None
     topic, key = route(raw)
     return Admitted(NewRecord(topic, key, raw), str(event["id"]), str(event["subject"]))
+
+
+def _verify(raw: bytes, catalog: Catalog, outside: re.Pattern[str] | None) -> None:
+    """A person is there and can scan again: a code whose check digits are wrong goes nowhere."""
+    try:
+        check(parse(raw), catalog, outside)
+    except Refused as refused:
+        if refused.reason == "bad-identifier":
+            raise _Bad(refused.reason, refused.detail) from None
 
 
 def _bound(raw: bytes, event: dict[str, Any], session: Session) -> tuple[dict[str, Any], bytes]:

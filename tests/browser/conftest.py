@@ -23,8 +23,9 @@ def chromium() -> str | None:
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, PROGRAMS)), None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    """Ends with this package's last test: while Playwright runs, no other test of the process may `asyncio.run`."""
     program = chromium()
     if program is None:
         reason = "Chromium is not installed: apt-get install chromium, or set CHROMIUM"
@@ -37,7 +38,7 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """One installation for all tests here; each test makes its own orders and tubes."""
     home: Path = tmp_path_factory.mktemp("house") / "home"

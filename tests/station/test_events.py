@@ -1,10 +1,12 @@
 """`POST /api/v1/events` and `GET /api/v1/events/{id}`: contract section 8."""
 
+import random
 import threading
 
 import msgspec
 import pytest
 
+from models.identifiers import is_identifier
 from station.intake import EVENTS_MAX
 from tests.station.home import Home, accession, collected, dispatched, event, manifest, scanned
 
@@ -249,7 +251,27 @@ def test_a_program_keeps_the_actor_within_its_role_and_sites(home: Home) -> None
     assert program.post(rejected, status=403)["faults"][0]["reason"] == "not-your-act"
 
 
-def test_hostile_codes_in_a_scan_do_nothing(open_home: Home) -> None:
+def hostile(chosen: random.Random) -> str:
+    """What a scanner may be made to type: fragments of other languages, control characters, near misses."""
+    parts = ("'", ";--", "^XA", "~JA", "<svg/onload=x>", "=1+1", "@SUM", "\x1d", "\x1b", "\u202e", "{{7*7}}", "../",
+             "%00", "S2600012334", "\ufeff", " ", "\U0001f9ea", "DROP TABLE events", "\r\n", "]C1", "0",
+             "9" * 40)  # fmt: skip
+    return "".join(chosen.choice(parts) for _ in range(chosen.randint(1, 6)))[:128]
+
+
+def test_five_hundred_hostile_scans_of_a_person_leave_nothing_behind(home: Home) -> None:
+    seed = 20261121
+    chosen, browser = random.Random(seed), home.signed_in("ma", "NORTH")
+    codes = [code for code in (hostile(chosen) for _ in range(600)) if not is_identifier(code, "S")][:500]
+    for first in range(0, 500, 100):
+        events = [scanned("specimen.collected", code, collected("x")["data"]) for code in codes[first : first + 100]]
+        answer = browser.http.post("/api/v1/events", json=events)
+        assert answer.status_code == 422, f"seed {seed}: {answer.text[:500]}"
+        assert len(answer.json()["faults"]) == 100, f"seed {seed}"
+    assert set(home.log.ends().values()) == {0}
+
+
+def test_hostile_codes_from_a_program_are_kept_as_what_they_are(open_home: Home) -> None:
     client = open_home.client()
     for code in (
         "'; DROP TABLE events;--",
