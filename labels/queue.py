@@ -154,9 +154,7 @@ class PrintQueue:
     # --- threads ----------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Recover what a former process left, and start one thread for each printer."""
-        with writing(self.engine) as connection:
-            print_jobs.recover(connection, self.clock(), lease_us=LEASE_US)
+        """Start one thread for each printer. What a former process left in hand is recovered when jobs are taken."""
         for name in self.printers:
             thread = threading.Thread(target=self._run, args=(name,), name=f"printer {name}", daemon=True)
             self._threads.append(thread)

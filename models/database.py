@@ -18,8 +18,7 @@ POOL_MAX = 8
 CONNECT_SECONDS = 10
 ABANDONED_MS = 45_000
 """A writing transaction whose client does nothing for so long is ended by PostgreSQL: a worker that stands still
-(paused, swapped out, cut off) must not keep its locks from the others. Longer than an append to Kafka may take,
-for which the outbox waits within its transaction."""
+(paused, swapped out, cut off) must not keep its locks from the others."""
 
 
 class DatabaseError(LabtrailError):

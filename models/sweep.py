@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, Engine, bindparam, select, text, update
+from sqlalchemy import Connection, Engine, Select, bindparam, select, text, update
 
 from models.alerting import STANDING_KINDS, accession_of, decode, message, standing_cases
 from models.bulk import insert, select_in
-from models.database import writing
+from models.database import reading, writing
 from models.deadlines import CRITICAL, Deadline
 from models.tables import alerts, outbox, specimens
 
@@ -31,28 +31,55 @@ class Swept(Struct, frozen=True):
 
 
 def sweep(engine: Engine, catalog: "Catalog", policy: "Policy", now_us: int) -> Swept:
-    """Open, resolve and escalate alerts as of now, in one transaction."""
+    """Open, resolve and escalate alerts as of now, in one transaction.
+
+    What stands is looked at before the transaction that writes: it keeps every other writer waiting, and most often
+    there is nothing to write.
+    """
+    with reading(engine) as connection:
+        due = connection.execute(_due(now_us).limit(1)).first() is not None
+        stands = _standing(connection, catalog, policy, now_us)
+        changed = _differ(*stands)
+        late = bool(_unanswered(connection, policy, now_us))
+    if not (due or changed or late):
+        return Swept(0, 0, 0, more=False)
     with writing(engine) as connection:
         if engine.dialect.name == "postgresql" and not connection.scalar(
             text("SELECT pg_try_advisory_xact_lock(:leader)"), {"leader": _LEADER}
         ):
             return Swept(0, 0, 0, more=False)
         opened, resolved, looked_at = _specimens(connection, now_us)
-        want = list(standing_cases(connection, catalog, policy, now_us))
-        have = _open(connection, alerts.c.kind.in_(STANDING_KINDS))
-        more_opened, more_resolved = _turn(connection, want, have, now_us)
+        if changed:  # judged again, by what is on record now
+            turned = _turn(connection, *_standing(connection, catalog, policy, now_us), now_us)
+            opened, resolved = opened + turned[0], resolved + turned[1]
         escalated = _escalate(connection, policy, now_us)
-        return Swept(opened + more_opened, resolved + more_resolved, escalated, more=looked_at == SPECIMENS_MAX)
+        return Swept(opened, resolved, escalated, more=looked_at == SPECIMENS_MAX)
+
+
+def _standing(
+    connection: Connection, catalog: "Catalog", policy: "Policy", now_us: int
+) -> tuple[list[Deadline], list[dict[str, Any]]]:
+    """The cases of stock and quarantine that stand, and the alerts that are open about such."""
+    return (
+        list(standing_cases(connection, catalog, policy, now_us)),
+        _open(connection, alerts.c.kind.in_(STANDING_KINDS)),
+    )
+
+
+def _differ(want: list[Deadline], have: list[dict[str, Any]]) -> bool:
+    """Whether the open alerts are not those wanted. A case whose cause was resolved before counts: `_turn` tells."""
+    wanted = {(c.kind, c.subject): (c.cause, c.detail, c.severity) for c in want}
+    return wanted != {(r["kind"], r["subject"]): (r["cause"], r["detail"], r["severity"]) for r in have}
+
+
+def _due(now_us: int) -> Select[Any]:
+    return select(specimens.c.accession, specimens.c.deadlines).where(specimens.c.alert_check_us <= now_us)
 
 
 def _specimens(connection: Connection, now_us: int) -> tuple[int, int, int]:
     """Alerts of the specimens whose moment has come. A worker may be writing one: it is left for the next sweep."""
     rows = connection.execute(
-        select(specimens.c.accession, specimens.c.deadlines)
-        .where(specimens.c.alert_check_us <= now_us)
-        .order_by(specimens.c.alert_check_us)
-        .limit(SPECIMENS_MAX)
-        .with_for_update(skip_locked=True)
+        _due(now_us).order_by(specimens.c.alert_check_us).limit(SPECIMENS_MAX).with_for_update(skip_locked=True)
     ).all()
     if not rows:
         return 0, 0, 0
@@ -144,16 +171,21 @@ def _resolved_before(connection: Connection, new: list[Deadline]) -> set[tuple[s
     return {(kind, subject, cause) for kind, subject, cause, resolved_us in rows if resolved_us is not None}
 
 
-def _escalate(connection: Connection, policy: "Policy", now_us: int) -> int:
-    """Critical alerts that nobody has acknowledged in time go to the next person, once."""
+def _unanswered(connection: Connection, policy: "Policy", now_us: int) -> list[dict[str, Any]]:
+    """Critical alerts that nobody has acknowledged in time."""
     limit_us = now_us - round(policy.escalate_minutes * MINUTE_US)
-    waiting = _open(
+    return _open(
         connection,
         (alerts.c.severity == CRITICAL)
         & alerts.c.acknowledged_us.is_(None)
         & alerts.c.escalated_us.is_(None)
         & (alerts.c.opened_us <= limit_us),
     )
+
+
+def _escalate(connection: Connection, policy: "Policy", now_us: int) -> int:
+    """Critical alerts that nobody has acknowledged in time go to the next person, once."""
+    waiting = _unanswered(connection, policy, now_us)
     if waiting:
         connection.execute(
             update(alerts).where(alerts.c.id == bindparam("of")).values(escalated_us=now_us),
