@@ -6,6 +6,10 @@ same order: first all of class 1 (specimens, orders, lots) in ascending order of
 all of class 2 (site and item). What is found to be needed later in class 1 makes the transaction start again with
 the larger set (`Widen`). Stock comes last because its few keys are what all workers share: they are held for the
 last part of the transaction only. Facts that are only read (an order's patient, a lot's expiry) take the shared form.
+
+Between two beginnings others go on, and what is to be locked may grow each time (a lot that is recalled while tubes
+of it are drawn). So every transaction first takes one lock for all, shared; one that began again too often takes it
+alone, and then needs no other of class 1.
 """
 
 import hashlib
@@ -18,6 +22,9 @@ _MIXED = text(
     "SELECT CASE WHEN shared THEN pg_advisory_xact_lock_shared(k) ELSE pg_advisory_xact_lock(k) END"
     " FROM unnest(CAST(:keys AS bigint[]), CAST(:shared AS boolean[])) AS t(k, shared)"
 )
+
+
+_ALL = "everything"
 
 
 class Widen(Exception):
@@ -42,8 +49,13 @@ def hold(connection: Connection, exclusive: Iterable[str], shared: Iterable[str]
     modes = {_number(key): True for key in shared}
     modes.update({_number(key): False for key in exclusive})
     numbers = sorted(modes)
-    if numbers:
-        connection.execute(_MIXED, {"keys": numbers, "shared": [modes[n] for n in numbers]})
+    keys, are_shared = [_number(_ALL), *numbers], [True, *(modes[n] for n in numbers)]
+    connection.execute(_MIXED, {"keys": keys, "shared": are_shared})
+
+
+def hold_all(connection: Connection) -> None:
+    """Take all of class 1 at once: every other transaction that folds waits until this one has ended."""
+    connection.execute(_EXCLUSIVE, {"keys": [_number(_ALL)]})
 
 
 def hold_stock(connection: Connection, places: Iterable[tuple[str, str]]) -> None:

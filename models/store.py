@@ -12,7 +12,6 @@ import msgspec
 from sqlalchemy import Connection, Engine, update
 
 from config.catalog import Catalog
-from config.errors import LabtrailError
 from config.policy import Policy
 from models import evidence, locks, shelves, stockroom
 from models.bulk import insert, select_in, select_pairs
@@ -26,11 +25,8 @@ from models.identifiers import SPECIMEN, looks_like
 from models.refold import Histories, Refold, write_orders
 from models.tables import movements, outbox, quarantine, specimens
 
-WIDEN_MAX = 20
-
-
-class StoreError(LabtrailError):
-    """The tables can't be written; the message says why and what to do."""
+WIDENED_MAX = 3
+"""How often a transaction begins again with more locks before it takes them all."""
 
 
 class Observer(Protocol):
@@ -66,30 +62,34 @@ class Store:
         """
         items = evidence.read(records, self.catalog, self.outside)
         extra: set[str] = set()
-        for _ in range(WIDEN_MAX):
+        widened = 0
+        while True:
             try:
                 with writing(self.engine) as connection:
-                    new, folded = self._commit(connection, items, extra, now_us)
+                    new, folded = self._commit(connection, items, extra, widened >= WIDENED_MAX, now_us)
                 if self.observer is not None:
                     self._observe(self.observer, new, folded)
                 return [item.outcome() for item in items]
             except locks.Widen as wider:
                 self._histories.forget()
+                widened += 1
                 extra |= wider.exclusive
                 items = evidence.read(records, self.catalog, self.outside)
             except BaseException:
                 self._histories.forget()
                 raise
-        raise StoreError("one batch touches ever more specimens: look for a ring of aliquots in the events")
 
     def _commit(
-        self, connection: Connection, items: list[Item], extra: set[str], now_us: int
+        self, connection: Connection, items: list[Item], extra: set[str], alone: bool, now_us: int
     ) -> tuple[list[Event], dict[str, Specimen]]:
         valid = [i.event for i in items if i.event is not None and i.verdict == "recorded"]
-        held: set[str] = set()
+        held: set[str] | None = None  # everything
         if locks.needed(connection):
-            held = _held(valid) | extra
-            locks.hold(connection, held, _facts_read(valid))
+            if alone:
+                locks.hold_all(connection)
+            else:
+                held = _held(valid) | extra
+                locks.hold(connection, held, _facts_read(valid))
         fresh = evidence.sift(connection, items)
         before = evidence.record(connection, fresh, now_us)
         new = [i.event for i in fresh if i.event is not None]
@@ -134,7 +134,7 @@ class Store:
         new: list[Event],
         before: dict[str, int],
         changes: stockroom.Changes,
-        held: set[str],
+        held: set[str] | None,
     ) -> dict[str, Specimen]:
         """Refold every specimen and order that the new events concern."""
         grown: dict[str, tuple[int, list[Event]]] = {}
@@ -152,7 +152,7 @@ class Store:
         touched |= self._users(connection, changes.lots)
         accessions, parents = refold.family(touched)
         ancestors = {p for ps in parents.values() for p in ps}
-        if locks.needed(connection):
+        if held is not None:
             _require(held, accessions | ancestors)
         found |= self._histories.load(connection, (accessions | ancestors) - found.keys(), {})
         folded = refold.fold_all(accessions, parents, found)

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import DBAPIError
 
+from models import store as store_module
 from models.database import writing
 from models.events import parse, route
 from models.evidence import Record
 from models.identifiers import make_identifier
-from models.store import Store
+from models.store import WIDENED_MAX, Store
 from tests.core.homes import commit, export, new_home, new_store, sqlite_url
 from tests.core.story import raw, step, supply, us, void, whole_day
 from tests.core.test_store import EVENTS
@@ -63,8 +64,11 @@ CREATE TRIGGER dawdle BEFORE INSERT ON specimens FOR EACH STATEMENT EXECUTE FUNC
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize("seed", range(4))
-def test_three_workers_and_a_zombie_give_what_one_gives(postgres_url: str, tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize(("seed", "widened_max"), [*((seed, WIDENED_MAX) for seed in range(4)), (4, 0), (5, 1)])
+def test_three_workers_and_a_zombie_give_what_one_gives(
+    postgres_url: str, tmp_path: Path, seed: int, widened_max: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "WIDENED_MAX", widened_max)  # soon, every transaction takes all locks
     chance = random.Random(seed)
     events = busy_day(chance)
     alone = new_home(sqlite_url(tmp_path))
