@@ -48,6 +48,8 @@ def note_of(outcome: Outcome) -> str:
 class Pace(Struct, frozen=True, kw_only=True):
     """How often a worker looks, in seconds."""
 
+    gather: float = 0.2
+    """After files were written: nobody stands before a folder, and many at a time cost the stream less."""
     idle: float = 1.0
     """Between looks into an empty queue; `wake` ends it at once."""
     not_ready_first: float = 2.0
@@ -192,3 +194,5 @@ class PrintQueue:
                 pause = self.pace.not_ready_first
                 if not done:
                     self._wakes[name].wait(self.pace.idle)
+                elif isinstance(self.printers[name], FilePrinter):
+                    self._stopping.wait(self.pace.gather)
