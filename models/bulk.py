@@ -1,6 +1,8 @@
-"""Writing and reading many rows at once with the driver's own batches: the hot path of the store.
+"""Writing and reading many rows at once: the hot path of the store.
 
-The statements are built from the tables once; what differs between SQLite and PostgreSQL is the placeholder only.
+The statements are built from the tables once. SQLite takes them row by row, in one call of the driver; PostgreSQL
+takes a batch as one statement over one array for each column, so that a batch is one round trip and one execution,
+and the text of a statement (so its plan, kept by the server) is the same for every size of batch.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,23 +12,36 @@ from typing import Any
 
 from sqlalchemy import Connection, Table
 
+from models.arrays import Texts, array_of, kind_of
+
 KEYS_PER_QUERY = 500
 Row = tuple[Any, ...]
 Update = tuple[str | tuple[str, str], ...]
-
-
-def _mark(dialect: str) -> str:
-    return "?" if dialect == "sqlite" else "%s"
 
 
 def _quoted(names: Iterable[str]) -> str:
     return ", ".join(f'"{name}"' for name in names)
 
 
+def _arrays(table: Table, columns: tuple[str, ...]) -> str:
+    """One placeholder for each column, as the rows that they stand for."""
+    return f"unnest({', '.join(f'%s::{kind_of(table.c[c])[1]}' for c in columns)})"
+
+
+def _run(connection: Connection, sql: str, table: Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(sql, list(rows))
+        return
+    turned = zip(*rows, strict=True)
+    values = tuple(array_of(table.c[c], column) for c, column in zip(columns, turned, strict=True))
+    connection.exec_driver_sql(sql, values)
+
+
 @lru_cache(256)
 def _insert_sql(dialect: str, table: Table, columns: tuple[str, ...], update: Update | None) -> str:
-    marks = ", ".join([_mark(dialect)] * len(columns))
-    sql = f'INSERT INTO "{table.name}" ({_quoted(columns)}) VALUES ({marks})'  # noqa: S608 - names of our tables
+    marks = ", ".join(["?"] * len(columns))
+    source = f"VALUES ({marks})" if dialect == "sqlite" else f"SELECT * FROM {_arrays(table, columns)}"  # noqa: S608
+    sql = f'INSERT INTO "{table.name}" ({_quoted(columns)}) {source}'
     if update is None:
         return sql
     keys = _quoted(c.name for c in table.primary_key)
@@ -38,7 +53,8 @@ def _insert_sql(dialect: str, table: Table, columns: tuple[str, ...], update: Up
 def insert(connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
     """Insert rows; a row that is there already is an error."""
     if rows:
-        connection.exec_driver_sql(_insert_sql(connection.dialect.name, table, columns, None), list(rows))
+        sql = _insert_sql(connection.dialect.name, table, columns, None)
+        _run(connection, sql, table, columns, rows)
 
 
 def upsert(
@@ -50,24 +66,36 @@ def upsert(
 ) -> None:
     """Insert rows, or replace the columns of those that are there (`update`: only these; `()`: none).
 
-    An entry of `update` is a column, or a column with the SQL expression of its new value.
+    An entry of `update` is a column, or a column with the SQL expression of its new value. Of several rows with the
+    same primary key the last one stands; with an expression they are an error on PostgreSQL, which changes a row
+    only once in a statement.
     """
     if rows:
         keys = {c.name for c in table.primary_key}
         changed: Update = tuple(c for c in columns if c not in keys) if update is None else update
-        connection.exec_driver_sql(_insert_sql(connection.dialect.name, table, columns, changed), list(rows))
+        if all(isinstance(c, str) for c in changed):
+            rows = _last_of_each(rows, tuple(i for i, c in enumerate(columns) if c in keys))
+        sql = _insert_sql(connection.dialect.name, table, columns, changed)
+        _run(connection, sql, table, columns, rows)
+
+
+def _last_of_each(rows: Sequence[Row], at: tuple[int, ...]) -> list[Row]:
+    return list({tuple(row[i] for i in at): row for row in rows}.values())
 
 
 @lru_cache(256)
 def _delete_sql(dialect: str, table: Table, columns: tuple[str, ...]) -> str:
-    mark = _mark(dialect)
-    return f'DELETE FROM "{table.name}" WHERE ' + " AND ".join(f'"{c}" = {mark}' for c in columns)  # noqa: S608
+    if dialect == "sqlite":
+        return f'DELETE FROM "{table.name}" WHERE ' + " AND ".join(f'"{c}" = ?' for c in columns)  # noqa: S608
+    same = " AND ".join(f'"{table.name}"."{c}" = gone."{c}"' for c in columns)
+    return f'DELETE FROM "{table.name}" USING {_arrays(table, columns)} AS gone({_quoted(columns)}) WHERE {same}'  # noqa: S608
 
 
 def delete(connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
     """Delete the rows whose columns have these values."""
     if rows:
-        connection.exec_driver_sql(_delete_sql(connection.dialect.name, table, columns), list(rows))
+        sql = _delete_sql(connection.dialect.name, table, columns)
+        _run(connection, sql, table, columns, rows)
 
 
 def chunks(keys: Iterable[Any], size: int = KEYS_PER_QUERY) -> Iterator[tuple[Any, ...]]:
@@ -79,7 +107,7 @@ def chunks(keys: Iterable[Any], size: int = KEYS_PER_QUERY) -> Iterator[tuple[An
 @lru_cache(256)
 def _select_sql(dialect: str, table: Table, columns: tuple[str, ...], key: str, count: int) -> str:
     # SQLite plans a long list of values as well as a short one; PostgreSQL takes one array
-    marks = f"IN ({', '.join(['?'] * count)})" if dialect == "sqlite" else "= ANY(%s)"
+    marks = f"IN ({', '.join(['?'] * count)})" if dialect == "sqlite" else f"= ANY(%s::{kind_of(table.c[key])[1]})"
     return f'SELECT {_quoted(columns)} FROM "{table.name}" WHERE "{key}" {marks}'  # noqa: S608
 
 
@@ -103,7 +131,7 @@ def select_pairs(
     for chunk in chunks(pairs, KEYS_PER_QUERY // 2):
         padded = chunk + (chunk[-1],) * (-len(chunk) % 25 if sqlite and len(chunk) > 1 else 0)
         sql = _pairs_sql(connection.dialect.name, table, columns, keys, len(padded) if sqlite else 1)
-        values = tuple(v for pair in padded for v in pair) if sqlite else tuple(map(list, zip(*chunk, strict=True)))
+        values = tuple(v for pair in padded for v in pair) if sqlite else tuple(map(Texts, zip(*chunk, strict=True)))
         rows += connection.exec_driver_sql(sql, values).fetchall()
     return rows
 
@@ -119,5 +147,5 @@ def select_in(
         padded = chunk + (chunk[-1],) * (-len(chunk) % 50 if sqlite and len(chunk) > 1 else 0)
         count = len(padded) if sqlite else 1
         sql = _select_sql(connection.dialect.name, table, columns, key, count)
-        rows += connection.exec_driver_sql(sql, padded if sqlite else (list(chunk),)).fetchall()
+        rows += connection.exec_driver_sql(sql, padded if sqlite else (array_of(table.c[key], chunk),)).fetchall()
     return rows
