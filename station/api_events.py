@@ -17,8 +17,10 @@ from station.access import Session, api
 from station.context import Station
 from station.documented import events_body
 from station.intake import BODY_BYTES_MAX, Admitted, admit
+from station.language import teller_of
 from station.outcomes import Asked, Judged, judge
 from station.problems import ProblemBody, Refusal
+from station.words import Tell
 
 WAIT_SECONDS = 2.0
 """Contract section 8: committed within this time, or 202."""
@@ -69,7 +71,8 @@ async def post_events(
     places = await station.run(station.log.append, [one.record for one in admitted])
     asked = [Asked(one.id, one.subject, place) for one, place in zip(admitted, places, strict=True)]
     judged = await station.outcomes.wait(asked, WAIT_SECONDS)
-    outcomes = [_outcome(*one) for one in zip(admitted, places, judged, strict=True)]
+    tell = teller_of(request)
+    outcomes = [_outcome(*one, tell) for one in zip(admitted, places, judged, strict=True)]
     answer = outcomes[0] if single else outcomes
     waiting = next((one for one in outcomes if one.outcome == "accepted"), None)
     if waiting is None:
@@ -77,14 +80,15 @@ async def post_events(
     return Response(answer, status_code=202, headers={"location": waiting.location})
 
 
-def _outcome(one: Admitted, place: Position, judged: Judged | None) -> EventOutcome:
+def _outcome(one: Admitted, place: Position, judged: Judged | None, tell: Tell) -> EventOutcome:
     location = _location(one.id)
     if judged is None:
         at = f"{place.topic}.{place.partition}.{place.offset}"
         return EventOutcome(id=one.id, outcome="accepted", subject=one.subject, location=f"{location}?at={at}")
     return EventOutcome(
         id=one.id, outcome=judged.outcome, subject=one.subject, status=judged.status,
-        discrepancies=judged.discrepancies, reason=judged.reason, detail=judged.detail, location=location,
+        discrepancies=judged.discrepancies, reason=judged.reason, detail=judged.detail and tell(judged.detail),
+        location=location,
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """The words of a custody report, for the text and the PDF: what happened, when, what was noted."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -44,10 +44,10 @@ def utc(text: str | None) -> str:
     return f"{text[:10]} {text[11:19]} UTC" if text else "–"
 
 
-def local(step: Step | HandOver) -> str:
-    """`2026-11-21 09:12:44 CST`: the clock on the wall of the site."""
+def local(step: Step | HandOver, form: str = "{time} {zone} time") -> str:
+    """`2026-11-21 09:12:44 Chicago time`: the clock on the wall of the site."""
     moment = datetime.fromisoformat(step.local_time)
-    return f"{moment:%Y-%m-%d %H:%M:%S} {step.timezone.rpartition('/')[2].replace('_', ' ')} time"
+    return form.format(time=f"{moment:%Y-%m-%d %H:%M:%S}", zone=step.timezone.rpartition("/")[2].replace("_", " "))
 
 
 def place(step: Step | HandOver) -> str:
@@ -80,29 +80,31 @@ def noted(passed: HandOver) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def details(data: Mapping[str, Any]) -> str:
-    """An event's data as `key value` pairs in a line; long values are cut and show it."""
-    pairs = [_pair(key, value) for key, value in data.items() if value not in (None, [], {})]
+def details(data: Mapping[str, Any], say: Callable[[str], str] = str) -> str:
+    """An event's data as `key value` pairs in a line; long values are cut and show it. `say`: each word of it."""
+    pairs = [_pair(key, value, say) for key, value in data.items() if value not in (None, [], {})]
     more = len(pairs) - NAMED_IN_DATA_MAX
-    return "; ".join(pairs[:NAMED_IN_DATA_MAX]) + (f"; and {more} more" if more > 0 else "")
+    return "; ".join(pairs[:NAMED_IN_DATA_MAX]) + (f"; {say('and {n} more').format(n=more)}" if more > 0 else "")
 
 
-def _pair(key: str, value: object) -> str:
+def _pair(key: str, value: object, say: Callable[[str], str]) -> str:
     """`temperature 20.5 °C` for ("temperature_c", 20.5)."""
     name, _, end = key.rpartition("_")
     if name and end in UNITS and isinstance(value, int | float):
-        return f"{name.replace('_', ' ')} {_plain(value)} {UNITS[end]}"
-    return _plain(value) if key == "item" else f"{_clean(key).replace('_', ' ')} {_plain(value)}"
+        return f"{say(name.replace('_', ' '))} {_plain(value, say)} {UNITS[end]}"
+    return _plain(value, say) if key == "item" else f"{say(_clean(key).replace('_', ' '))} {_plain(value, say)}"
 
 
-def _plain(value: object) -> str:
+def _plain(value: object, say: Callable[[str], str]) -> str:
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return say("yes" if value else "no")
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, Mapping):
-        return " ".join(_pair(str(key), item) for key, item in value.items())
-    return _clean(", ".join(map(_plain, value)) if isinstance(value, list | tuple) else str(value))
+        return " ".join(_pair(str(key), item, say) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return _clean(", ".join(_plain(one, say) for one in value))
+    return _clean(say(str(value)))
 
 
 def printable(text: str) -> str:

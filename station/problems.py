@@ -12,9 +12,12 @@ from typing import Any
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.errors import LabtrailError
+from station.language import teller_of
+from station.words import Tell
 
 PROBLEM = "application/problem+json"
 log = logging.getLogger(__name__)
@@ -62,7 +65,7 @@ def handlers(
             made = page(request, refusal.status, refusal.detail)
             made.status_code = refusal.status
             return made
-        return problem(refusal, headers)
+        return problem(refusal, headers, teller_of(request))
 
     def refused(request: Request[Any, Any, Any], fault: Refusal) -> Response[Any]:
         return answer(request, fault, {})
@@ -81,7 +84,7 @@ def handlers(
 
     def ours(request: Request[Any, Any, Any], fault: LabtrailError) -> Response[Any]:
         _note(request, fault)
-        return answer(request, Refusal(503, str(fault), retry_after_s=2), {})
+        return answer(request, Refusal(503, f"the station can't do this now: {fault}", retry_after_s=2), {})
 
     def unforeseen(request: Request[Any, Any, Any], fault: Exception) -> Response[Any]:
         _note(request, fault)
@@ -92,10 +95,11 @@ def handlers(
     }  # fmt: skip
 
 
-def problem(refusal: Refusal, headers: Mapping[str, str]) -> Response[ProblemBody]:
-    """The answer for a program."""
+def problem(refusal: Refusal, headers: Mapping[str, str], tell: Tell) -> Response[ProblemBody]:
+    """The answer for a program, or for a page's script, which shows its details as they are."""
+    faults = tuple(replace(fault, detail=tell(fault.detail)) for fault in refusal.faults)
     body = ProblemBody(
-        status=refusal.status, title=_title(refusal.status), detail=refusal.detail, faults=refusal.faults,
+        status=refusal.status, title=_title(refusal.status), detail=tell(refusal.detail), faults=faults,
         retry_after_s=refusal.retry_after_s,
     )  # fmt: skip
     retry = {} if refusal.retry_after_s is None else {"retry-after": str(refusal.retry_after_s)}

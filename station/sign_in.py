@@ -64,9 +64,9 @@ async def sign_in(
     until_us = await station.write(begin_attempt, device.id, badge, now_us)
     if until_us is not None:
         await station.audit.note(_entry("sign-in locked", device, badge, now_us))
-        raise Refusal(
-            429, "too many wrong PINs: wait, or use another device", retry_after_s=_seconds(until_us - now_us)
-        )
+        left_s = _seconds(until_us - now_us)
+        minutes = -(-left_s // 60)
+        raise Refusal(429, f"too many wrong PINs: wait {minutes} min, or use another device", retry_after_s=left_s)
     user = await station.read(find_user, badge)
     async with station.gate.passed():
         right = await station.run(station.pins.pin_is_right, pin, user.pin_hash if user else None)

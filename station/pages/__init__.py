@@ -6,6 +6,7 @@ from station.pages.board import ROUTES as BOARD
 from station.pages.collect import ROUTES as COLLECT
 from station.pages.dispatch import ROUTES as DISPATCH
 from station.pages.home import ROUTES as HOME
+from station.pages.labels import ROUTES as LABELS
 from station.pages.pickup import ROUTES as PICKUP
 from station.pages.receive import ROUTES as RECEIVE
 from station.pages.render import refused
@@ -19,5 +20,5 @@ __all__ = ["refused", "routes"]
 
 def routes() -> list[Any]:
     """Every page's handler, to be mounted at `/`."""
-    parts = (HOME, COLLECT, DISPATCH, PICKUP, RECEIVE, RESULTS, SUPPLIES, SUPPLIES_ORDER, BOARD, TRAIL)
+    parts = (HOME, COLLECT, LABELS, DISPATCH, PICKUP, RECEIVE, RESULTS, SUPPLIES, SUPPLIES_ORDER, BOARD, TRAIL)
     return [route for part in parts for route in part]

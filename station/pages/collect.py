@@ -20,6 +20,7 @@ from models.queries_pages import OrderRow, SpecimenRow, open_orders, order, spec
 from models.stockroom import known_lots
 from station.access import Session, requires
 from station.context import Station
+from station.pages.labels import serial_now
 from station.pages.patients import answers, patient_of
 from station.pages.render import Page, page, today_at
 
@@ -129,6 +130,8 @@ class OrderView(Struct, frozen=True, kw_only=True):
     specimens: list[SpecimenRow]
     draws: list[Draw]
     patient: PatientRecord | None
+    serials: dict[str, str]
+    """The serial of the label of each tube."""
 
 
 def _draws(
@@ -175,9 +178,9 @@ async def order_page(
     today, now_us = today_at(station, session.site), station.clock()
 
     def read(connection: Connection) -> OrderView:
-        policy = station.settings.policy
+        policy, tubes = station.settings.policy, specimens_of_order(connection, order_id)
         return OrderView(
-            row=row, specimens=specimens_of_order(connection, order_id),
+            row=row, specimens=tubes, serials={s.accession: serial_now(connection, s.accession) for s in tubes},
             draws=_draws(connection, row, station.catalog, policy, session.site, today, now_us),
             patient=patient_of(connection, row.patient, station.settings),
         )  # fmt: skip
@@ -187,7 +190,9 @@ async def order_page(
     work = {
         "order": row.order, "patient": row.patient, "priority": row.priority, "draws": view.draws,
         "unlabeled": [
-            {"accession": s.accession, "container": s.container} for s in view.specimens if s.status == COLLECTED
+            {"accession": s.accession, "container": s.container, "serial": view.serials[s.accession]}
+            for s in view.specimens
+            if s.status == COLLECTED
         ],
     }  # fmt: skip
     return page(request, "collect_order.html", view=view, work=work)

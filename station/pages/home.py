@@ -12,8 +12,9 @@ from models.queries_board import open_alerts
 from models.queries_pages import coming_bags, open_bags, open_orders, waiting_for_dispatch, waiting_for_results
 from station.access import Session, public, requires
 from station.context import Station
-from station.pages.render import FOLDER, LANGUAGE_COOKIE, Page, page
-from station.pages.words import LANGUAGES
+from station.language import LANGUAGE_COOKIE
+from station.pages.render import FOLDER, Page, page
+from station.words import LANGUAGES
 
 STATIC = FOLDER / "static"
 YEAR_S = 365 * 86_400

@@ -13,18 +13,23 @@ from markupsafe import Markup
 
 from config.catalog import Catalog
 from models.events import moment_of
-from station.access import STATE_KEY, Asking
 from station.context import Services
-from station.pages.words import LANGUAGES, SPANISH, Say, translate
+from station.custody_words import HAPPENED
+from station.language import language_of, session_or_none
+from station.words import SPANISH, Say, teller, translate
 
 FOLDER = Path(__file__).resolve().parent.parent
-LANGUAGE_COOKIE = "labtrail-language"
 COLOURS = {
     "lavender": "#8d7fc0", "gold": "#d9a520", "light blue": "#69b7e0", "gray": "#8b9297", "red": "#c23b3b",
     "red/yellow": "#c9742f", "yellow/white": "#e6cf56", "pink": "#df8fae", "clear": "#c9d6da", "green": "#4d9d5c",
     "blue+purple": "#5a5fb0", "tamper seal": "#a98b62",
 }  # fmt: skip
 UNKNOWN_COLOUR = "#9aa6ab"
+KINDS = HAPPENED | {
+    "supply.received": "Supply received", "supply.counted": "Supply counted", "supply.transferred": "Supply moved",
+    "supply.ordered": "Supply ordered", "supply.recalled": "Lot recalled", "/api/v1/near-misses": "Near miss",
+}  # fmt: skip
+"""What an event of each type is called; a near miss by the address that it is sent to."""
 _environment = Environment(
     loader=FileSystemLoader(FOLDER / "templates"),
     autoescape=select_autoescape(default=True),
@@ -33,18 +38,6 @@ _environment = Environment(
     lstrip_blocks=True,
 )
 Page = Response[str]
-
-
-def language_of(request: Request[Any, Any, Any], session: Asking | None) -> str:
-    """What the person chose on this device, else their own language, else the browser's."""
-    chosen = request.cookies.get(LANGUAGE_COOKIE)
-    asked = request.headers.get("accept-language", "")[:2].lower()
-    return next((one for one in (chosen, session and session.language, asked) if one in LANGUAGES), "en") or "en"
-
-
-def session_or_none(request: Request[Any, Any, Any]) -> Asking | None:
-    found = request.scope.get("state", {}).get(STATE_KEY)
-    return found if isinstance(found, Asking) else None
 
 
 def zone_of(catalog: Catalog, site: str | None) -> ZoneInfo:
@@ -61,15 +54,15 @@ def page(request: Request[Any, Any, Any], template: str, *, status: int = 200, *
     """A page in the reader's language, with times on the clock of the site where they are."""
     station = request.app.state.station
     session = session_or_none(request)
-    language = language_of(request, session)
+    language = language_of(request)
     say = translate(language)
     now_us = station.clock()
     clock = _clock(zone_of(station.catalog, session.site if session else None), now_us)
     body = _environment.get_template(template).render(
-        t=say, many=_many(say), language=language, session=session, catalog=station.catalog, path=request.url.path,
-        now_us=now_us,
-        outside=station.settings.outside_identifiers, clock=clock, age=_age(now_us), hours_text=hours_text,
-        number=number, colour=colour, data=data, words=_words(language), **values,
+        t=say, tell=teller(language), many=_many(say), language=language, session=session, catalog=station.catalog,
+        path=request.url.path, now_us=now_us, outside=station.settings.outside_identifiers, clock=clock,
+        age=_age(now_us), hours_text=hours_text, number=number, colour=colour, data=data, words=_words(language),
+        kinds=_kinds(say), **values,
     )  # fmt: skip
     headers = {"Cache-Control": "no-store", "Content-Language": language}
     return Response(body, status_code=status, media_type=MediaType.HTML, headers=headers)
@@ -78,6 +71,11 @@ def page(request: Request[Any, Any, Any], template: str, *, status: int = 200, *
 def _words(language: str) -> Markup:
     """The texts that the scripts show; English needs none, since a text is its own key."""
     return data(dict(SPANISH) if language == "es" else {})
+
+
+def _kinds(say: Say) -> Markup:
+    """Each type of event as the list of unsent scans names it."""
+    return data({kind: say(name) for kind, name in KINDS.items()})
 
 
 def data(value: object) -> Markup:

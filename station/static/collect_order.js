@@ -1,9 +1,10 @@
 // Collecting one order: patient, then for each tube its lot, the draw, the label, the read-back.
 
 import { $, $$, ask, facts, h, say } from "./dom.js";
-import { dialog, notice, red, verdict } from "./feedback.js";
+import { dialog, red, verdict } from "./feedback.js";
 import { isAccession, opaque } from "./identifiers.js";
 import { send } from "./queue.js";
+import { printAgain } from "./reprint.js";
 import { prompt, startScanning } from "./scan.js";
 
 const work = facts("work");
@@ -12,8 +13,8 @@ const NOT_TAKEN = ["Patient refused", "Vein not found", "Patient not fasting", "
 let step = "patient";
 let draw = 0; // which of work.draws
 let lot = null;
-let tube = null; // {accession, container, label}: drawn, waits for its read-back
-const unlabeled = work.unlabeled.map((one) => ({ ...one, label: 1 }));
+let tube = null; // {accession, container, serial of its label}: drawn, waits for its read-back
+const unlabeled = work.unlabeled;
 
 const current = () => work.draws[draw];
 const row = () => $(`#draws [data-number="${draw}"]`);
@@ -59,7 +60,7 @@ function next() {
     prompt("Everything is collected and labeled");
     return show("done");
   }
-  prompt("Scan the lot of the {name} ({colour})", { name: current().name, colour: say(current().colour) });
+  prompt("Scan the lot of the {name} ({colour})", { name: say(current().name), colour: say(current().colour) });
   show("lot");
 }
 
@@ -90,13 +91,13 @@ async function checkLot(code) {
   if (!fault) {
     lot = answer.json;
     verdict("ok", "Lot {lot} is good", { lot: lot.lot });
-    prompt("Draw the {name} ({colour})", { name: current().name, colour: say(current().colour) });
+    prompt("Draw the {name} ({colour})", { name: say(current().name), colour: say(current().colour) });
     return show("draw");
   }
   const titles = { expired: "This tube has expired", recalled: "This lot is recalled", "wrong-tube": "Wrong tube" };
-  const shown = [["Lot", answer.json.lot], ["Expected", current().name]];
+  const shown = [["Lot", answer.json.lot], ["Expected", say(current().name)]];
   if (fault === "expired") shown.push(["Expired", expires]);
-  if (fault !== "expired") shown.push([fault === "recalled" ? "Notice" : "This is", detail]);
+  if (fault !== "expired") shown.push(fault === "recalled" ? ["Notice", detail] : ["This is", say(detail)]);
   const miss = { kind: fault === "wrong-tube" ? "tube" : "lot", expected: current().item, scanned: item, order: work.order };
   await red(titles[fault], shown, "I put this tube aside and take another one", miss);
 }
@@ -116,7 +117,7 @@ async function collect() {
   if (became.outcome === "refused") return verdict("bad", became.detail || "That did not work");
   verdict("ok", "{accession} is collected", { accession });
   $(".state", row()).replaceChildren(h("span", { class: "code" }, accession));
-  unlabeled.unshift({ accession, container, label: 1, number: draw });
+  unlabeled.unshift({ accession, container, serial: `${accession}-1`, number: draw });
   draw += 1;
   next();
 }
@@ -127,8 +128,7 @@ async function readBack(code) {
     const shown = [["On the tube", isAccession(code) ? code : opaque(code)], ["Expected", tube.accession]];
     return red("Wrong label", shown, LOOKED, miss);
   }
-  const label = `${tube.accession}-${tube.label}`;
-  const became = await send("specimen.labeled", tube.accession, { label, scanned: code, patient: work.patient ?? undefined });
+  const became = await send("specimen.labeled", tube.accession, { label: tube.serial, scanned: code, patient: work.patient ?? undefined });
   if (became.outcome === "refused") return verdict("bad", became.detail || "That did not work");
   verdict("ok", "{accession} is labeled", { accession: code });
   if (tube.number !== undefined) $(`#draws [data-number="${tube.number}"]`).dataset.state = "ok";
@@ -136,14 +136,8 @@ async function readBack(code) {
 }
 
 async function reprint() {
-  const reason = h("select", { name: "reason", id: "reason" }, ["Label damaged", "Printer fault", "Label lost"].map((one) => h("option", { value: one }, say(one))));
-  const form = await dialog("Print the label again", [h("label", { for: "reason" }, say("Reason")), reason], "Print");
-  if (!form) return;
-  const voids = `${tube.accession}-${tube.label}`;
-  tube.label += 1;
-  const data = { label: `${tube.accession}-${tube.label}`, voids, reason: form.get("reason") };
-  await send("specimen.relabeled", tube.accession, data);
-  notice(say("The old label no longer counts: take it off the tube"));
+  const mine = tube;
+  mine.serial = (await printAgain(mine.accession)) ?? mine.serial;
 }
 
 async function notCollected() {

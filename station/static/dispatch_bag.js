@@ -27,7 +27,7 @@ async function take(code) {
   inside.add(code);
   $("#count").textContent = inside.size;
   const end = h("span", { class: "end" }, told.priority === "stat" ? h("strong", { class: "tag stat" }, "STAT") : "");
-  const row = h("li", { "data-state": "ok" }, h("div", { class: "item" }, h("span", { class: "code" }, code), told.container ?? "", end));
+  const row = h("li", { "data-state": "ok" }, h("div", { class: "item" }, h("span", { class: "code" }, code), say(told.container ?? ""), end));
   $("#tubes").prepend(row);
   verdict(told.fault ? "warn" : "ok", told.fault || "{accession} is in the bag", { accession: code });
   later.then((became) => judged(code, became, row, end)); // not waited for: the next scan must be taken at once
@@ -38,7 +38,7 @@ function judged(code, became, row, end) {
     inside.delete(code);
     $("#count").textContent = inside.size;
     row.dataset.state = "missing";
-    end.textContent = became.detail || became.reason || "";
+    end.textContent = became.detail || say(became.reason ?? "");
     verdict("bad", "{accession} was not recorded", { accession: code });
   } else if (became.discrepancies?.length) end.append(...became.discrepancies.map((one) => h("span", { class: "tag warn" }, say(one))));
 }

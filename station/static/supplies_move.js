@@ -15,20 +15,20 @@ async function look(code, item = "") {
   if (answer.json.fault) return verdict("bad", answer.json.fault);
   box = answer.json;
   $("#box").hidden = false;
-  $("#box-name").textContent = box.name;
+  $("#box-name").textContent = say(box.name);
   $("#box-item").textContent = box.item;
   $("#box-on-hand").textContent = box.on_hand;
   $("#lot").value = box.lot;
   if ($("#expires")) $("#expires").value = box.expires ?? "";
-  if ($("#unit")) $("#unit").textContent = `(${box.unit})`;
+  if ($("#unit")) $("#unit").textContent = `(${say(box.unit)})`;
   if ($("#quantity")) $("#quantity").value = work.act === "count" ? "" : String(box.count ?? 1);
   showVariance();
-  verdict("ok", "{name}", { name: box.name });
+  verdict("ok", box.name);
   if (["receive", "use", "transfer"].includes(work.act) && (box.notice || box.expired)) await stop();
 }
 
 const stop = () =>
-  red(box.notice ? "This lot is recalled" : "This box has expired", [["Item", box.name], ["Lot", box.lot], ["Expired", box.expires ?? "–"]],
+  red(box.notice ? "This lot is recalled" : "This box has expired", [["Item", say(box.name)], ["Lot", box.lot], ["Expired", box.expires ?? "–"]],
     "I put this box aside", { kind: "lot", expected: box.item, scanned: box.lot });
 
 function quantity() {
@@ -79,7 +79,7 @@ async function book(event) {
   const became = await send(`supply.${TYPES[work.act]}`, subject, data, { site: work.site });
   $("#book").disabled = false;
   if (["refused", "quarantined"].includes(became.outcome)) return verdict("bad", became.detail || "That did not work");
-  verdict("ok", "Booked: {name}, lot {lot}", { name: box.name, lot: data.lot ?? "–" });
+  verdict("ok", "Booked: {name}, lot {lot}", { name: say(box.name), lot: data.lot ?? "–" });
   box = null;
   $("#box").hidden = true;
 }

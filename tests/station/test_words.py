@@ -1,20 +1,26 @@
-"""Every text of the pages has its Spanish one."""
+"""Every text of the pages has its Spanish one. What the server tells besides: test_told.py."""
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import station
 from config.catalog import DEFAULT_CATALOG, load_catalog
 from models.alerting import SPECIMEN_KINDS, STANDING_KINDS
+from models.events import Reason
 from models.meanings import MEANINGS
 from models.people import ROLES
+from station import intake
 from station.custody_words import HAPPENED
 from station.pages import board, dispatch, home, receive, results, supplies
-from station.pages.words import SPANISH, translate
+from station.pages.render import KINDS
+from station.words import SPANISH, translate
 
 FOLDER = Path(station.__file__).parent
+OUTCOMES = ("recorded", "duplicate", "quarantined", "accepted")
+FAULTS = (*intake.REASONS, *get_args(Reason))
 TEXT = r'"((?:[^"\\]|\\.)*)"'
 
 
@@ -64,6 +70,8 @@ def _from_tables() -> set[str]:
         *results.STATUSES, *board.STATUSES, *SPECIMEN_KINDS, *STANDING_KINDS, *MEANINGS, *ROLES, *HAPPENED.values(),
         *(reason.text for reason in catalog.reject_reasons.values()),
         *(container.cap_colour for container in catalog.containers.values()), "reorder-point", "days-of-cover",
+        *(thing.name for table in (catalog.containers, catalog.supplies, catalog.tests) for thing in table.values()),
+        *(supply.unit for supply in catalog.supplies.values()), *KINDS.values(), *OUTCOMES, *FAULTS,
         "placed", "cancelled", "expected", "disposed", "patient", "order", "tube", "label", "lot", "manifest", "tote",
     }  # fmt: skip
 

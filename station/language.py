@@ -1,0 +1,29 @@
+"""In which language a request is answered. Programs are answered in English; people in theirs."""
+
+from typing import Any
+
+from litestar import Request
+
+from station.access import STATE_KEY, Asking
+from station.words import LANGUAGES, Tell, teller
+
+LANGUAGE_COOKIE = "labtrail-language"
+
+
+def session_or_none(request: Request[Any, Any, Any]) -> Asking | None:
+    """The session that the guard found; None before a sign-in, and where the guard has not come to it."""
+    found = request.scope.get("state", {}).get(STATE_KEY)
+    return found if isinstance(found, Asking) else None
+
+
+def language_of(request: Request[Any, Any, Any]) -> str:
+    """What the person chose on this device, else their own language, else (nobody signed in) the browser's."""
+    session = session_or_none(request)
+    chosen = request.cookies.get(LANGUAGE_COOKIE)
+    asked = request.headers.get("accept-language", "")[:2].lower()
+    return next((one for one in (chosen, session and session.language, asked) if one in LANGUAGES), "en") or "en"
+
+
+def teller_of(request: Request[Any, Any, Any]) -> Tell:
+    """What tells the server's texts in the language of a request."""
+    return teller(language_of(request))
