@@ -4,9 +4,9 @@ rules, no discrepancies, no deadlines: it records the event, moves the specimen'
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import Any, ClassVar
 
-from sqlalchemy import Engine, ForeignKey, LargeBinary, create_engine, event, select
+from sqlalchemy import DateTime, Engine, ForeignKey, LargeBinary, create_engine, event, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 _STATUS = {
@@ -18,7 +18,7 @@ _SIGN = {"supply.received": 1, "supply.used": -1, "supply.wasted": -1, "supply.t
 
 
 class Base(DeclarativeBase):
-    pass
+    type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: DateTime(timezone=True)}
 
 
 class EventRow(Base):
@@ -60,15 +60,16 @@ class StockRow(Base):
 
 
 class OrmTables:
-    """The tables in one SQLite file; as durable as Labtrail's (write-ahead log, full sync)."""
+    """The tables in an empty database; as durable as Labtrail's (SQLite: write-ahead log, full sync)."""
 
-    def __init__(self, path: Path) -> None:
-        self.engine: Engine = create_engine(f"sqlite:///{path}")
+    def __init__(self, url: str) -> None:
+        self.engine: Engine = create_engine(url)
+        if self.engine.dialect.name == "sqlite":
 
-        @event.listens_for(self.engine, "connect")
-        def durable(connection: object, _: object) -> None:
-            connection.execute("PRAGMA journal_mode=WAL")  # type: ignore[attr-defined]
-            connection.execute("PRAGMA synchronous=FULL")  # type: ignore[attr-defined]
+            @event.listens_for(self.engine, "connect")
+            def durable(connection: object, _: object) -> None:
+                connection.execute("PRAGMA journal_mode=WAL")  # type: ignore[attr-defined]
+                connection.execute("PRAGMA synchronous=FULL")  # type: ignore[attr-defined]
 
         Base.metadata.create_all(self.engine)
 

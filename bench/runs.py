@@ -24,6 +24,7 @@ from agents.service import Service, now_us
 from bench.eventsourced import record_all
 from bench.home import Home, count_lines, log_records, new_records, peak_kib, read_events, resident_kib, say
 from bench.orm_agent import OrmTables
+from config.settings import Settings
 from embedded.batches import acknowledge, batches
 from embedded.consumer import Consumer
 from models.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC
@@ -80,29 +81,33 @@ def raw_topic(app: faust.App, name: str, partitions: int) -> Any:
 async def agent_rate(home: Home, events: Path, body: Callable[[Any, Clock], Any]) -> dict[str, object]:
     """A Faust agent with this body on each topic of a full log, in the app that Labtrail itself uses."""
     with home.full_log(events):
-        clock = Clock(count_lines(events))
-        app = make_app(home.settings)
-        for name in (SPECIMENS_TOPIC, SUPPLIES_TOPIC):
+        return await run_agents(home.settings, Clock(count_lines(events)), body)
 
-            async def agent(stream: Any) -> None:
-                await body(stream, clock)
 
-            app.agent(raw_topic(app, name, home.settings.partitions), name=f"bench.{name}")(agent)
-        app.finalize()
-        await app.start()
-        await asyncio.wait_for(clock.finished.wait(), SECONDS_MAX)
-        await app.stop()
+async def run_agents(settings: Settings, clock: Clock, body: Callable[[Any, Clock], Any]) -> dict[str, object]:
+    """Agents with this body on the log that the settings name, until the clock has counted everything."""
+    app = make_app(settings)
+    for name in (SPECIMENS_TOPIC, SUPPLIES_TOPIC):
+
+        async def agent(stream: Any) -> None:
+            await body(stream, clock)
+
+        app.agent(raw_topic(app, name, settings.partitions), name=f"bench.{name}")(agent)
+    app.finalize()
+    await app.start()
+    await asyncio.wait_for(clock.finished.wait(), SECONDS_MAX)
+    await app.stop()
     return clock.result()
 
 
-async def _noop(stream: Any, clock: Clock) -> None:
+async def count_each(stream: Any, clock: Clock) -> None:
     async for _ in stream:
         clock.begin()
         if clock.count(1):
             clock.finished.set()
 
 
-async def _noop_batches(stream: Any, clock: Clock) -> None:
+async def count_batches(stream: Any, clock: Clock) -> None:
     async for events in batches(stream, 2000):
         clock.begin()
         acknowledge(events)
@@ -112,7 +117,7 @@ async def _noop_batches(stream: Any, clock: Clock) -> None:
 
 def noop(home: Home, events: Path) -> dict[str, object]:
     """(a) Faust's own `async for event in stream`, doing nothing."""
-    return asyncio.run(agent_rate(home, events, _noop))
+    return asyncio.run(agent_rate(home, events, count_each))
 
 
 def noop_faust(home: Home, events: Path) -> dict[str, object]:
@@ -123,12 +128,16 @@ def noop_faust(home: Home, events: Path) -> dict[str, object]:
 
 def noop_batches(home: Home, events: Path) -> dict[str, object]:
     """Labtrail's way of reading a stream, doing nothing."""
-    return asyncio.run(agent_rate(home, events, _noop_batches))
+    return asyncio.run(agent_rate(home, events, count_batches))
 
 
 def orm(home: Home, events: Path) -> dict[str, object]:
     """(b) What a user would write first: an agent that takes one event, one ORM transaction for each."""
-    tables = OrmTables(home.folder / "orm.db")
+    return asyncio.run(agent_rate(home, events, record_each(OrmTables(f"sqlite:///{home.folder}/orm.db"))))
+
+
+def record_each(tables: OrmTables) -> Callable[[Any, Clock], Any]:
+    """The body of the agent that one would write first."""
 
     async def body(stream: Any, clock: Clock) -> None:
         async for raw in stream:
@@ -137,7 +146,7 @@ def orm(home: Home, events: Path) -> dict[str, object]:
             if clock.count(1):
                 clock.finished.set()
 
-    return asyncio.run(agent_rate(home, events, body))
+    return body
 
 
 def eventsourcing(home: Home, events: Path) -> dict[str, object]:
