@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from config.errors import LabtrailError
 from models.database import reading
+from models.notifications import notifications
 from models.tables import alerts, events, quarantine
 
 CLIENTS_MAX = 100
@@ -32,24 +33,36 @@ class BoardFull(LabtrailError):
 
 
 class Change(Struct, frozen=True):
-    """Where things stand: any difference to the last one is a change. `events`: the number of the newest event."""
+    """Where things stand: any difference to the last one is a change. `events`: the number of the newest event.
+
+    `told_us`: when Alertmanager last told of something.
+    """
 
     events: int
     alerts_open: int
     alerts_newest: int
     acknowledged: int
+    escalated: int
     quarantined: int
+    told_us: int
 
 
 def look(connection: Connection) -> Change:
     """Read from indexes only: cheap enough for every second."""
     a = alerts.c
-    still_open, newest, acknowledged = connection.execute(
-        select(func.count(), func.max(a.id), func.count(a.acknowledged_us)).where(a.resolved_us.is_(None))
+    still_open, newest, acknowledged, escalated = connection.execute(
+        select(func.count(), func.max(a.id), func.count(a.acknowledged_us), func.count(a.escalated_us)).where(
+            a.resolved_us.is_(None)
+        )
     ).one()
     last = connection.execute(select(func.max(events.c.seq))).scalar() or 0
     held = connection.execute(select(func.count()).where(quarantine.c.state == "open")).scalar() or 0
-    return Change(last, still_open, newest or 0, acknowledged, held)
+    n = notifications.c
+    told = [
+        connection.execute(select(func.max(n.told_us)).where(n.status == status)).scalar() or 0
+        for status in ("firing", "resolved")
+    ]
+    return Change(last, still_open, newest or 0, acknowledged, escalated, held, max(told))
 
 
 class Board:

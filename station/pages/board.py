@@ -8,12 +8,14 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from config.catalog import Catalog
+from models.notifications import alerting
 from models.people_audit import NearMiss, near_miss_rows
 from models.queries_board import AGE_HOURS, AlertRow, StockRow, Waiting, ageing, find, flow, open_alerts, stock_rows
 from models.queries_pages import discrepancy_counts
 from station.access import Session, requires
 from station.context import Station
 from station.pages.charts import Bar, age_bars, cover_bars, flow_bars
+from station.pages.notices import Notices, notices
 from station.pages.render import Page, page, today_at
 from station.pages.supplies import site_of
 
@@ -28,6 +30,7 @@ STOCK_SHOWN = 24
 class BoardView(Struct, frozen=True, kw_only=True):
     counts: dict[str, int]
     alerts: list[AlertRow]
+    notices: Notices
     late: dict[str, int]
     waiting: list[Waiting]
     stock: list[StockRow]
@@ -46,7 +49,8 @@ def _view(connection: Connection, sites: list[str], station: Station) -> BoardVi
     alerts = open_alerts(connection, sites)
     counts = {status: sum(n for (_, one), n in moving.items() if one == status) for status in STATUSES}
     return BoardView(
-        counts=counts, alerts=alerts, late={kind: sum(a.kind == kind for a in alerts) for kind in LATE},
+        counts=counts, alerts=alerts, notices=notices(alerting(connection, now_us), alerts, sites, now_us),
+        late={kind: sum(a.kind == kind for a in alerts) for kind in LATE},
         waiting=waiting, stock=stock[:STOCK_SHOWN], discrepancies=discrepancy_counts(connection, sites),
         near_misses=near_miss_rows(connection, sites, NEAR_MISSES_SHOWN),
         flow_bars=flow_bars(moving, [s for s in catalog.sites if s in sites], STATUSES[:7]),

@@ -13,14 +13,14 @@ from sqlalchemy import Connection
 from config.catalog import Catalog, Container
 from labels.errors import LabelError
 from labels.gs1 import parse, supply_for
-from models.history import COLLECTED, LotFacts
+from models.history import LotFacts
 from models.patients import PatientRecord
 from models.queries_board import Lot, stock_rows
 from models.queries_pages import OrderRow, SpecimenRow, open_orders, order, specimens_of_order
 from models.stockroom import known_lots
 from station.access import Session, requires
 from station.context import Station
-from station.pages.labels import serial_now
+from station.pages.labels import Unread, unread
 from station.pages.patients import answers, patient_of
 from station.pages.render import Page, page, today_at
 
@@ -130,8 +130,7 @@ class OrderView(Struct, frozen=True, kw_only=True):
     specimens: list[SpecimenRow]
     draws: list[Draw]
     patient: PatientRecord | None
-    serials: dict[str, str]
-    """The serial of the label of each tube."""
+    unlabeled: list[Unread]
 
 
 def _draws(
@@ -180,7 +179,7 @@ async def order_page(
     def read(connection: Connection) -> OrderView:
         policy, tubes = station.settings.policy, specimens_of_order(connection, order_id)
         return OrderView(
-            row=row, specimens=tubes, serials={s.accession: serial_now(connection, s.accession) for s in tubes},
+            row=row, specimens=tubes, unlabeled=unread(connection, tubes),
             draws=_draws(connection, row, station.catalog, policy, session.site, today, now_us),
             patient=patient_of(connection, row.patient, station.settings),
         )  # fmt: skip
@@ -189,11 +188,7 @@ async def order_page(
     await station.audit.note(session.entry("order.read", now_us, order_id))
     work = {
         "order": row.order, "patient": row.patient, "priority": row.priority, "draws": view.draws,
-        "unlabeled": [
-            {"accession": s.accession, "container": s.container, "serial": view.serials[s.accession]}
-            for s in view.specimens
-            if s.status == COLLECTED
-        ],
+        "unlabeled": view.unlabeled,
     }  # fmt: skip
     return page(request, "collect_order.html", view=view, work=work)
 

@@ -4,16 +4,22 @@ The queue itself records `specimen.relabeled`, with the badge of who asked, when
 out: a label that was only asked for voids nothing.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from litestar import Request, get, post
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from agents.printing import label_job
 from labels.errors import LabelError
+from models.event_types import Labeled
+from models.events import parse
+from models.history import COLLECTED, LABELED
 from models.print_jobs import Job, PrintJobError, labels_of, queue_again, queue_first, standing
+from models.queries_pages import SpecimenRow
+from models.tables import events
 from station.access import Session, requires
 from station.context import Services, Station
 from station.language import teller_of
@@ -36,10 +42,31 @@ class LabelState(Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
-def serial_now(connection: Connection, accession: str) -> str:
-    """The serial of the label that is on a tube now; the first one where none was printed here."""
-    job = standing(connection, accession)
-    return job.serial if job else f"{accession}-1"
+class Unread(Struct, frozen=True, kw_only=True):
+    """A tube whose label is still to be scanned back, and that label's serial."""
+
+    accession: str
+    container: str | None
+    serial: str
+
+
+def unread(connection: Connection, tubes: Sequence[SpecimenRow]) -> list[Unread]:
+    """Of the tubes that have not left, those whose newest label nobody has scanned back from the tube."""
+    found = []
+    for tube in tubes:
+        job = standing(connection, tube.accession) if tube.status in (COLLECTED, LABELED) else None
+        scanned = _scanned(connection, tube.accession) if tube.status == LABELED else set()
+        if tube.status == COLLECTED or (tube.status == LABELED and job is not None and job.serial not in scanned):
+            serial = job.serial if job else f"{tube.accession}-1"
+            found.append(Unread(accession=tube.accession, container=tube.container, serial=serial))
+    return found
+
+
+def _scanned(connection: Connection, accession: str) -> set[str]:
+    """The serials of the labels that were scanned back."""
+    c = events.c
+    raws = connection.execute(select(c.raw).where(c.subject == accession, c.type == "specimen.labeled")).scalars()
+    return {data.label for raw in raws if isinstance(data := parse(bytes(raw)).data, Labeled)}
 
 
 def print_again(connection: Connection, station: Services, accession: str, badge: str, reason: str) -> Job:

@@ -4,12 +4,14 @@ from typing import Any
 
 from litestar import Request, get, post
 from litestar.exceptions import NotFoundException
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Struct
-from sqlalchemy import Connection
+from msgspec.structs import replace
+from sqlalchemy import Connection, select
 
 from models.identifiers import MANIFEST, SPECIMEN, TOTE, is_identifier
 from models.queries_pages import Bag, SpecimenRow, bag, bag_of_tote, coming_bags, specimen
+from models.tables import legs
 from station.access import Session, requires
 from station.context import Station
 from station.pages.render import Page, page
@@ -46,21 +48,26 @@ async def which_bag(data: JSONBody[Scanned], station: Station) -> dict[str, str]
     raise NotFoundException(detail="this is no bag: scan the tote or the manifest")
 
 
-@get("/receive/{manifest:str}", access=requires(*RECEIVERS, scope="manifest"))
+@get("/receive/{manifest:str}", access=requires(*RECEIVERS))
 async def bag_page(
-    request: Request[Any, Any, Any], manifest: FromPath[str], session: Session, station: Station
-) -> Page:
-    """One bag: what should be in it, each tube not yet checked until it is scanned."""
+    request: Request[Any, Any, Any], manifest: FromPath[str], session: Session, station: Station,
+    anyway: FromQuery[bool] = False,
+) -> Page:  # fmt: skip
+    """One bag: what should be in it, each tube not yet checked until it is scanned.
+
+    A bag that is bound for another site is in these hands all the same: whoever holds it is told where it belongs,
+    and may record (`anyway`) what they scan of it, since what happened is never refused. What else is in it, they see
+    only where it is one of their sites'.
+    """
     if manifest != "loose" and not is_identifier(manifest, MANIFEST):
         raise NotFoundException(detail="no such manifest")
-    found = await station.read(bag, manifest)
-    empty = Bag(
-        manifest=manifest, origin=None, destination=None, transport=None, tote=None, seal=None, courier=None, tubes=()
-    )
-    latest = found or empty
+    latest, hidden = await station.read(_opened, manifest, session)
+    elsewhere = latest.destination if latest.destination not in (None, session.site) else None
+    if elsewhere is not None and not anyway:
+        return page(request, "receive_elsewhere.html", manifest=manifest, meant=elsewhere)
     work = {
         "manifest": None if manifest == "loose" else manifest, "destination": latest.destination,
-        "here": session.site, "seal": latest.seal,
+        "elsewhere": elsewhere, "hidden": hidden, "here": session.site,
         "tubes": [
             {
                 "accession": t.accession, "container": t.container, "priority": t.priority, "status": t.status,
@@ -70,7 +77,26 @@ async def bag_page(
         ],
     }  # fmt: skip
     reasons = list(station.catalog.reject_reasons.values())
-    return page(request, "receive_bag.html", bag=latest, work=work, reasons=reasons, conditions=CONDITIONS)
+    return page(
+        request, "receive_bag.html", bag=latest, work=work, reasons=reasons, conditions=CONDITIONS, meant=elsewhere
+    )
+
+
+def _opened(connection: Connection, manifest: str, session: Session) -> tuple[Bag, bool]:
+    """The bag as the person may see it, and whether tubes of it are kept from them.
+
+    Whose it is decide the sites that it goes from and to. That one of its tubes was received here opens that tube's
+    record, not the bag.
+    """
+    found = bag(connection, manifest)
+    if found is None:
+        return Bag(manifest=manifest, origin=None, destination=None, transport=None, tote=None, seal=None,
+                   courier=None, tubes=()), False  # fmt: skip
+    if session.may_see({site for site in (found.origin, found.destination) if site}):
+        return found, False
+    here = (legs.c.manifest == manifest, legs.c.received_site.in_(session.sites))
+    received = set(connection.execute(select(legs.c.accession).where(*here)).scalars())
+    return replace(found, tubes=tuple(tube for tube in found.tubes if tube.accession in received)), True
 
 
 class Facts(Struct, frozen=True, kw_only=True):

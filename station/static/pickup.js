@@ -21,6 +21,13 @@ async function load() {
   draw();
 }
 
+let refused = []; // tubes whose scan the station has refused
+document.addEventListener("labtrail:unsent", ({ detail }) => {
+  const changed = detail.subjects.join() !== refused.join();
+  refused = detail.subjects;
+  if (changed && bag) draw();
+});
+
 const left = () => bag.tubes.filter((one) => !bag.scanned.includes(one) && !bag.decided[one]);
 
 function button(text, act, kind = "quiet", id = null) {
@@ -61,7 +68,8 @@ function drawTubes() {
     button("Not in the bag", () => missing(tube)), button("Stays here", () => decide(tube, "stays here"))] : [])));
   const decided = Object.entries(bag.decided).map(([tube, what]) => row(tube, "missing", what));
   const extra = [...bag.extra].reverse().map((tube) => row(tube, "extra", "extra: not on the manifest"));
-  const taken = bag.scanned.filter((tube) => !bag.extra.includes(tube)).reverse().map((tube) => row(tube, "ok", "taken"));
+  const good = bag.scanned.filter((tube) => !bag.extra.includes(tube)).reverse();
+  const taken = good.map((tube) => (refused.includes(tube) ? row(tube, "refused", "refused: see the unsent scans") : row(tube, "ok", "taken")));
   $("#list").replaceChildren(h("ol", { class: "list tubes" }, open, decided, extra, taken));
 }
 

@@ -92,8 +92,9 @@ function settle(id, outcome) {
 /** Show every open page how many scans are unsent. */
 async function tell(outcomes = []) {
   const all = await entries();
-  const refused = all.filter((entry) => entry.refused).length;
-  const news = { count: all.length, refused, others: all.filter((entry) => entry.owner !== me()).length, outcomes };
+  const refused = all.filter((entry) => entry.refused);
+  const subjects = refused.map((entry) => entry.body.subject).filter(Boolean);
+  const news = { count: all.length, refused: refused.length, subjects, others: all.filter((entry) => entry.owner !== me()).length, outcomes };
   channel.postMessage(news);
   hear(news);
 }

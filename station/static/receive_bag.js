@@ -1,5 +1,5 @@
 // Receiving: each tube is checked by its scan; what was not scanned is "not yet checked" until somebody says otherwise.
-import { $, ask, facts, h, say } from "./dom.js";
+import { $, ask, facts, h, many, say } from "./dom.js";
 import { dialog, verdict } from "./feedback.js";
 import { isAccession } from "./identifiers.js";
 import { record, send } from "./queue.js";
@@ -55,13 +55,14 @@ async function take(code) {
     return verdict("warn", "{accession}: scanned twice, counted once", { accession: code });
   }
   const was = one?.state;
-  one ??= { accession: code, expected: !work.manifest, at: 0 };
+  one ??= { accession: code, expected: !work.manifest, at: 0 }; // of a bag whose list is not shown, nothing is expected
   tubes.set(code, one);
   if (was === "missing") await record("specimen.found", code, work.manifest ? { manifest: work.manifest } : {});
   const { answer } = await record("specimen.received", code, said());
   Object.assign(one, { state: one.expected ? "ok" : "extra", at: performance.now() });
   last = code;
-  if (one.expected) verdict("ok", "{accession} is received", { accession: code });
+  if (work.elsewhere) verdict("warn", "{accession} is received here, but was meant for {site}: recorded, and the sender is told", { accession: code, site: work.elsewhere });
+  else if (one.expected) verdict("ok", "{accession} is received", { accession: code });
   else verdict("warn", "{accession} is not on this manifest: recorded, and the clinic is told", { accession: code });
   draw();
   // not waited for: the next scan must be taken at once
@@ -120,7 +121,8 @@ $("#finish").addEventListener("click", () => {
   finishing = true;
   const open = [...tubes.values()].filter((one) => !one.state).length;
   draw();
-  if (open) verdict("warn", "{n} tubes are not yet checked: scan them, or say of each that it is not in the package", { n: open });
+  if (work.hidden) verdict("ok", many(Number($("#received").textContent), "1 tube received here", "{n} tubes received here"));
+  else if (open) verdict("warn", "{n} tubes are not yet checked: scan them, or say of each that it is not in the package", { n: open });
   else verdict("ok", "Every tube of this bag is accounted for");
 });
 startScanning(take);

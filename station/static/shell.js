@@ -1,10 +1,12 @@
 // What every page does: count of unsent scans, signing out, light or dark, offline shell.
 
-import { $, ask, h, say } from "./dom.js";
+import { $, ask, facts, h, many, say } from "./dom.js";
 import { dialog, notice } from "./feedback.js";
 import { discard, entries, flush, inStore, retry, startQueue } from "./queue.js";
 
 const PEEK_MS = 30000;
+const kinds = facts("kinds"); // what an event of each type is called
+let refusedBefore = 0;
 const signedIn = () => Boolean(document.body.dataset.badge);
 
 function showUnsent({ detail }) {
@@ -12,6 +14,10 @@ function showUnsent({ detail }) {
   pill.dataset.count = detail.count;
   pill.toggleAttribute("data-refused", detail.refused > 0);
   $("#unsent-count").textContent = detail.count;
+  $("#refused-count").textContent = detail.refused ? `, ${detail.refused} ${say("refused")}` : "";
+  if (detail.refused > 0) notice(many(detail.refused, "1 scan was refused: press the number of unsent scans to see what to do", "{n} scans were refused: press the number of unsent scans to see what to do"));
+  else if (refusedBefore > 0) notice("");
+  refusedBefore = detail.refused;
   if (detail.others > 0) notice(say("{n} scans of another person wait on this device: that person must sign in", { n: detail.others }));
 }
 
@@ -20,9 +26,10 @@ async function showEntries() {
   const all = await entries();
   const rows = all.slice(0, 100).map((entry) => {
     const what = entry.body.type ?? entry.path;
+    const at = entry.body.time ? entry.body.time.slice(11, 16) : "";
     const drop = h("button", { type: "button", class: "quiet" }, say("Throw away"));
-    const row = h("li", {}, h("div", { class: "item" }, h("span", { class: "code" }, entry.body.subject ?? ""), h("span", {}, say(what)),
-      entry.refused && h("span", { class: "tag bad" }, entry.refused), entry.refused && drop));
+    const row = h("li", {}, h("div", { class: "item" }, h("span", { class: "code" }, entry.body.subject ?? ""), h("span", {}, kinds[what] ?? what, " ", at),
+      entry.refused && h("strong", { class: "why" }, entry.refused), entry.refused && drop));
     drop.addEventListener("click", async () => {
       if (drop.dataset.sure) {
         await discard(entry.id);
@@ -35,7 +42,8 @@ async function showEntries() {
     return row;
   });
   const list = rows.length ? h("ul", { class: "list" }, rows) : h("p", { class: "empty" }, say("Everything is sent"));
-  if (await dialog("Unsent scans", [list], rows.length ? "Send now" : "", "Back")) {
+  const act = all.some((entry) => entry.refused) && h("p", {}, say("Scan the thing again with a good code, then throw this one away. If the code is right, press Send now."));
+  if (await dialog("Unsent scans", [act || "", list], rows.length ? "Send now" : "", "Back")) {
     await retry();
     await flush();
   }

@@ -183,3 +183,55 @@ def test_a_wrong_seal_is_a_red_page_and_a_near_miss(house: House, person: Callab
     house.until(lambda: house.count(seal, a=tube) == 1, "the seal is a discrepancy")
     missed = "SELECT count(*) FROM near_misses WHERE kind = 'tote' AND expected = :m"
     house.until(lambda: house.count(missed, m=manifest) == 1, "the near miss is on record")
+
+
+def test_one_refused_scan_of_five_holds_up_none_and_stays_in_sight(
+    house: House, person: Callable[..., Person], courier: Person, wire: Wire
+):
+    ma = person("ma")
+    manifest, _, tubes = sent_bag(ma, 4)
+    begin(courier, manifest, ma.badge, "SEAL-1")
+    wire.set("cut")
+    for tube in tubes[:2]:
+        assert courier.scan(tube) == "ok", courier.said
+    # a phone with an older page, which took a code that the station does not take
+    courier.page.evaluate(RECORD, ["specimen.picked-up", BAD, {"manifest": manifest}])
+    for tube in tubes[2:]:
+        assert courier.scan(tube) == "ok", courier.said
+    assert courier.unsent() == 5
+    wire.set("whole")
+    courier.page.evaluate("dispatchEvent(new Event('online'))")
+    wait_for(house, tubes, "in-transit")
+    courier.page.wait_for_selector("#unsent[data-count='1'][data-refused]")
+    _once_each(house, tubes)
+    assert "1 scan was refused" in courier.page.inner_text("#notice")
+    courier.page.click("#unsent")
+    told = courier.page.inner_text("dialog")
+    assert BAD in told and "Picked up" in told
+    assert "is no valid S number: scan it again" in told and "throw this one away" in told
+    # tried again it is refused again, and is still there; thrown away by a deliberate second press it is gone
+    courier.page.click("dialog button[type=submit]")
+    courier.page.wait_for_selector("#unsent[data-count='1'][data-refused]")
+    courier.page.reload()
+    courier.page.wait_for_selector("#unsent[data-count='1'][data-refused]")
+    courier.page.click("#unsent")
+    courier.page.click("dialog li button")
+    courier.page.click("dialog li button")
+    courier.page.wait_for_selector("dialog li", state="detached")
+    courier.page.wait_for_selector("#unsent[data-count='0']:not([data-refused])")
+    assert house.count("SELECT count(*) FROM events WHERE subject = :s", s=BAD) == 0
+    _once_each(house, tubes)
+
+
+BAD = "S2600012335"  # its check digits are wrong
+RECORD = """async ([type, subject, data]) => {
+  const { record } = await import('/static/queue.js');
+  await record(type, subject, data);
+}"""
+
+
+def _once_each(house: House, tubes: list[str]) -> None:
+    places = ", ".join(f"'{tube}'" for tube in tubes)
+    which = f"type = 'specimen.picked-up' AND subject IN ({places})"
+    counts = house.query(f"SELECT count(*), count(DISTINCT subject) FROM events WHERE {which}")
+    assert tuple(counts[0]) == (len(tubes), len(tubes))

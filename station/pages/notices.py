@@ -1,0 +1,98 @@
+"""What people are being told of now, for the board: Alertmanager's notifications beside Labtrail's own alerts."""
+
+from collections.abc import Collection, Sequence
+
+from msgspec import Struct
+
+from models.notifications import PAGES, Alerting, Notification
+from models.queries_board import AlertRow
+
+SILENT_US = 15 * 60_000_000
+"""The heartbeat comes each minute (config/alertmanager/alertmanager.yml); after this long its way is broken."""
+SHOWN_MAX = 40
+
+
+class Notice(Struct, frozen=True, kw_only=True):
+    """One alert that people are told of: whom, since when, and who takes care of the cases behind it.
+
+    `kind`: Labtrail's own kind, empty for an alert that is none of its. The counts are of Labtrail's open alerts.
+    """
+
+    summary: str
+    kind: str
+    page: bool
+    site: str | None
+    receivers: tuple[str, ...]
+    since_us: int
+    told_us: int
+    times: int
+    acknowledged_by: tuple[str, ...]
+    waiting: int
+    escalated: int
+
+
+class Disagreement(Struct, frozen=True):
+    """Where the two views have differed for long: `untold` or `gone`, as models.notifications.Difference."""
+
+    what: str
+    kind: str
+    site: str
+    since_us: int
+
+
+class Notices(Struct, frozen=True, kw_only=True):
+    """`heard_us`: the heartbeat, None: never; `silent`: it came once, and no longer does."""
+
+    heard_us: int | None
+    silent: bool
+    shown: tuple[Notice, ...]
+    more: int
+    differences: tuple[Disagreement, ...]
+
+
+def notices(told: Alerting, alerts: Sequence[AlertRow], sites: Collection[str], now_us: int) -> Notices:
+    """Those of these sites and of none: pages before tickets, then the oldest. One alert told to several is one."""
+    grouped: dict[str, list[Notification]] = {}
+    for one in told.firing:
+        if not one.site or one.site in sites:
+            grouped.setdefault(one.fingerprint, []).append(one)
+    every = sorted(
+        (_notice(group, alerts) for group in grouped.values()), key=lambda n: (not n.page, n.since_us, n.summary)
+    )
+    return Notices(
+        heard_us=told.heard_us,
+        silent=told.heard_us is not None and told.heard_us < now_us - SILENT_US,
+        shown=tuple(every[:SHOWN_MAX]),
+        more=max(len(every) - SHOWN_MAX, 0),
+        differences=tuple(
+            Disagreement(one.what, PAGES[one.alert].kind, one.site, one.since_us)
+            for one in told.differences
+            if not one.site or one.site in sites
+        ),
+    )
+
+
+def _notice(group: Sequence[Notification], alerts: Sequence[AlertRow]) -> Notice:
+    first = group[0]
+    behind = _behind(first, alerts)
+    return Notice(
+        summary=first.summary or first.alert, kind=PAGES[first.alert].kind if first.alert in PAGES else "",
+        page=first.severity == "page", site=first.site, receivers=tuple(sorted({one.receiver for one in group})),
+        since_us=min(one.starts_us for one in group), told_us=max(one.told_us for one in group),
+        times=max(one.times for one in group),
+        acknowledged_by=tuple(sorted({one.acknowledged_by for one in behind if one.acknowledged_by})),
+        waiting=sum(one.acknowledged_us is None for one in behind),
+        escalated=sum(one.escalated_us is not None and one.acknowledged_us is None for one in behind),
+    )  # fmt: skip
+
+
+def _behind(told: Notification, alerts: Sequence[AlertRow]) -> list[AlertRow]:
+    """Labtrail's open alerts that a page stands for; none for what is no page about the lab."""
+    page = PAGES.get(told.alert)
+    if page is None:
+        return []
+    return [
+        one
+        for one in alerts
+        if one.kind == page.kind and (one.site or "") == (told.site or "") and page.priority in (None, one.priority)
+    ]
