@@ -18,7 +18,7 @@ async function refresh() {
     const held = document.activeElement?.dataset?.id;
     $("#board").replaceChildren(...fresh.childNodes);
     if (held) $(`.acknowledge[data-id="${held}"]`)?.focus({ preventScroll: true });
-    $("#live").textContent = say("Live, as of {time}", { time: new Date().toLocaleTimeString() });
+    $("#live").textContent = say("Live, as of {time}", { time: new Date().toLocaleTimeString(document.documentElement.lang) });
   } catch {
     $("#live").textContent = say("No signal: this is how it was");
   }

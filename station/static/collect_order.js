@@ -125,7 +125,7 @@ async function collect() {
 async function readBack(code) {
   if (code !== tube.accession) {
     const miss = { kind: "label", expected: tube.accession, scanned: code, accession: tube.accession, order: work.order };
-    const shown = [["On the tube", isAccession(code) ? code : opaque(code)], ["Expected", tube.accession]];
+    const shown = [["On the tube", isAccession(code) ? code : say(opaque(code))], ["Expected", tube.accession]];
     return red("Wrong label", shown, LOOKED, miss);
   }
   const became = await send("specimen.labeled", tube.accession, { label: tube.serial, scanned: code, patient: work.patient ?? undefined });

@@ -14,7 +14,7 @@ function showUnsent({ detail }) {
   pill.dataset.count = detail.count;
   pill.toggleAttribute("data-refused", detail.refused > 0);
   $("#unsent-count").textContent = detail.count;
-  $("#refused-count").textContent = detail.refused ? `, ${detail.refused} ${say("refused")}` : "";
+  $("#refused-count").textContent = detail.refused ? `✕ ${detail.refused}` : ""; // the notice below says it in words
   if (detail.refused > 0) notice(many(detail.refused, "1 scan was refused: press the number of unsent scans to see what to do", "{n} scans were refused: press the number of unsent scans to see what to do"));
   else if (refusedBefore > 0) notice("");
   refusedBefore = detail.refused;

@@ -8,7 +8,8 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser.house import House, Person
-from tests.browser.things import event, labeled_tubes, place_order, sent_bag, stock, wait_for
+from tests.browser.test_board import Alertmanager
+from tests.browser.things import event, labeled_tubes, number, place_order, sent_bag, stock, wait_for
 
 pytestmark = pytest.mark.browser
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
@@ -31,7 +32,8 @@ PATHS = {
            "/supplies/count", "/supplies/waste", "/supplies/order", "/find", "/specimens/{tube}", "/orders/{order}",
            "/manifests/{waiting}", "/lots/SUP-EDTA4/LA11", "/no-such-page"),
     "courier": ("/", "/pick-up", "/receive"),
-    "lab": ("/", "/receive", "/receive/{waiting}", "/receive/loose", "/results", "/results/{resulted}"),
+    "lab": ("/", "/receive", "/receive/{waiting}", "/receive/{elsewhere}", "/receive/{elsewhere}?anyway=true",
+            "/receive/loose", "/specimens/{tube}", "/results", "/results/{resulted}"),
     "manager": ("/", "/board", "/supplies/recall", "/supplies/transfer"),
 }  # fmt: skip
 
@@ -50,6 +52,13 @@ def things(house: House, browser: Any) -> dict[str, str]:
     stock(ma, "SUP-SST5", "LA12", days=9)
     order = place_order(ma, ["CBCD", "CMP", "PTINR", "BMP"], patient="P-2")
     waiting, _, (tube, *_) = sent_bag(ma, 3)
+    (stray,), elsewhere = labeled_tubes(ma, 1), number("M")
+    ma.post([event("specimen.dispatched", stray, {"manifest": elsewhere, "destination": "HUB"}, minutes_ago=10)])
+    wait_for(house, [stray], "dispatched")
+    alertmanager = Alertmanager(house)
+    alertmanager.post("supply-manager", "RestockDue", "Order SUP-EDTA4 for NORTH", severity="ticket")
+    alertmanager.post("lab-supervisor", "StabilityAtRisk", "Tubes of NORTH may not stay stable: 2")
+    alertmanager.close()
     (resulted,) = labeled_tubes(ma, 1, minutes_ago=300)
     lab.post([event("specimen.received", resulted, {}, site="CORE", minutes_ago=200)])
     wait_for(house, [resulted], "received")
@@ -68,7 +77,7 @@ def things(house: House, browser: Any) -> dict[str, str]:
     wait_for(house, [resulted], "resulted")
     ma.close()
     lab.close()
-    return {"order": order, "waiting": waiting, "tube": tube, "resulted": resulted}
+    return {"order": order, "waiting": waiting, "tube": tube, "resulted": resulted, "elsewhere": elsewhere}
 
 
 LOOKS = {
@@ -109,6 +118,32 @@ def test_the_sign_in_and_the_red_page_have_no_fault(person: Callable[..., Person
     for path in ("/sign-in", "/enroll", "/collect"):
         page.goto(path)
         assert faults(page) == []
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_unsent_scans_and_the_reprint_have_no_fault(
+    person: Callable[..., Person], things: dict[str, str], look: str
+):
+    lab = person("lab", **LOOKS[look])
+    lab.page.goto("/language?to=es&next=/")
+    page = lab.go(f"/specimens/{things['tube']}")
+    page.evaluate(REFUSED)
+    page.wait_for_selector("#unsent[data-refused]")
+    assert faults(page) == []
+    page.click("#unsent")
+    page.wait_for_selector("dialog li")
+    assert faults(page) + page.evaluate(SMALL) == []
+    page.click("dialog button[type=button].quiet.grow")
+    page.click("#print-again")
+    page.wait_for_selector("dialog #reason")
+    assert faults(page) + page.evaluate(SMALL) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1")
+
+
+REFUSED = """async () => {
+  const { send } = await import('/static/queue.js');
+  await send('specimen.received', 'S2600012335', {});
+}"""
 
 
 def test_keys_alone_pass_the_red_page_but_a_scanner_does_not(person: Callable[..., Person], things: dict[str, str]):

@@ -74,4 +74,5 @@ def test_what_people_are_told_stands_on_the_board_with_who_takes_care(
         assert words in text, (words, text)
     for receiver in ("lab-supervisor", "on-call"):
         alertmanager.post(receiver, "SpecimenMissing", "A specimen of NORTH is missing", status="resolved")
-    page.wait_for_selector("section[aria-labelledby=told] >> text=No se está avisando a nadie de nada")
+    gone = "section[aria-labelledby=told] li:has-text('Falta una muestra de NORTH')"
+    page.wait_for_selector(gone, state="detached")

@@ -71,7 +71,7 @@ def test_what_the_station_refuses_is_refused_in_spanish(house: House, hispanic: 
     assert answer.status == 404 and "No consta esa orden: escanéela otra vez" in answer.text()
     refused = page.evaluate(SEND, event("specimen.labeled", "S2600012335", {"label": "L", "scanned": "x"}))
     assert refused["detail"] == "1 de 1 eventos rechazados, ninguno registrado"
-    assert refused["faults"][0]["detail"].endswith("no es un número válido de S: escanéelo otra vez")
+    assert refused["faults"][0]["detail"].startswith("'S2600012335' no es un número de muestra válido")
     unknown = page.evaluate(SEND, event("specimen.collected", number(), COLLECTED | {"container": "NONE9"}))
     assert unknown[0]["outcome"] == "quarantined"
     assert unknown[0]["detail"].startswith("'NONE9' no está en el catálogo")
@@ -110,7 +110,7 @@ def test_a_timeline_and_the_unsent_scans_are_spanish(house: House, hispanic: Cal
     assert "1 escaneo rechazado" in page.inner_text("#notice")
     page.click("#unsent")
     told = page.inner_text("dialog")
-    assert "Recibido" in told and "no es un número válido de S: escanéelo otra vez" in told
+    assert "Recibido" in told and "no es un número de muestra válido (asunto): escanéelo otra vez" in told
     assert "deseche este" in told
 
 

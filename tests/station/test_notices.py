@@ -23,7 +23,8 @@ def opened(number: int, *, by: str | None = None, escalated: bool = False, **cha
     fields: dict[str, Any] = {
         "id": number, "kind": "overdue-result", "subject": f"S{number}/CBCD", "accession": f"S{number}",
         "priority": "stat", "site": "NORTH", "severity": "critical", "detail": "x", "since_us": NOW_US,
-        "acknowledged_by": by, "acknowledged_us": NOW_US if by else None, "escalated_us": NOW_US if escalated else None,
+        "acknowledged_by": by, "acknowledged_us": NOW_US if by else None,
+        "escalated_us": NOW_US if escalated else None,
     }  # fmt: skip
     return AlertRow(**(fields | changes))
 
