@@ -13,6 +13,7 @@ from tests.postgres.server import plain
 
 PROGRESS = b"SELECT coalesce(sum(next_offset), 0)::bigint FROM progress"
 ROLLED_BACK = b"SELECT xact_rollback FROM pg_stat_database WHERE datname = current_database()"
+RECORDED = b"SELECT count(*) FROM events"
 SIZE = b"SELECT pg_database_size(current_database())"
 OF_ITSELF, WITH_ENDED_CHILDREN = slice(11, 13), slice(11, 15)
 """utime and stime in /proc/PID/stat behind the name, and with those of children that have ended (proc(5))."""
@@ -110,8 +111,17 @@ def _look(job: Job, pids: Sequence[int], connection: psycopg.Connection, began: 
 
 def rolled_back(database: str) -> int:
     """Transactions of this database that ended without a commit, as far as its backends have told."""
+    return _number(database, ROLLED_BACK)
+
+
+def recorded(database: str) -> int:
+    """Events in the tables: each id once, however often it came."""
+    return _number(database, RECORDED)
+
+
+def _number(database: str, question: bytes) -> int:
     with psycopg.connect(plain(database), autocommit=True) as connection:
-        (number,) = connection.execute(ROLLED_BACK).fetchone() or (0,)
+        (number,) = connection.execute(question).fetchone() or (0,)
     return int(number)
 
 

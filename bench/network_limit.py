@@ -8,8 +8,9 @@ transaction, and commits the batch's offsets to Kafka after it.
 So it does: fetch every record from Kafka, write the same rows into the same tables with the same indexes by the same
 statements, durable commits, offsets. It does not: parse or check an event, look for duplicates, read anything from
 the database, take locks, hash, fold custody or stock, draw or send anything, sweep for what is late, grow the Merkle
-tree, count metrics; and its statements lie ready in its memory. With these statements no program that does the work
-can be faster in one process; where the store sends better ones, this loop gets faster with it.
+tree, count metrics, begin a batch again; and the values of its statements lie ready in its memory (psycopg encodes
+them here as it does there). So it is a limit that one process can't pass with these statements, not a rival that does
+the same work; where the store sends better statements, this loop gets faster with it.
 """
 
 import asyncio
@@ -26,8 +27,8 @@ from psycopg import AsyncConnection
 from sqlalchemy import event
 
 from agents.service import now_us
-from bench.home import Home, peak_kib, read_events
-from bench.network_job import Job
+from bench.home import Home, read_events
+from bench.network_job import Job, recorded
 from bench.network_servers import LIMIT_GROUP, PARTITIONS
 from bench.runs import Clock
 from embedded.records import partition_of
@@ -112,7 +113,7 @@ def limit(job: Job) -> dict[str, object]:
     gc.freeze()  # as the worker does: what lies ready is not looked through again and again
     clock = Clock(job.count)
     asyncio.run(_loop(job, batches, clock))
-    return {**clock.result(), "peak_mib": peak_kib() / 1024}
+    return {**clock.result(), "recorded": recorded(job.database)}
 
 
 async def _loop(job: Job, batches: list[Batch], clock: Clock) -> None:

@@ -15,7 +15,7 @@ from urllib.request import urlopen
 from agents.eventlog import GROUP, EventLog, NewRecord
 from agents.kafka_log import KafkaLog
 from bench.home import new_records, read_events
-from bench.network_job import Job, Point, between, memory_kib, rolled_back, watch
+from bench.network_job import Job, Point, between, memory_kib, recorded, rolled_back, watch
 from bench.network_servers import access
 from tests.processes import Server, free_port, tail, wait_until
 
@@ -90,8 +90,9 @@ def check(workers: list[Worker]) -> None:
 
 
 def _shares(job: Job, workers: list[Worker]) -> dict[str, Any]:
-    """Who committed how much, the most memory that any has used, transactions that were begun again."""
+    """Who committed how much, what came of it, transactions begun again, the most memory that any has used."""
     return {
+        "recorded": recorded(job.database),
         "transactions_rolled_back": rolled_back(job.database),
         "shares": [int(worker.metrics().get("labtrail_events_total", 0.0)) for worker in workers],
         "peak_mib": max(memory_kib(worker.process.pid, "VmHWM") for worker in workers) / 1024,
