@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from config.errors import LabtrailError
 from models.database import reading, writing
+from models.partitions import provide
 
 FOLDER = Path(__file__).parent / "migrations"
 
@@ -34,8 +35,12 @@ def revisions(engine: Engine) -> tuple[str | None, str]:
     return at, head or ""
 
 
-def migrate(engine: Engine) -> list[str]:
-    """Bring the database up to date in one transaction; the revisions applied, none if it was."""
+def migrate(engine: Engine, year: int | None = None) -> list[str]:
+    """Bring the database up to date in one transaction; the revisions applied, none if it was.
+
+    On PostgreSQL also makes the partitions of the years to come. `year`: the present one (UTC), from which they are
+    counted; by default that of the database server's clock.
+    """
     script = ScriptDirectory.from_config(_config())
     with writing(engine) as connection:
         at = MigrationContext.configure(connection).get_current_revision()
@@ -45,6 +50,7 @@ def migrate(engine: Engine) -> list[str]:
         applied = [r.revision for r in script.iterate_revisions("head", at or "base")]
         if applied:
             command.upgrade(_config(connection=connection), "head")
+        provide(connection, year)
         return [r for r in reversed(applied) if r != at]
 
 

@@ -4,17 +4,17 @@ The tables belong to the role that migrates; workers and stations connect as ano
 only. SQLite has no roles: there the hash chains and the exported checkpoints alone show a change.
 """
 
-from collections.abc import Mapping
-
 from sqlalchemy import Connection, text
 
 from config.errors import LabtrailError
+from models.partitions import is_partition
 
 READ, ADD, CHANGE, REMOVE = "SELECT", "INSERT", "UPDATE", "DELETE"
 
-RIGHTS: Mapping[str, tuple[str, ...]] = {
+RIGHTS: dict[str, tuple[str, ...]] = {
     # evidence: nobody who runs the service can rewrite what happened
     "events": (READ, ADD),
+    "event_keys": (READ,),  # filled by a trigger of `events`, with the rights of the tables' owner
     "leaves": (READ, ADD),
     "tree_nodes": (READ, ADD),
     "audit": (READ, ADD),
@@ -95,7 +95,8 @@ def _statements(connection: Connection, role: str) -> list[str]:
         name
         for (name,) in connection.execute(text("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"))
     }
-    if unknown := sorted(there - RIGHTS.keys()):
+    rights = RIGHTS | dict.fromkeys(filter(is_partition, there), (READ,))  # they are written through `events`
+    if unknown := sorted(there - rights.keys()):
         raise RoleError(
             f"the rights of the service on {', '.join(unknown)} are not known: use the Labtrail of this database"
         )
@@ -106,6 +107,6 @@ def _statements(connection: Connection, role: str) -> list[str]:
         statements += [
             f"REVOKE ALL ON {name} FROM PUBLIC",
             f"REVOKE ALL ON {name} FROM {role}",
-            f"GRANT {', '.join(RIGHTS[table])} ON {name} TO {role}",
+            f"GRANT {', '.join(rights[table])} ON {name} TO {role}",
         ]
     return [*statements, f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}"]

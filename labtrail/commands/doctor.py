@@ -138,6 +138,7 @@ def check_database(settings: "Settings") -> Findings:
         with reading(engine) as connection:
             yield from _clock(connection, settings)
             yield from _contents(connection)
+            yield from _partitions(connection, datetime.now(UTC).year)
     finally:
         engine.dispose()
 
@@ -176,6 +177,25 @@ def _contents(connection: "Connection") -> Findings:
     stuck = connection.scalar(select(func.count()).select_from(outbox).where(outbox.c.tries > 0))
     if stuck:
         yield Finding("look", "outbox", f"{stuck} alerts or labels could not be sent yet: check broker and printers")
+
+
+def _partitions(connection: "Connection", year: int) -> Findings:
+    """Whether all of the next year has its partition of `events`, and every event is in one (PostgreSQL)."""
+    from models.partitions import years_of
+
+    found = years_of(connection)
+    if found is None:
+        return
+    if found.last is None or found.last <= year:
+        first = year if found.last is None else found.last + 1
+        yield Finding("look", "years", f"events of {first} and later have no partition yet: run labtrail migrate")
+    if found.strays:
+        yield Finding(
+            "look",
+            "years",
+            f"{found.strays} events are in no year's partition: run labtrail migrate; what it leaves there was "
+            "appended by a clock that is wrong",
+        )
 
 
 CHECKS: tuple[tuple[str, Callable[["Settings"], Findings]], ...] = (

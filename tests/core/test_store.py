@@ -11,6 +11,7 @@ from sqlalchemy import Engine, text
 
 from models.database import reading
 from models.identifiers import make_identifier
+from models.partitions import KEYS
 from models.rebuild import rebuild
 from models.tables import metadata
 from tests.core.homes import commit, commit_in_pieces, export, new_home, new_store, sqlite_url
@@ -81,6 +82,8 @@ def clear(engine: Engine) -> None:
     with engine.connect().execution_options(labtrail_write=True) as connection, connection.begin():
         for table in metadata.sorted_tables:
             connection.execute(table.delete())
+        if engine.dialect.name == "postgresql":
+            connection.execute(text(f"DELETE FROM {KEYS}"))
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

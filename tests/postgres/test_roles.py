@@ -13,6 +13,7 @@ from sqlalchemy.exc import ProgrammingError
 from models.all_tables import metadata
 from models.database import make_engine, reading, writing
 from models.migrate import migrate
+from models.partitions import KEYS
 from models.rebuild import rebuild
 from models.roles import APPEND_ONLY, RIGHTS, RoleError, grant_service
 from models.sweep import sweep
@@ -46,7 +47,7 @@ def roles(postgres_url: str) -> Iterator[Roles]:
 
 
 def test_every_table_says_what_the_service_may_do_with_it() -> None:
-    tables = {*metadata.tables, "alembic_version"}
+    tables = {*metadata.tables, "alembic_version", KEYS}
     assert tables == set(RIGHTS), "write into models/roles.py what the service may do with each table"
     assert {"events", "leaves", "audit"} <= set(APPEND_ONLY)
 
@@ -92,6 +93,14 @@ def test_the_service_role_can_not_rewrite_evidence(table: str, act: str, roles: 
         "UPDATE quarantine SET raw = raw",
         "DELETE FROM quarantine",
         "DELETE FROM chains",
+        "INSERT INTO event_keys VALUES ('an id that is to be refused', 'S1', 1)",
+        "UPDATE event_keys SET chain_seq = chain_seq + 1",
+        "DELETE FROM event_keys",
+        "INSERT INTO events_2026 SELECT * FROM events",
+        "DELETE FROM events_2026",
+        "UPDATE events_default SET raw = raw",
+        "ALTER TABLE events DETACH PARTITION events_2026",
+        "ALTER TABLE events DISABLE TRIGGER note_event_keys",
         "DELETE FROM users",
         "UPDATE alembic_version SET version_num = 'x'",
         "CREATE TABLE mine (n int)",
