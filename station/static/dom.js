@@ -7,7 +7,7 @@ const words = JSON.parse($("#words")?.textContent || "{}");
 
 /** A text in the reader's language; `{name}` is replaced by the value of that name. */
 export function say(text, values = {}) {
-  return (words[text] ?? text).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+  return (Object.hasOwn(words, text) ? words[text] : text).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
 /** The text for one, or for another number: many(3, "1 tube", "{n} tubes"). */

@@ -1,5 +1,6 @@
 """Everybody can use the pages: axe-core finds nothing (WCAG 2.2 AA), gloves find the buttons, keys alone do."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ SMALL = """() => [
   .map((e) => [e.outerHTML.slice(0, 120), e.getBoundingClientRect()])
   .filter(([, box]) => box.height < 47.5 || box.width < 47.5)
   .map(([html, box]) => `${html} ${box.width}x${box.height}`)"""
+ENGLISH = re.compile(r"\b(the|and|of|is|was|not|with|from|by|tubes?|waits|scan|label|missing|order)\b", re.IGNORECASE)
+"""Words that no Spanish text has; names of sites and people have none of them either."""
 PATHS = {
     "ma": ("/", "/collect", "/collect/{order}", "/dispatch", "/dispatch/{waiting}", "/supplies", "/supplies/receive",
            "/supplies/count", "/supplies/waste", "/supplies/order", "/find", "/specimens/{tube}", "/orders/{order}",
@@ -100,6 +103,9 @@ def test_no_page_has_a_fault(person: Callable[..., Person], things: dict[str, st
         wrong = faults(page) + [f"too small: {one}" for one in page.evaluate(SMALL)]
         if page.evaluate("document.documentElement.scrollWidth > innerWidth + 1"):
             wrong.append("the page is wider than the screen")
+        if "Spanish" in look:
+            wrong += [f"English: {line}" for line in page.inner_text("body").splitlines() if ENGLISH.search(line)]
+            wrong += [f"English title: {page.title()}"] if ENGLISH.search(page.title()) else []
         if wrong:
             found[path] = wrong
         assert page.get_attribute("html", "lang") == ("es" if "Spanish" in look else "en")
