@@ -220,11 +220,14 @@ def main() -> None:
     only = set(asked.only) - {"growth"}
     with scratch(asked.out) as folder, servers() as own:
         bench = Bench(own, folder, asked.out, told)
-        if only or "growth" not in asked.only:
-            turns(bench, asked.events, asked.slow_events, asked.repeats, only)
-        if asked.growth or "growth" in asked.only:
-            count = asked.growth or GROWTH_EVENTS
-            grow(bench, asked.events_file or folder / "growth.jsonl", count, console)
+        try:
+            if only or "growth" not in asked.only:
+                turns(bench, asked.events, asked.slow_events, asked.repeats, only)
+            if asked.growth or "growth" in asked.only:
+                count = asked.growth or GROWTH_EVENTS
+                grow(bench, asked.events_file or folder / "growth.jsonl", count, console)
+        except KeyboardInterrupt:
+            console.print("cut short")
     if any(peer.full and peer.key in bench.found for peer in PEERS):
         console.print(rates(bench.found))
     rest = Table("what", "measured")

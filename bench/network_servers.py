@@ -6,10 +6,11 @@ Kafka must not hold Labtrail's topics yet, and the user of a given PostgreSQL ne
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 
+import psycopg
 import yaml
 from kafka import KafkaAdminClient
 
@@ -71,7 +72,8 @@ class Servers:
                 engine.dispose()
             yield url
         finally:
-            drop_database(self.postgres, url)
+            with suppress(psycopg.OperationalError):  # Ctrl-C ends our own servers too
+                drop_database(self.postgres, url)
 
 
 def access(kafka: str) -> KafkaAccess:
