@@ -8,8 +8,8 @@ the larger set (`Widen`). Stock comes last because its few keys are what all wor
 last part of the transaction only. Facts that are only read (an order's patient, a lot's expiry) take the shared form.
 
 Between two beginnings others go on, and what is to be locked may grow each time (a lot that is recalled while tubes
-of it are drawn). So every transaction first takes one lock for all, shared; one that began again too often takes it
-alone, and then needs no other of class 1.
+of it are drawn). So every transaction first takes one lock for all, shared; one that began again too often, or needs
+very many locks, takes it alone, and then needs no other of class 1.
 """
 
 import hashlib
@@ -25,6 +25,9 @@ _MIXED = text(
 
 
 _ALL = "everything"
+HELD_MAX = 3000
+"""A transaction that needs more locks takes all at once: PostgreSQL's table of locks has a few thousand places for
+all connections together (max_connections × max_locks_per_transaction)."""
 
 
 class Widen(Exception):

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, update
 
 from config.catalog import Catalog
 from config.policy import Policy
-from models import evidence, locks, shelves, stockroom
+from models import evidence, lock_needs, locks, shelves, stockroom
 from models.bulk import insert, select_in, select_pairs
 from models.database import writing
 from models.deadlines import turnaround_hours
@@ -85,11 +85,12 @@ class Store:
         valid = [i.event for i in items if i.event is not None and i.verdict == "recorded"]
         held: set[str] | None = None  # everything
         if locks.needed(connection):
-            if alone:
+            held = lock_needs.written(valid) | lock_needs.foreseen(connection, valid) | extra
+            if alone or len(held) > locks.HELD_MAX:
+                held = None
                 locks.hold_all(connection)
             else:
-                held = _held(valid) | extra
-                locks.hold(connection, held, _facts_read(valid))
+                locks.hold(connection, held, lock_needs.read(valid))
         fresh = evidence.sift(connection, items)
         before = evidence.record(connection, fresh, now_us)
         new = [i.event for i in fresh if i.event is not None]
@@ -204,35 +205,3 @@ def _require(held: set[str], accessions: set[str]) -> None:
     lacking = {f"specimen {a}" for a in accessions} - held
     if lacking:
         raise locks.Widen(lacking)
-
-
-def _held(valid: list[Event]) -> set[str]:
-    """The locks that a batch needs for writing."""
-    held: set[str] = set()
-    for event in valid:
-        data: Any = event.data
-        if event.type.startswith("order."):
-            held.add(f"order {event.subject}")
-        elif not event.type.startswith("supply."):
-            held.add(f"specimen {event.subject}")
-            if event.type == "event.voided":
-                held.add(f"order {event.subject}")
-        if event.type in ("supply.received", "supply.recalled"):
-            held.add(f"lot {event.subject.partition('/')[2]}/{data.lot}")
-        if getattr(data, "specimen", None):
-            held.add(f"specimen {data.specimen}")
-        held.update(f"specimen {child.accession}" for child in getattr(data, "children", ()))
-    return held
-
-
-def _facts_read(valid: list[Event]) -> set[str]:
-    """The locks on facts that a batch only reads."""
-    read: set[str] = set()
-    for event in valid:
-        data: Any = event.data
-        if order := getattr(data, "order", None):
-            read.add(f"order {order}")
-        read.update(f"lot {line.item}/{line.lot}" for line in getattr(data, "supplies", ()) if line.lot)
-        if event.type.startswith("supply.") and getattr(data, "lot", None):
-            read.add(f"lot {event.subject.partition('/')[2]}/{data.lot}")  # it may bring the lot to a new place
-    return read

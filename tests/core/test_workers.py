@@ -7,8 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 
+from models import locks
 from models import store as store_module
 from models.database import writing
 from models.events import parse, route
@@ -95,3 +97,31 @@ def test_three_workers_and_a_zombie_give_what_one_gives(
         list(pool.map(work, [new_store(engine) for _ in cut], cut))
     assert export(engine) == truth, f"seed {seed}"
     engine.dispose()
+
+
+@pytest.mark.postgres
+def test_what_an_order_or_a_lot_touches_is_locked_from_the_start(postgres_url: str) -> None:
+    engine, begun_again = new_home(postgres_url), []
+    store = new_store(engine)
+    tubes = [whole_day(number, make_identifier("S", 2026, number)) for number in range(10)]
+    commit(store, [one for day in tubes for one in day])
+    event.listen(engine, "rollback", begun_again.append)
+    commit(store, [raw("order.placed", "R-1", -30, {"patient": "P-1", "priority": "stat", "tests": ["CBCD"]})], 100)
+    commit(store, [supply("received", 50, lot="L1", quantity=10, expires="2027-01-01")], 101)
+    commit(store, [supply("recalled", 60, lot="L1", notice="N-1")], 102)
+    engine.dispose()
+    assert begun_again == []
+
+
+@pytest.mark.postgres
+def test_a_batch_that_needs_very_many_locks_takes_all_and_records_the_same(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "HELD_MAX", 3)
+    homes = [new_home(sqlite_url(tmp_path)), new_home(postgres_url)]
+    for home in homes:
+        commit(new_store(home), EVENTS)
+    one, other = map(export, homes)
+    for home in homes:
+        home.dispose()
+    assert one == other
