@@ -6,7 +6,7 @@ that comes again after a crash finds either everything or nothing of itself on r
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import msgspec
 from sqlalchemy import Connection, Engine, update
