@@ -37,7 +37,10 @@ def make_engine(url: str) -> Engine:
         if parsed.database and parsed.database != ":memory:":
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(
-            parsed, hide_parameters=True, connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False}
+            parsed,
+            hide_parameters=True,
+            pool_use_lifo=True,  # the connection that has just written still has its pages at hand
+            connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False},
         )
         event.listen(engine, "connect", _sqlite_connect)
         event.listen(engine, "begin", _sqlite_begin)
