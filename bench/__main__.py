@@ -175,7 +175,7 @@ def main() -> None:
             console.print(rest)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     asked.out.write_text(json.dumps(report, indent=1) + "\n")
-    console.print(f"everything measured: {asked.out}; other tables: python -m bench.embedded_log, bench.labels")
+    console.print(f"everything measured: {asked.out}; other tables: python -m bench.embedded_log, bench.labels, bench.station")
 
 
 if __name__ == "__main__":
