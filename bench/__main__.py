@@ -175,7 +175,8 @@ def main() -> None:
             console.print(rest)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     asked.out.write_text(json.dumps(report, indent=1) + "\n")
-    console.print(f"everything measured: {asked.out}; other tables: python -m bench.embedded_log, bench.labels, bench.station")
+    others = ", ".join(f"bench.{name}" for name in ("embedded_log", "labels", "station", "network"))
+    console.print(f"everything measured: {asked.out}; other tables: python -m {others}")
 
 
 if __name__ == "__main__":
