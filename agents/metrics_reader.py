@@ -11,7 +11,7 @@ from agents.metrics_state import LagCollector, Refreshed, StateCollector
 from models.database import reading
 from models.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC
 from models.queries_metrics import StateSnapshot, snapshot
-from models.tables import progress
+from models.tables_evidence import progress
 
 if TYPE_CHECKING:
     from config.catalog import Catalog

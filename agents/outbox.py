@@ -15,7 +15,7 @@ from agents.eventlog import EventLog, NewRecord
 from config.errors import LabtrailError
 from models.database import reading, writing
 from models.events import ALERTS_TOPIC
-from models.tables import outbox
+from models.tables_acts import outbox
 
 RETRY_US_MAX = 60_000_000
 TAKEN_US = 60_000_000

@@ -23,7 +23,7 @@ from models.database import reading
 from models.events import route
 from models.patients import Keys, read_keys
 from models.print_jobs import Job, NewJob, queue_first
-from models.tables import specimens
+from models.tables_state import specimens
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,8 @@ from sqlalchemy import Connection, Row, select
 from labels.errors import LabelError
 from labels.manifest import TUBES_MAX, Manifest, ManifestTube
 from labels.of_specimen import local_time
-from models.tables import events, legs, specimens
+from models.tables_evidence import events
+from models.tables_state import legs, specimens
 
 if TYPE_CHECKING:
     from config.catalog import Catalog

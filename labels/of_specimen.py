@@ -14,7 +14,8 @@ from models.event_types import Aliquoted
 from models.events import moment_of, parse
 from models.patients import Keys, find_patient
 from models.print_jobs import Job
-from models.tables import events, specimens
+from models.tables_evidence import events
+from models.tables_state import specimens
 
 if TYPE_CHECKING:
     from config.catalog import Catalog

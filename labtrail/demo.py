@@ -12,7 +12,7 @@ from labtrail.simulator import Due, live
 from labtrail.simulator_world import SERIAL_FIRST, SERIAL_STEP_MAX
 from models.database import reading
 from models.events import route
-from models.tables import events
+from models.tables_evidence import events
 
 SPEED = 10.0
 """So many times as fast as the clock: something happens every few seconds."""

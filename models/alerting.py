@@ -15,7 +15,8 @@ from models.deadlines import CRITICAL, WARNING, Deadline
 from models.events import microseconds, moment_of
 from models.stock import DAY_US, StockState, restock
 from models.stockroom import known_lots
-from models.tables import quarantine, specimens, stock, stock_items, usage_daily
+from models.tables_evidence import quarantine
+from models.tables_state import specimens, stock, stock_items, usage_daily
 
 if TYPE_CHECKING:
     from config.catalog import Catalog

@@ -1,12 +1,13 @@
 """All tables, whichever module declares them: what migrations compare the database with."""
 
-import importlib.util
+import importlib
 
-from models.tables import metadata
+from models.tables_base import metadata
 
-# modules that add tables of their own
-for _name in ("models.print_tables", "models.patients", "models.people", "models.notifications"):
-    if importlib.util.find_spec(_name):
-        importlib.import_module(_name)
+# modules that declare tables
+for _name in (
+    "tables_evidence", "tables_state", "tables_acts", "print_tables", "patients", "people", "notifications",
+):  # fmt: skip
+    importlib.import_module(f"models.{_name}")
 
 __all__ = ["metadata"]

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from models.bulk import insert, select_in, upsert
 from models.events import Event, Reason, Refused, check, parse, time_of
 from models.ledger import genesis, link
-from models.tables import chains, events, progress, quarantine
+from models.tables_evidence import chains, events, progress, quarantine
 
 if TYPE_CHECKING:
     from config.catalog import Catalog

@@ -9,7 +9,7 @@ from models.bulk import select_in, select_pairs
 from models.events import Event
 from models.history import LotFacts
 from models.stockroom import known_lots
-from models.tables import movements, specimens
+from models.tables_state import movements, specimens
 
 
 def written(valid: Iterable[Event]) -> set[str]:

@@ -22,7 +22,8 @@ from sqlalchemy import (
 )
 
 from models.bulk import upsert
-from models.tables import alerts, metadata
+from models.tables_acts import alerts
+from models.tables_base import metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

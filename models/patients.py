@@ -21,7 +21,7 @@ from sqlalchemy import BigInteger, Column, Connection, LargeBinary, Table, Text,
 from sqlalchemy.dialects import postgresql, sqlite
 
 from config.errors import LabtrailError
-from models.tables import metadata
+from models.tables_base import metadata
 
 ROWS_MAX = 1_000_000
 FILE_BYTES_MAX = 512 * 1024 * 1024

@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 
 from config.errors import LabtrailError
-from models.tables import Serial, metadata
+from models.tables_base import Serial, metadata
 
 Role = Literal["ma", "courier", "lab", "manager", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, insert, select, update
 from models.bulk import insert as insert_rows
 from models.events import moment_of
 from models.people import audit, break_glass, near_misses, sessions
-from models.tables import outbox
+from models.tables_acts import outbox
 
 ROWS_MAX = 1000
 """Rows of a list at most."""

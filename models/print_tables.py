@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text
 
-from models.tables import Serial, metadata
+from models.tables_base import Serial, metadata
 
 print_jobs = Table(
     "print_jobs",

@@ -15,17 +15,9 @@ from models.alerting import cases
 from models.events import utc_text
 from models.stock import from_u
 from models.stockroom import known_lots
-from models.tables import (
-    alerts,
-    discrepancies,
-    events,
-    leaves,
-    movements,
-    quarantine,
-    results,
-    specimens,
-    stock,
-)
+from models.tables_acts import alerts
+from models.tables_evidence import events, leaves, quarantine
+from models.tables_state import discrepancies, movements, results, specimens, stock
 
 if TYPE_CHECKING:
     from config.catalog import Catalog

@@ -11,15 +11,8 @@ from sqlalchemy import Connection, select
 
 from models.events import utc_text
 from models.meanings import MEANINGS
-from models.tables import (
-    discrepancies,
-    events,
-    leaves,
-    legs,
-    relations,
-    results,
-    specimens,
-)
+from models.tables_evidence import events, leaves
+from models.tables_state import discrepancies, legs, relations, results, specimens
 
 ROWS_MAX = 5000
 _strings = msgspec.json.Decoder(tuple[str, ...])

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, and_, select
 from models.events import utc_text
 from models.stock import from_u
 from models.stockroom import known_lots
-from models.tables import alerts, stock
+from models.tables_acts import alerts
+from models.tables_state import stock
 
 ROWS_MAX = 5000
 

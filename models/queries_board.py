@@ -14,7 +14,8 @@ from models.identifiers import looks_like
 from models.queries_pages import bag_of_tote
 from models.stock import UNIT, from_u, restock
 from models.stockroom import known_lots
-from models.tables import alerts, lot_facts, orders, specimens, stock, stock_items
+from models.tables_acts import alerts
+from models.tables_state import lot_facts, orders, specimens, stock, stock_items
 
 if TYPE_CHECKING:
     from config.catalog import Catalog

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from sqlalchemy import Connection, case, func, select
 
-from models import tables as t
+from models import tables_acts, tables_evidence
 from models.print_jobs import IN_HAND, STATES
 from models.print_tables import print_jobs
 from models.queries_metrics_lab import (
@@ -88,10 +88,14 @@ def snapshot(connection: Connection, catalog: "Catalog", policy: "Policy", now_u
     sites = (*sorted(catalog.sites), OTHER)
     overdue, oldest, steps, oldest_step = late_gauges(connection, sites, now_us)
     opened, unacknowledged = alert_gauges(connection, sites, now_us)
-    unsent_us = case((t.outbox.c.kind != "print", t.outbox.c.created_us))
+    unsent_us = case((tables_acts.outbox.c.kind != "print", tables_acts.outbox.c.created_us))
     # a printer that is off is another matter than alerts that do not get out
     pending, oldest_unsent_us = connection.execute(select(func.count(), func.min(unsent_us))).one()
-    waiting = select(func.count()).select_from(t.quarantine).where(t.quarantine.c.state == "open")
+    waiting = (
+        select(func.count())
+        .select_from(tables_evidence.quarantine)
+        .where(tables_evidence.quarantine.c.state == "open")
+    )
     stock = stock_gauges(connection, catalog, policy, now_us)
     jobs, oldest_job = _print_jobs(connection, (*sorted(catalog.printers), OTHER), now_us)
     return StateSnapshot(

@@ -6,7 +6,7 @@ from itertools import product
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from models import tables as t
+from models import tables_acts, tables_state
 from models.deadlines import CRITICAL, WARNING, Deadline
 from models.history import (
     COLLECTED,
@@ -68,7 +68,7 @@ def known(name: str | None, names: Sequence[str]) -> str:
 
 def specimens(connection: Connection, sites: Sequence[str]) -> Cells:
     """(site of collection, status) -> specimens."""
-    c = t.specimens.c
+    c = tables_state.specimens.c
     cells = zeros(sites, STATUSES)
     for site, status, number in connection.execute(select(c.site, c.status, func.count()).group_by(c.status, c.site)):
         cells[known(site, sites), status] += number
@@ -77,7 +77,7 @@ def specimens(connection: Connection, sites: Sequence[str]) -> Cells:
 
 def discrepancies(connection: Connection, sites: Sequence[str]) -> Cells:
     """(code, site of collection) -> discrepancies that stand."""
-    c = t.discrepancies.c
+    c = tables_state.discrepancies.c
     cells = zeros(CODES, sites)
     for code, site, number in connection.execute(select(c.code, c.site, func.count()).group_by(c.code, c.site)):
         cells[code, known(site, sites)] += number
@@ -107,8 +107,8 @@ def late_gauges(connection: Connection, sites: Sequence[str], now_us: int) -> tu
 
 def _due(connection: Connection, now_us: int) -> Iterable[Deadline]:
     """The passed deadlines of specimens with an open alert, and of those that wait for the sweep."""
-    c = t.specimens.c
-    a = t.alerts.c
+    c = tables_state.specimens.c
+    a = tables_acts.alerts.c
     opened = select(a.accession).where(a.resolved_us.is_(None), a.accession.is_not(None)).distinct()
     alerted = connection.execute(opened).scalars().all()
     unswept = select(c.accession, c.deadlines).where(c.alert_check_us <= now_us)
@@ -124,7 +124,7 @@ def _due(connection: Connection, now_us: int) -> Iterable[Deadline]:
 
 def alert_gauges(connection: Connection, sites: Sequence[str], now_us: int) -> tuple[Cells, Cells]:
     """(kind, severity, site) -> open alerts, and the age of the oldest that nobody has acknowledged."""
-    c = t.alerts.c
+    c = tables_acts.alerts.c
     opened, oldest = zeros(ALERT_KINDS, SEVERITIES, sites), zeros(ALERT_KINDS, SEVERITIES, sites)
     taken = c.acknowledged_us.is_not(None)
     rows = connection.execute(

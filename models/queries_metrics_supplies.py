@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from sqlalchemy import Connection, select
 
-from models import tables as t
+from models import tables_state
 from models.alerting import used_lately
 from models.events import moment_of
 from models.history import LotFacts
@@ -67,7 +67,7 @@ def _known(site: str, item: str, catalog: "Catalog") -> Key:
 
 def _items(connection: Connection, catalog: "Catalog") -> dict[Key, tuple[int, int]]:
     """(site, item) -> millionths on hand and on order."""
-    c = t.stock_items.c
+    c = tables_state.stock_items.c
     items: dict[Key, tuple[int, int]] = {}
     for site, item, on_hand, on_order in connection.execute(select(c.site, c.item, c.on_hand_u, c.on_order_u)):
         key = _known(site, item, catalog)
@@ -88,7 +88,7 @@ def _lots(
     connection: Connection, catalog: "Catalog", policy: "Policy", now_us: int
 ) -> tuple[dict[Key, int], dict[Key, int]]:
     """(site, item) -> millionths on hand of lots near or past their date (UTC), and of recalled lots."""
-    c = t.stock.c
+    c = tables_state.stock.c
     rows = connection.execute(select(c.site, c.item, c.lot, c.on_hand_u).where(c.on_hand_u > 0)).all()
     facts = known_lots(connection, {(row.item, row.lot) for row in rows})
     horizon = (moment_of(now_us) + timedelta(days=policy.expiring_days)).date()

@@ -11,7 +11,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, and_, case, exists, func, or_, select
 
 from models.history import COLLECTED, DISPATCHED, IN_TRANSIT, LABELED, RECEIVED
-from models.tables import discrepancies, legs, orders, relations, results, specimens
+from models.tables_state import discrepancies, legs, orders, relations, results, specimens
 
 ROWS_MAX = 500
 _strings = msgspec.json.Decoder(tuple[str, ...])

@@ -17,7 +17,7 @@ from models.alerting import cases
 from models.deadlines import Deadline, turnaround_hours
 from models.events import microseconds, moment_of
 from models.history import MISSING, REJECTED
-from models.tables import results, specimens
+from models.tables_state import results, specimens
 
 if TYPE_CHECKING:
     from config.catalog import Catalog

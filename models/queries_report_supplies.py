@@ -11,7 +11,7 @@ from models.events import moment_of
 from models.history import LotFacts
 from models.stock import UNIT, from_u, restock
 from models.stockroom import known_lots
-from models.tables import stock, stock_items, usage_daily
+from models.tables_state import stock, stock_items, usage_daily
 
 if TYPE_CHECKING:
     from config.catalog import Catalog

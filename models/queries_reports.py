@@ -6,7 +6,7 @@ from sqlalchemy import Connection, select
 from models.event_types import ResultReported
 from models.events import Event, Refused, parse
 from models.history import effective
-from models.tables import events
+from models.tables_evidence import events
 
 REPORTS_MAX = 1000
 

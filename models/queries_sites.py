@@ -4,7 +4,9 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from models.tables import alerts, events, legs, orders, specimens
+from models.tables_acts import alerts
+from models.tables_evidence import events
+from models.tables_state import legs, orders, specimens
 
 
 def sites_of_alert(connection: Connection, alert_id: str) -> set[str] | None:

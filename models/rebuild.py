@@ -11,7 +11,8 @@ from models.event_types import TYPES
 from models.events import Event, parse
 from models.refold import Histories, Refold, write_orders
 from models.store import Store, is_accession
-from models.tables import STATE, chains, events, specimens
+from models.tables_evidence import chains, events
+from models.tables_state import STATE, specimens
 
 Progress = Callable[[int, int], None]
 

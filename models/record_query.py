@@ -27,7 +27,8 @@ from models.record import (
     Step,
     hand_overs,
 )
-from models.tables import chains, discrepancies, events, orders, relations, results, specimens
+from models.tables_evidence import chains, events
+from models.tables_state import discrepancies, orders, relations, results, specimens
 
 if TYPE_CHECKING:
     from config.catalog import Catalog

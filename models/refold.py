@@ -17,17 +17,8 @@ from models.deadlines import deadlines
 from models.events import Event, parse
 from models.history import History, OrderFacts, Specimen, Use, effective
 from models.stockroom import known_lots
-from models.tables import (
-    chains,
-    discrepancies,
-    events,
-    legs,
-    linked_uses,
-    orders,
-    relations,
-    results,
-    specimens,
-)
+from models.tables_evidence import chains, events
+from models.tables_state import discrepancies, legs, linked_uses, orders, relations, results, specimens
 
 if TYPE_CHECKING:
     from config.catalog import Catalog

@@ -5,7 +5,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from config.errors import LabtrailError
 from models.identifiers import MANIFEST, SPECIMEN, TOTE, Kind, make_identifier
-from models.tables import legs, serials, specimens
+from models.tables_acts import serials
+from models.tables_state import legs, specimens
 
 COUNT_MAX = 1000
 """Most identifiers in one call."""

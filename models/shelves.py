@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 from models.bulk import Row, delete, select_in, select_pairs, upsert
 from models.stock import DAY_US, Expiry, Key, Movement, StockState, Taken, apply, to_u
 from models.stockroom import MOVEMENT_COLUMNS, Changes, Place, movement_row
-from models.tables import lot_facts, movements, stock, stock_items, stock_marks, usage_daily
+from models.tables_state import lot_facts, movements, stock, stock_items, stock_marks, usage_daily
 
 if TYPE_CHECKING:
     from config.catalog import Catalog

@@ -16,13 +16,8 @@ from models.event_types import SupplyRecalled, SupplyReceived
 from models.events import Event, parse, stock_subject
 from models.history import LotFacts, voided
 from models.stock import Movement, movements_of
-from models.tables import (
-    events,
-    linked_uses,
-    lot_facts,
-    movements,
-    stock,
-)
+from models.tables_evidence import events
+from models.tables_state import linked_uses, lot_facts, movements, stock
 
 Place = tuple[str, str]
 MOVEMENT_COLUMNS = (

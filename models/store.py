@@ -23,7 +23,9 @@ from models.evidence import Item, Outcome, Record
 from models.history import COLLECTED, Specimen
 from models.identifiers import SPECIMEN, looks_like
 from models.refold import Histories, Refold, write_orders
-from models.tables import movements, outbox, quarantine, specimens
+from models.tables_acts import outbox
+from models.tables_evidence import quarantine
+from models.tables_state import movements, specimens
 
 WIDENED_MAX = 3
 """How often a transaction begins again with more locks before it takes them all."""

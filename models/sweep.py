@@ -9,7 +9,8 @@ from models.alerting import STANDING_KINDS, accession_of, decode, message, stand
 from models.bulk import insert, select_in
 from models.database import reading, writing
 from models.deadlines import CRITICAL, Deadline
-from models.tables import alerts, outbox, specimens
+from models.tables_acts import alerts, outbox
+from models.tables_state import specimens
 
 if TYPE_CHECKING:
     from config.catalog import Catalog

@@ -15,7 +15,8 @@ from sqlalchemy import Connection, bindparam, exists, func, insert, select, upda
 
 from models import bulk
 from models.merkle import Frontier, ReadSubtree, inclusion_proof, leaf_hash, node_hash, subtree_root
-from models.tables import events, leaves, meta, tree_nodes, tree_state
+from models.tables_acts import meta
+from models.tables_evidence import events, leaves, tree_nodes, tree_state
 
 WINDOW = 1000
 """How many of the last event numbers are looked at again in each step."""

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, select
 
 from models.events import Refused, parse
 from models.ledger import Checkpoint, Fault, LinkRow, check_chain, sentence
-from models.tables import chains, events
+from models.tables_evidence import chains, events
 from models.verify_tree import Tick, check_tree, streamed
 
 

@@ -9,7 +9,7 @@ from models import tree
 from models.events import utc_text
 from models.ledger import Checkpoint, Fault, FaultKind, sentence
 from models.merkle import Frontier, leaf_hash
-from models.tables import events, leaves, tree_nodes, tree_state
+from models.tables_evidence import events, leaves, tree_nodes, tree_state
 
 _BATCH_ROWS = 1000
 

@@ -13,7 +13,7 @@ from models.identifiers import BADGE, MANIFEST, SPECIMEN, TOTE, is_identifier
 from models.people_audit import NearMiss, break_the_glass, note, record_near_miss
 from models.people_sessions import MINUTE_US, end_session
 from models.serials import allocate
-from models.tables import orders, specimens
+from models.tables_state import orders, specimens
 from station.access import Session, public, requires
 from station.context import Station
 from station.problems import Refusal

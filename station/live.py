@@ -19,7 +19,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from config.errors import LabtrailError
 from models.database import reading
 from models.notifications import notifications
-from models.tables import alerts, events, quarantine
+from models.tables_acts import alerts
+from models.tables_evidence import events, quarantine
 
 CLIENTS_MAX = 100
 LOOK_SECONDS = 1.0

@@ -20,7 +20,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from agents.eventlog import Position
 from models.bulk import select_in
 from models.database import reading
-from models.tables import events, progress, quarantine, specimens
+from models.tables_evidence import events, progress, quarantine
+from models.tables_state import specimens
 
 WAITING_MAX = 2000
 """Requests that wait at the same time; one more is answered at once with what is known."""

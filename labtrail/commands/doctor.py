@@ -148,7 +148,7 @@ def _clock(connection: "Connection", settings: "Settings") -> Findings:
     from sqlalchemy import func, select
 
     from models.events import moment_of
-    from models.tables import events
+    from models.tables_evidence import events
 
     now = datetime.now(UTC)
     if connection.dialect.name == "postgresql":
@@ -167,7 +167,8 @@ def _clock(connection: "Connection", settings: "Settings") -> Findings:
 def _contents(connection: "Connection") -> Findings:
     from sqlalchemy import func, select
 
-    from models.tables import events, outbox, quarantine
+    from models.tables_acts import outbox
+    from models.tables_evidence import events, quarantine
 
     count = connection.scalar(select(func.count()).select_from(events))
     yield Finding("ok", "events", f"{count} on record")

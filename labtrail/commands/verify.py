@@ -77,7 +77,7 @@ def _check(engine: "Engine", evidence: "Evidence") -> "Verdict":
     from sqlalchemy import func, select
 
     from models.database import reading
-    from models.tables import events, leaves
+    from models.tables_evidence import events, leaves
     from models.verify import verify as check
 
     with reading(engine) as connection:

@@ -19,7 +19,7 @@ from models.events import parse
 from models.history import COLLECTED, LABELED
 from models.print_jobs import Job, PrintJobError, labels_of, queue_again, queue_first, standing
 from models.queries_pages import SpecimenRow
-from models.tables import events
+from models.tables_evidence import events
 from station.access import Session, requires
 from station.context import Services, Station
 from station.language import teller_of

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from models.identifiers import MANIFEST, SPECIMEN, TOTE, is_identifier
 from models.queries_pages import Bag, SpecimenRow, bag, bag_of_tote, coming_bags, specimen
-from models.tables import legs
+from models.tables_state import legs
 from station.access import Session, requires
 from station.context import Station
 from station.pages.render import Page, page

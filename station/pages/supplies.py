@@ -15,7 +15,7 @@ from models.history import LotFacts
 from models.queries import recall_trace
 from models.queries_board import StockRow, lot_on_hand, stock_rows
 from models.stockroom import known_lots
-from models.tables import lot_facts
+from models.tables_state import lot_facts
 from station.access import Session, requires
 from station.context import Station
 from station.pages.render import Page, page, today_at

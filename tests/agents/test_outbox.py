@@ -10,7 +10,7 @@ from agents import outbox
 from agents.eventlog import EventLog, NewRecord, Position, open_log
 from config.errors import LabtrailError
 from models.database import make_engine, reading, writing
-from models.tables import outbox as table
+from models.tables_acts import outbox as table
 from tests.core.homes import new_home, sqlite_url
 
 NOW_US = 1_700_000_000_000_000

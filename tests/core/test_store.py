@@ -13,7 +13,7 @@ from models.database import reading
 from models.identifiers import make_identifier
 from models.partitions import KEYS
 from models.rebuild import rebuild
-from models.tables import metadata
+from models.tables_base import metadata
 from tests.core.homes import commit, commit_in_pieces, export, new_home, new_store, sqlite_url
 from tests.core.story import (
     M2,

@@ -8,7 +8,8 @@ from sqlalchemy import Engine, create_engine, insert, select
 from sqlalchemy.pool import NullPool
 
 from models.ledger import genesis, link
-from models.tables import chains, events, metadata
+from models.tables_base import metadata
+from models.tables_evidence import chains, events
 
 EMPTY = {"topic": "lab.specimens", "partition": 0, "offset": 0, "appended_us": 0, "recorded_us": 0}
 

@@ -23,7 +23,7 @@ from agents.signing import (
     verifier_text,
 )
 from models.ledger import Checkpoint, parse_checkpoint
-from models.tables import events
+from models.tables_evidence import events
 from models.verify import verify
 from tests.ledger.conftest import record, rows_of
 from tests.ledger.test_tree import grow

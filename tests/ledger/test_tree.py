@@ -7,7 +7,7 @@ from sqlalchemy import insert, select
 
 from models import tree
 from models.merkle import Frontier, is_included, leaf_hash
-from models.tables import events, leaves, tree_nodes
+from models.tables_evidence import events, leaves, tree_nodes
 from tests.ledger.conftest import record, rows_of
 
 

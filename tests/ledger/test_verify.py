@@ -6,7 +6,7 @@ from sqlalchemy import delete, insert, select, update
 from models import tree
 from models.ledger import Checkpoint, genesis, link
 from models.merkle import Frontier
-from models.tables import chains, events, leaves, tree_nodes, tree_state
+from models.tables_evidence import chains, events, leaves, tree_nodes, tree_state
 from models.verify import verify
 from tests.ledger.conftest import EMPTY, raw_event, record, rows_of
 from tests.ledger.test_tree import grow

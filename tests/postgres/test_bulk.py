@@ -10,7 +10,9 @@ from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
 from models.arrays import Numbers, array_of
 from models.bulk import delete, insert, select_in, select_pairs, upsert
 from models.database import reading, writing
-from models.tables import chains, legs, metadata, movements, progress, stock_marks, usage_daily
+from models.tables_base import metadata
+from models.tables_evidence import chains, progress
+from models.tables_state import legs, movements, stock_marks, usage_daily
 from tests.core.homes import commit, export, new_home, new_store, sqlite_url
 from tests.core.story import supply
 

@@ -21,7 +21,7 @@ from models.queries_sites import sites_of_event
 from models.rebuild import rebuild
 from models.record_query import custody_record
 from models.store import Store
-from models.tables import events
+from models.tables_evidence import events
 from models.tree import extend, prove
 from tests.core.homes import new_store, sqlite_url
 from tests.core.story import CATALOG, TUBE, collected, us, void, whole_day

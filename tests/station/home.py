@@ -28,7 +28,7 @@ from models.migrate import migrate
 from models.people import Grant
 from models.people_audit import Entry, audit_rows
 from models.store import Store
-from models.tables import progress
+from models.tables_evidence import progress
 from station.app import create_app
 from station.people import Enrolled, new_device, new_person
 from tests.processes import wait_until

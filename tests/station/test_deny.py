@@ -15,7 +15,7 @@ from sqlalchemy import insert
 from config.errors import LabtrailError
 from models.database import writing
 from models.people import ROLES, revoke_device
-from models.tables import alerts
+from models.tables_acts import alerts
 from station.access import Access, access_of
 from tests.station.home import Browser, Home, accession, collected, dispatched, event, manifest
 

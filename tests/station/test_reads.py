@@ -12,7 +12,7 @@ from models.database import writing
 from models.identifiers import is_identifier
 from models.queries import EXPORTS
 from models.sweep import sweep
-from models.tables import alerts
+from models.tables_acts import alerts
 from station.app import end_streams
 from tests.station.home import Home, accession, collected, dispatched, event, manifest
 

@@ -12,7 +12,9 @@ from sqlalchemy.pool import StaticPool
 from models.database import make_engine, writing
 from models.identifiers import is_identifier, make_identifier
 from models.serials import SerialError, allocate
-from models.tables import metadata, serials, specimens
+from models.tables_acts import serials
+from models.tables_base import metadata
+from models.tables_state import specimens
 
 YEAR = 2026
 
