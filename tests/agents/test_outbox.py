@@ -35,9 +35,9 @@ def log(tmp_path: Path) -> Iterator[EventLog]:
     opened.close()
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Engine]:
-    engine = new_home(sqlite_url(tmp_path))
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def home(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Engine]:
+    engine = new_home(sqlite_url(tmp_path) if request.param == "sqlite" else request.getfixturevalue("postgres_url"))
     with writing(engine) as connection:
         connection.execute(
             table.insert(),
@@ -73,7 +73,7 @@ def test_alerts_go_out_once(home: Engine, log: EventLog) -> None:
 def test_while_the_log_takes_its_time_others_write_and_no_other_worker_sends_the_same(
     home: Engine, log: EventLog
 ) -> None:
-    other = make_engine(str(home.url))
+    other = make_engine(home.url.render_as_string(hide_password=False))
     seen: list[int] = []
 
     def meanwhile() -> None:
