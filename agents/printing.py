@@ -103,11 +103,13 @@ class Printing:
         self, settings: Settings, catalog: Catalog, engine: Engine, eventlog: EventLog, clock: Callable[[], int]
     ) -> None:
         self.jobs = make_queue(settings, catalog, engine, eventlog, clock)
+        self._asked: set[str] = set()
 
     def queue(self, connection: Connection, accession: str, printer: str, now_us: int) -> None:
         """Queue a label that an event asked for. One that can't be is logged: it must not hold up the outbox."""
         try:
             ask_for_label(connection, accession, printer, now_us)
+            self._asked.add(printer)
         except LabelError as fault:
             log.warning("%s", fault)
 
@@ -116,8 +118,9 @@ class Printing:
         self.jobs.start()
 
     def wake(self) -> None:
-        """There is something to print."""
-        self.jobs.wake()
+        """What was queued is committed: the printers concerned go on."""
+        while self._asked:
+            self.jobs.wake(self._asked.pop())
 
     def close(self) -> None:
         """Finish what is in hand, within ten seconds."""

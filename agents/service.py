@@ -28,7 +28,7 @@ SWITCH_SECONDS = 0.0005
 """How long a thread that computes (a label, a page) may keep the others from going on. A commit waits for its turn
 after every statement; with Python's 5 ms the slowest hundredth of the commits took a third longer."""
 WATCH_SECONDS = 0.5
-GATHER_SECONDS = 0.1
+GATHER_SECONDS = 0.2
 """What several commits ask for within this time goes out together: else each commit is followed by a look at the
 outbox that competes with the next one."""
 
