@@ -4,11 +4,12 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from sqlalchemy import Engine
 
@@ -22,6 +23,10 @@ from models.evidence import Record
 from models.migrate import migrate
 
 APPEND = 1000
+PING_SECONDS, PINGS_MAX, WARM_UP = 0.01, 1500, 100
+Place = tuple[str, int, int]
+"""Topic, partition, offset."""
+Moment = TypeVar("Moment", int, float)
 EVENTS_A_DAY = 2200
 """What the packaged catalog's six clinics make of a day, roughly."""
 SEED = 7
@@ -91,6 +96,19 @@ def log_records(raws: Iterator[bytes]) -> list[Record]:
         ends[topic] = offset + 1
         records.append(Record(topic, 0, offset, raw, time.time_ns() // 1000))
     return records
+
+
+def ping(log: EventLog, records: list[NewRecord], clock: Callable[[], Moment]) -> dict[Place, Moment]:
+    """Append one record every 10 ms; what the clock said when each append was called, by where its record went."""
+    called: dict[Place, Moment] = {}
+    due = time.perf_counter()
+    for record in records:
+        due += PING_SECONDS
+        time.sleep(max(0.0, due - time.perf_counter()))
+        began = clock()
+        (position,) = log.append([record])
+        called[position.topic, position.partition, position.offset] = began
+    return called
 
 
 def resident_kib() -> int:

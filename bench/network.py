@@ -22,10 +22,9 @@ from rich.progress import Progress
 from rich.table import Table
 
 from bench.__main__ import EVENTS, GROWTH, REPEATS, SLOW_EVENTS, Found, machine, middle
-from bench.home import count_lines, write_events
+from bench.home import PINGS_MAX, WARM_UP, count_lines, write_events
 from bench.network_job import Job
 from bench.network_servers import Servers, servers
-from bench.network_workers import PINGS_MAX, WARM_UP
 
 OUT = Path("var/bench-network.json")
 GROWTH_EVENTS = 5 * GROWTH

@@ -12,9 +12,9 @@ from statistics import quantiles
 from typing import Any
 from urllib.request import urlopen
 
-from agents.eventlog import GROUP, EventLog, NewRecord
+from agents.eventlog import GROUP
 from agents.kafka_log import KafkaLog
-from bench.home import new_records, read_events
+from bench.home import PINGS_MAX, WARM_UP, Place, new_records, ping, read_events
 from bench.network_job import Job, Point, between, memory_kib, recorded, rolled_back, watch
 from bench.network_servers import access
 from tests.processes import Server, free_port, tail, wait_until
@@ -22,7 +22,6 @@ from tests.processes import Server, free_port, tail, wait_until
 START_SECONDS, STOP_SECONDS = 90.0, 30.0
 BACKLOG_SECONDS_MAX, GROWTH_SECONDS_MAX = 1800.0, 6 * 3600.0
 POLL_SECONDS, GROWTH_POLL_SECONDS = 0.1, 1.0
-PING_SECONDS, PINGS_MAX, WARM_UP = 0.01, 1500, 100
 POINTS = 20
 LATENCY = "labtrail_event_latency_seconds"
 
@@ -163,9 +162,6 @@ def told(part: dict[str, Any]) -> str:
     )
 
 
-Place = tuple[str, int, int]
-
-
 def latency(job: Job) -> dict[str, object]:
     """Append to committed at 100 events/s: one process appends by the EventLog of kafka-python, workers commit.
 
@@ -180,7 +176,7 @@ def latency(job: Job) -> dict[str, object]:
             raws = read_events(Path(job.events), PINGS_MAX + 2 * WARM_UP)
             log.append(list(new_records(islice(raws, WARM_UP))))
             _reached(job, workers, WARM_UP)
-            called = ping(log, list(new_records(raws)))
+            called = ping(log, list(new_records(raws)), time.time_ns)
             _reached(job, workers, WARM_UP + len(called))
             metrics = [worker.metrics() for worker in workers]
             shares = _shares(job, workers)
@@ -209,19 +205,6 @@ def _reached(job: Job, workers: list[Worker], count: int) -> None:
     so_far = Job(kafka=job.kafka, database=job.database, folder="", events="", count=count)
     for _ in watch(so_far, (), START_SECONDS, POLL_SECONDS, lambda: check(workers)):
         pass
-
-
-def ping(log: EventLog, records: list[NewRecord]) -> dict[Place, int]:
-    """Append one record every 10 ms; when each append was called (nanoseconds since 1970), by where it went."""
-    called: dict[Place, int] = {}
-    due = time.perf_counter()
-    for record in records:
-        due += PING_SECONDS
-        time.sleep(max(0.0, due - time.perf_counter()))
-        began = time.time_ns()
-        (position,) = log.append([record])
-        called[position.topic, position.partition, position.offset] = began
-    return called
 
 
 def committed(workers: list[Worker]) -> dict[Place, int]:

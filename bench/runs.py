@@ -19,10 +19,22 @@ from faust.transport.consumer import Consumer as FaustConsumer
 from prometheus_client import CollectorRegistry
 
 from agents.app import make_app
-from agents.eventlog import EventLog, NewRecord
 from agents.service import Service, now_us
 from bench.eventsourced import record_all
-from bench.home import Home, count_lines, log_records, new_records, peak_kib, read_events, resident_kib, say
+from bench.home import (
+    PINGS_MAX,
+    WARM_UP,
+    Home,
+    Place,
+    count_lines,
+    log_records,
+    new_records,
+    peak_kib,
+    ping,
+    read_events,
+    resident_kib,
+    say,
+)  # fmt: skip
 from bench.orm_agent import OrmTables
 from config.settings import Settings
 from embedded.batches import acknowledge, batches
@@ -32,7 +44,6 @@ from models.evidence import Outcome, Record
 from models.store import Store
 
 SECONDS_MAX = 1800
-PING_SECONDS, PINGS, WARM_UP = 0.01, 1500, 100
 BATCH = 1000
 POINTS = 20
 """A long run is cut into so many pieces, each with its own rate and memory."""
@@ -224,9 +235,6 @@ def service(home: Home, events: Path) -> dict[str, object]:
     return asyncio.run(service_rate(home, events))
 
 
-Place = tuple[str, int, int]
-
-
 async def latencies(home: Home, events: Path) -> list[float]:
     """Milliseconds from the call of append to the commit, one event every 10 ms, appended in this process."""
     done: dict[Place, float] = {}
@@ -241,8 +249,8 @@ async def latencies(home: Home, events: Path) -> list[float]:
         Watched(service, lambda: None, committed)
         await service.start()
         try:
-            raws = read_events(events, PINGS + WARM_UP)
-            called = await asyncio.to_thread(_ping, log, list(new_records(raws)))
+            raws = read_events(events, PINGS_MAX + WARM_UP)
+            called = await asyncio.to_thread(ping, log, list(new_records(raws)), time.perf_counter)
             async with asyncio.timeout(SECONDS_MAX):
                 while len(done) < len(called):
                     await asyncio.sleep(0.05)
@@ -250,19 +258,6 @@ async def latencies(home: Home, events: Path) -> list[float]:
             await service.stop()
             log.close()
     return [1e3 * (done[place] - began) for place, began in list(called.items())[WARM_UP:]]
-
-
-def _ping(log: EventLog, records: list[NewRecord]) -> dict[Place, float]:
-    """When each append was called, by where its record went."""
-    called: dict[Place, float] = {}
-    due = time.perf_counter()
-    for record in records:
-        due += PING_SECONDS
-        time.sleep(max(0.0, due - time.perf_counter()))
-        began = time.perf_counter()
-        (position,) = log.append([record])
-        called[position.topic, position.partition, position.offset] = began
-    return called
 
 
 def latency(home: Home, events: Path) -> dict[str, object]:

@@ -6,6 +6,7 @@ way. The layout is that of PostgreSQL's `array_recv`: dimensions, whether there 
 and lower bound, then each element with its length before it.
 """
 
+from abc import abstractmethod
 from collections.abc import Iterable
 from struct import Struct
 from typing import Any
@@ -51,8 +52,8 @@ class _ArrayDumper(Dumper):
     element: int
 
     @staticmethod
-    def write(value: Any) -> bytes:
-        raise NotImplementedError
+    @abstractmethod
+    def write(value: Any) -> bytes: ...
 
     def dump(self, obj: Array) -> bytes:
         if not obj:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from bench.home import WARM_UP
 from bench.network import PEERS
-from bench.network_workers import WARM_UP
 from tests.kafka import broker
 from tests.postgres import server
 
