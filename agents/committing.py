@@ -1,5 +1,8 @@
 """Committing: one batch of the log after another into the tables, in a thread, without losing any.
 
+What several agents ask for while a commit is under way goes into the next one together: a clinic's collections and
+what was used for them reach the tables in step, and fewer transactions serve the same events.
+
 A fault of the database is retried in place with back-off. What lasts stops the worker, with the batch not
 acknowledged: it comes again. A record that alone can't be recorded goes into quarantine, and the rest goes on.
 """
@@ -18,7 +21,8 @@ from models.evidence import Outcome, Record
 from models.store import Store
 
 log = logging.getLogger(__name__)
-BATCH_MAX = 2000
+BATCH_MAX = 5000
+"""Of one agent: more than its stream's buffer holds (agents/app.py), so that topics read in step are committed so."""
 RETRY_SECONDS_FIRST = 0.05
 RETRY_SECONDS_MAX = 5.0
 # what passes by itself, or with somebody's help: the database is away, busy, full, read-only, or refuses a right
@@ -49,9 +53,42 @@ class Committer:
         self.store, self.metrics, self.clock = store, metrics, clock
         self.give_up_seconds, self.on_commit = give_up_seconds, on_commit
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._asked: list[tuple[Sequence[Record], asyncio.Future[None]]] = []
+        self._working: asyncio.Task[None] | None = None
 
     async def commit(self, records: Sequence[Record]) -> None:
         """Return when every record is durable in the tables. Raises CommitError when that can't be reached."""
+        done = asyncio.get_running_loop().create_future()
+        self._asked.append((records, done))
+        if self._working is None:
+            self._working = asyncio.create_task(self._work(), name="committing")
+        await done
+
+    async def _work(self) -> None:
+        """Commit until nobody asks. Each round takes whatever is asked for by then."""
+        try:
+            while self._asked:
+                await asyncio.sleep(0)  # agents that the last round has set free ask again
+                asked, self._asked = self._asked, []
+                fault = await self._round([record for records, _ in asked for record in records])
+                for _, done in asked:
+                    if done.done():
+                        continue  # its agent was stopped meanwhile
+                    if fault is None:
+                        done.set_result(None)
+                    else:
+                        done.set_exception(fault)
+        finally:
+            self._working = None
+
+    async def _round(self, records: Sequence[Record]) -> Exception | None:
+        try:
+            await self._commit(records)
+        except Exception as fault:  # noqa: BLE001 - it belongs to those who asked
+            return fault
+        return None
+
+    async def _commit(self, records: Sequence[Record]) -> None:
         waited, pause = 0.0, RETRY_SECONDS_FIRST
         loop = asyncio.get_running_loop()
         while True:
@@ -86,9 +123,11 @@ class Committer:
             middle = len(records) // 2
             return self._attempt(records[:middle]) + self._attempt(records[middle:])
 
-    def close(self) -> None:
-        """Wait for the commit under way."""
-        self._thread.shutdown(wait=True)
+    async def close(self) -> None:
+        """Wait for the commit under way; one that is to be tried again is not."""
+        if self._working is not None:
+            self._working.cancel()
+        await asyncio.to_thread(self._thread.shutdown, wait=True)
 
 
 def _brief(fault: Exception) -> str:

@@ -120,7 +120,7 @@ class Service:
             await asyncio.wait_for(self.app.stop(), STOP_SECONDS_MAX)
         except TimeoutError:
             log.warning("stopped before every batch was acknowledged: those come again, nothing is lost")
-        await asyncio.to_thread(self.committer.close)
+        await self.committer.close()
         await asyncio.to_thread(self.printing.close)
 
     def _committed(self) -> None:

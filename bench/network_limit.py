@@ -26,6 +26,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from psycopg import AsyncConnection
 from sqlalchemy import event
 
+from agents.committing import BATCH_MAX
 from agents.service import now_us
 from bench.home import Home, read_events
 from bench.network_job import Job, recorded
@@ -38,8 +39,6 @@ from models.evidence import Record
 from models.store import Store
 from tests.postgres.server import plain
 
-BATCH = 2000
-"""As many as a worker takes at a time (agents/committing.py)."""
 FETCH_MS, IDLE_FETCHES_MAX = 1000, 60
 _writes = re.compile(r"\b(INSERT INTO|DELETE FROM|UPDATE\s+\S+\s+SET)\b")
 
@@ -68,7 +67,7 @@ def cut(events: Path) -> Iterator[list[Record]]:
         topic, key = route(raw)
         records = places[topic, partition_of(key, PARTITIONS)]
         records.append(Record(topic, partition_of(key, PARTITIONS), len(records), raw, now_us()))
-    number = -(-sum(map(len, places.values())) // BATCH)
+    number = -(-sum(map(len, places.values())) // BATCH_MAX)
     for part in range(number):
         yield [
             record
@@ -149,7 +148,7 @@ class Reader:
         """Fetch until so many of each are there, and let go of them; the offsets to commit. May raise SystemExit."""
         idle = 0
         while any(len(self.waiting[place]) < count for place, count in wanted.items()):
-            fetched = await self.consumer.getmany(timeout_ms=FETCH_MS, max_records=BATCH)
+            fetched = await self.consumer.getmany(timeout_ms=FETCH_MS, max_records=BATCH_MAX)
             for place, records in fetched.items():
                 self.waiting[place.topic, place.partition].extend(records)
             idle = 0 if fetched else idle + 1

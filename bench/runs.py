@@ -19,6 +19,7 @@ from faust.transport.consumer import Consumer as FaustConsumer
 from prometheus_client import CollectorRegistry
 
 from agents.app import make_app
+from agents.committing import BATCH_MAX
 from agents.service import Service, now_us
 from bench.eventsourced import record_all
 from bench.home import (
@@ -119,7 +120,7 @@ async def count_each(stream: Any, clock: Clock) -> None:
 
 
 async def count_batches(stream: Any, clock: Clock) -> None:
-    async for events in batches(stream, 2000):
+    async for events in batches(stream, BATCH_MAX):
         clock.begin()
         acknowledge(events)
         if clock.count(len(events)):

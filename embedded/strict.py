@@ -91,13 +91,17 @@ class StrictCommit(_Consumer):
         await self.commit_and_end_transactions()
 
     async def _drain_messages(self, fetcher: "Fetcher") -> None:
-        """Faust's fetch loop; it ends when the fetcher or the consumer is stopped."""
+        """Faust's fetch loop; it ends when the fetcher or the consumer is stopped.
+
+        While the buffer of one stream is full, nothing is fetched for the others either: a small topic would run
+        ahead of a large one through a backlog, and what belongs together would come far apart.
+        """
         while not (self.should_stop or fetcher.should_stop):
             await asyncio.sleep(0)
             if not self.flow_active:
                 await self.wait(self.can_resume_flow)
             seeks, active = self._seeks, self._get_active_partitions()
-            if not active or self._held_bytes > HELD_BYTES_MAX:
+            if not active or self._buffered_partitions or self._held_bytes > HELD_BYTES_MAX:
                 self._wake.clear()
                 await self.wait(self._wake, timeout=FETCH_SECONDS_MAX)
                 continue

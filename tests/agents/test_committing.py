@@ -30,11 +30,14 @@ def committer(engine: Engine, give_up_seconds: float = 60) -> Committer:
 
 
 def commit(engine: Engine, batch: list[Record], give_up_seconds: float = 60) -> None:
-    one = committer(engine, give_up_seconds)
-    try:
-        asyncio.run(one.commit(batch))
-    finally:
-        one.close()
+    async def committed() -> None:
+        one = committer(engine, give_up_seconds)
+        try:
+            await one.commit(batch)
+        finally:
+            await one.close()
+
+    asyncio.run(committed())
 
 
 def count(engine: Engine, table: str) -> int:
@@ -57,10 +60,55 @@ def test_a_fault_of_the_database_is_retried_in_place_until_it_passes(home: Engin
             await asyncio.sleep(0)
         execute(home, "ALTER TABLE elsewhere RENAME TO chains")
         await going
-        one.close()
+        await one.close()
 
     asyncio.run(mended_meanwhile())
     assert count(home, "events") == 6
+
+
+def test_what_several_ask_for_at_once_is_recorded_in_one_transaction(home: Engine) -> None:
+    moments = iter(range(us(10_000), us(20_000)))
+
+    async def together() -> None:
+        metrics = WorkerMetrics(CollectorRegistry(), CATALOG)
+        one = Committer(new_store(home), metrics, clock=lambda: next(moments), give_up_seconds=60)
+        batches = [records([event], offset) for offset, event in enumerate(whole_day())]
+        await asyncio.gather(*(one.commit(batch) for batch in batches))
+        await one.close()
+
+    asyncio.run(together())
+    assert count(home, "events") == 6
+    with reading(home) as connection:
+        assert connection.scalar(text("SELECT count(DISTINCT recorded_us) FROM events")) == 1
+
+
+def test_one_that_stopped_waiting_keeps_nothing_from_the_others(home: Engine) -> None:
+    async def one_leaves() -> None:
+        one = committer(home)
+        first, second, *_ = whole_day()
+        leaving = asyncio.create_task(one.commit(records([first], 0)))
+        staying = asyncio.create_task(one.commit(records([second], 1)))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        await staying
+        await one.commit(records(whole_day()[2:], 2))
+        await one.close()
+
+    asyncio.run(one_leaves())
+    assert count(home, "events") == 6
+
+
+def test_everyone_who_asked_hears_of_a_fault_that_lasts(home: Engine) -> None:
+    execute(home, "DROP TABLE chains")
+
+    async def together() -> list[BaseException | None]:
+        one = committer(home, give_up_seconds=0)
+        batches = [records([event], offset) for offset, event in enumerate(whole_day())]
+        faults = await asyncio.gather(*(one.commit(batch) for batch in batches), return_exceptions=True)
+        await one.close()
+        return faults
+
+    assert [type(fault) for fault in asyncio.run(together())] == [CommitError] * 6
 
 
 def test_a_fault_that_lasts_stops_with_a_sentence_and_records_nothing(home: Engine) -> None:

@@ -104,6 +104,43 @@ def test_an_append_of_another_process_is_seen_by_polling(tmp_path: Path) -> None
     run(story)
 
 
+def test_a_small_topic_does_not_run_ahead_of_a_large_one_through_a_backlog(tmp_path: Path) -> None:
+    large, small, buffered = 20_000, 500, 6_000
+
+    async def story() -> None:
+        log = Log.open(tmp_path / "log.db")
+        log.ensure_topics({"large": 2, "small": 2})
+        for start in range(0, large, 5_000):
+            log.append([NewRecord("large", None, b"%d" % n, (), n % 2) for n in range(start, start + 5_000)])
+        log.append([NewRecord("small", None, b"%d" % n, (), n % 2) for n in range(small)])
+        app = make_app(f"sqlite:///{log.path}", GROUP)
+        got: list[str] = []
+
+        def keep(size: int) -> Callable[[Any], Awaitable[None]]:
+            async def agent(stream: Any) -> None:
+                async for events in batches(stream, size):
+                    got.extend(event.message.topic for event in events)
+                    acknowledge(events)
+                    await asyncio.sleep(0.001 if size < small else 0)
+
+            return agent
+
+        app.agent(raw_topic(app, "large"), name="large")(keep(100))
+        app.agent(raw_topic(app, "small"), name="small")(keep(1000))
+        await app.start()
+        async with asyncio.timeout(SECONDS):
+            while len(got) < large + small:
+                await asyncio.sleep(0.01)
+        await app.stop()
+        log.close()
+        of_large = of_small = 0
+        for topic in got:
+            of_large, of_small = of_large + (topic == "large"), of_small + (topic == "small")
+            assert of_large >= of_small * large // small - buffered, f"{of_small} of the small one came too early"
+
+    run(story)
+
+
 def test_what_an_agent_sends_is_durable_when_its_future_is_done(tmp_path: Path) -> None:
     async def story() -> None:
         async with running(tmp_path) as it:

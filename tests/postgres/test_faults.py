@@ -27,12 +27,15 @@ def home(postgres_url: str) -> Iterator[Engine]:
 
 
 def commit(engine: Engine, tube: str) -> None:
-    metrics = WorkerMetrics(CollectorRegistry(), CATALOG)
-    one = Committer(new_store(engine), metrics, clock=lambda: us(10_000), give_up_seconds=0)
-    try:
-        asyncio.run(one.commit(records(whole_day(tube=tube))))
-    finally:
-        one.close()
+    async def committed() -> None:
+        metrics = WorkerMetrics(CollectorRegistry(), CATALOG)
+        one = Committer(new_store(engine), metrics, clock=lambda: us(10_000), give_up_seconds=0)
+        try:
+            await one.commit(records(whole_day(tube=tube)))
+        finally:
+            await one.close()
+
+    asyncio.run(committed())
 
 
 def counts(engine: Engine) -> tuple[int, int]:
