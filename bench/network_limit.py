@@ -36,6 +36,7 @@ from embedded.records import partition_of
 from models.database import make_engine
 from models.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC, route
 from models.evidence import Record
+from models.pipeline import WAITING
 from models.store import Store
 from tests.postgres.server import plain
 
@@ -82,9 +83,9 @@ def capture(job: Job) -> dict[str, object]:
     sent: list[Statement] = []
 
     @event.listens_for(engine, "before_cursor_execute")
-    def keep(_c: object, _cursor: object, sql: str, values: Any, _context: object, many: bool) -> None:
-        if _writes.search(sql):
-            sent.append(Statement(sql, values, many))
+    def keep(_c: object, _cursor: object, sql: str, values: Any, context: Any, many: bool) -> None:
+        taken_along = [Statement(each.sql, each.values, False) for each in context.execution_options.get(WAITING, ())]
+        sent.extend(each for each in (*taken_along, Statement(sql, values, many)) if _writes.search(each.sql))
 
     @event.listens_for(engine, "rollback")
     def forget(_c: object) -> None:

@@ -5,17 +5,18 @@ takes a batch as one statement over one array for each column, so that a batch i
 and the text of a statement (so its plan, kept by the server) is the same for every size of batch.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import lru_cache, partial
 from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Table
 
 from models.arrays import Texts, array_of, kind_of
+from models.pipeline import Answer, Row, ask, run
 
 KEYS_PER_QUERY = 500
-Row = tuple[Any, ...]
 Update = tuple[str | tuple[str, str], ...]
 
 
@@ -34,7 +35,7 @@ def _run(connection: Connection, sql: str, table: Table, columns: tuple[str, ...
         return
     turned = zip(*rows, strict=True)
     values = tuple(array_of(table.c[c], column) for c, column in zip(columns, turned, strict=True))
-    connection.exec_driver_sql(sql, values)
+    run(connection, sql, values)
 
 
 @lru_cache(256)
@@ -122,30 +123,79 @@ def _pairs_sql(dialect: str, table: Table, columns: tuple[str, ...], keys: tuple
     )
 
 
-def select_pairs(
+def ask_pairs(
     connection: Connection, table: Table, columns: tuple[str, ...], keys: tuple[str, str], pairs: Iterable[Row]
-) -> list[Row]:
+) -> Answer:
     """The distinct rows whose two text `keys` are one of these pairs, in no particular order."""
-    rows: list[Row] = []
+    answers = []
     sqlite = connection.dialect.name == "sqlite"
     for chunk in chunks(pairs, KEYS_PER_QUERY // 2):
         padded = chunk + (chunk[-1],) * (-len(chunk) % 25 if sqlite and len(chunk) > 1 else 0)
         sql = _pairs_sql(connection.dialect.name, table, columns, keys, len(padded) if sqlite else 1)
         values = tuple(v for pair in padded for v in pair) if sqlite else tuple(map(Texts, zip(*chunk, strict=True)))
-        rows += connection.exec_driver_sql(sql, values).fetchall()
-    return rows
+        answers.append(ask(connection, sql, values))
+    return _joined(answers)
+
+
+def ask_in(connection: Connection, table: Table, columns: tuple[str, ...], key: str, keys: Iterable[Any]) -> Answer:
+    """All rows whose `key` column has one of these values, in no particular order."""
+    answers = []
+    sqlite = connection.dialect.name == "sqlite"
+    for chunk in chunks(keys):
+        # few distinct statement texts, so that the driver's statement cache holds them
+        padded = chunk + (chunk[-1],) * (-len(chunk) % 50 if sqlite and len(chunk) > 1 else 0)
+        sql = _select_sql(connection.dialect.name, table, columns, key, len(padded) if sqlite else 1)
+        answers.append(ask(connection, sql, padded if sqlite else (array_of(table.c[key], chunk),)))
+    return _joined(answers)
+
+
+def _joined(answers: list[Answer]) -> Answer:
+    return lambda: [row for answer in answers for row in answer()]
+
+
+def select_pairs(
+    connection: Connection, table: Table, columns: tuple[str, ...], keys: tuple[str, str], pairs: Iterable[Row]
+) -> list[Row]:
+    """What `ask_pairs` asks for, at once."""
+    return ask_pairs(connection, table, columns, keys, pairs)()
 
 
 def select_in(
     connection: Connection, table: Table, columns: tuple[str, ...], key: str, keys: Iterable[Any]
 ) -> list[Row]:
-    """All rows whose `key` column has one of these values, in no particular order."""
-    rows: list[Row] = []
-    sqlite = connection.dialect.name == "sqlite"
-    for chunk in chunks(keys):
-        # few distinct statement texts, so that the driver's statement cache holds them
-        padded = chunk + (chunk[-1],) * (-len(chunk) % 50 if sqlite and len(chunk) > 1 else 0)
-        count = len(padded) if sqlite else 1
-        sql = _select_sql(connection.dialect.name, table, columns, key, count)
-        rows += connection.exec_driver_sql(sql, padded if sqlite else (array_of(table.c[key], chunk),)).fetchall()
-    return rows
+    """What `ask_in` asks for, at once."""
+    return ask_in(connection, table, columns, key, keys)()
+
+
+class Known:
+    """Rows of one table by their key: each key is asked for once, and what is asked before `of` goes together."""
+
+    def __init__(
+        self, connection: Connection, table: Table, columns: tuple[str, ...], key: str | tuple[str, str]
+    ) -> None:
+        """`key`: one of the columns, or two of them for pairs."""
+        self._ask: Callable[[Iterable[Any]], Answer]
+        self._key: Callable[[Row], Any]
+        if isinstance(key, str):
+            self._ask, self._key = partial(ask_in, connection, table, columns, key), itemgetter(columns.index(key))
+        else:
+            one, other = map(columns.index, key)
+            self._ask, self._key = partial(ask_pairs, connection, table, columns, key), itemgetter(one, other)
+        self._rows: dict[Any, list[Row]] = {}
+        self._answers: list[Answer] = []
+
+    def ask(self, keys: Iterable[Any]) -> None:
+        """Ask for the rows of those keys that were not asked for yet."""
+        new: dict[Any, list[Row]] = {key: [] for key in keys if key not in self._rows}
+        if new:
+            self._rows |= new
+            self._answers.append(self._ask(new))
+
+    def of(self, keys: Collection[Any]) -> list[Row]:
+        """The rows of these keys."""
+        self.ask(keys)
+        for answer in self._answers:
+            for row in answer():
+                self._rows[self._key(row)].append(row)
+        self._answers.clear()
+        return [row for key in keys for row in self._rows[key]]

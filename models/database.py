@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
 from config.errors import LabtrailError
+from models import pipeline
 
 SQLITE_CACHE_KIB = 32_768
 BUSY_MS = 30_000
@@ -48,7 +49,7 @@ def make_engine(url: str) -> Engine:
     if parsed.get_driver_name() != "psycopg":
         raise DatabaseError(f"LABTRAIL_DATABASE names {parsed.drivername}: use sqlite or postgresql+psycopg")
     options = parsed.query.get("options", f"-c idle_in_transaction_session_timeout={ABANDONED_MS}")
-    return create_engine(
+    engine = create_engine(
         parsed,
         hide_parameters=True,
         pool_size=POOL_MAX,
@@ -64,6 +65,8 @@ def make_engine(url: str) -> Engine:
             "tcp_user_timeout": 30_000,
         },
     )
+    event.listen(engine, "do_execute", pipeline.take_along)
+    return engine
 
 
 def _sqlite_connect(connection: Any, _: Any) -> None:
@@ -89,11 +92,24 @@ _turns: WeakKeyDictionary[Engine, Lock] = WeakKeyDictionary()
 
 
 @contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
-    """One transaction that writes: committed at the end, rolled back if an exception leaves it."""
+def writing(engine: Engine, *, pipelined: bool = False) -> Iterator[Connection]:
+    """One transaction that writes: committed at the end, rolled back if an exception leaves it.
+
+    `pipelined`: on PostgreSQL, statements go together (models/pipeline.py), also the first with BEGIN and the last
+    with COMMIT; the driver, which would send these two by themselves, is told to leave it to us.
+    """
     turn = _turns.setdefault(engine, Lock()) if engine.dialect.name == "sqlite" else nullcontext()
-    with turn, engine.connect().execution_options(labtrail_write=True) as connection, connection.begin():
+    options: dict[str, Any] = {"labtrail_write": True}
+    ours = pipelined and engine.dialect.name == "postgresql"
+    if ours:
+        options |= {pipeline.WAITING: [], "isolation_level": "AUTOCOMMIT"}
+    with turn, engine.connect().execution_options(**options) as connection, connection.begin():
+        if ours:
+            pipeline.run(connection, "BEGIN")
         yield connection
+        if ours:
+            pipeline.run(connection, "COMMIT")
+            pipeline.send(connection)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from models.bulk import insert, select_in, upsert
+from models.bulk import ask_in, insert, select_in, upsert
 from models.events import Event, Reason, Refused, check, parse, time_of
 from models.ledger import genesis, link
 from models.tables_evidence import chains, events, progress, quarantine
@@ -31,6 +31,8 @@ class Record(Struct, frozen=True, gc=False):
 
 
 Verdict = Literal["recorded", "duplicate", "quarantined"]
+Heads = dict[str, tuple[int, bytes]]
+"""By subject, the length of its chain and its last hash."""
 
 
 class Outcome(Struct, frozen=True, gc=False):
@@ -90,20 +92,17 @@ def same_content(one: bytes, other: bytes) -> bool:
     return one == other or msgspec.json.decode(one) == msgspec.json.decode(other)
 
 
-def sift(connection: Connection, items: Sequence[Item]) -> list[Item]:
-    """Mark duplicates and id conflicts; return the items to record. The first recorded event of an id stands."""
-    valid = [item for item in items if item.event is not None and item.verdict == "recorded"]
-    known: dict[str, bytes] = dict(
-        tuple(row)
-        for row in select_in(
-            connection, events, ("id", "raw"), "id", {i.event.id for i in valid if i.event is not None}
-        )
-    )
+def sift(connection: Connection, items: Sequence[Item]) -> tuple[list[Item], Heads]:
+    """Mark duplicates and id conflicts; return the items to record, and the chains' ends of all that were looked at.
+
+    The first recorded event of an id stands.
+    """
+    valid = [(item, item.event) for item in items if item.event is not None and item.verdict == "recorded"]
+    there = ask_in(connection, events, ("id", "raw"), "id", {event.id for _, event in valid})
+    ends = ask_in(connection, chains, ("subject", "length", "head"), "subject", {event.subject for _, event in valid})
+    known: dict[str, bytes] = dict(tuple(row) for row in there())
     fresh = []
-    for item in valid:
-        event = item.event
-        if event is None:
-            continue
+    for item, event in valid:
         raw = known.get(event.id)
         if raw is None:
             known[event.id] = item.record.raw
@@ -112,21 +111,12 @@ def sift(connection: Connection, items: Sequence[Item]) -> list[Item]:
             item.verdict = "duplicate"
         else:
             item.refuse("id-conflict", f"the id {event.id!r} is on record with other content: give this one its own")
-    return fresh
+    return fresh, {subject: (length, bytes(head)) for subject, length, head in ends()}
 
 
-def record(connection: Connection, fresh: Sequence[Item], now_us: int) -> dict[str, int]:
-    """Write the events and their chain links. Returns each touched subject's chain length before."""
-    heads: dict[str, tuple[int, bytes]] = {
-        subject: (length, bytes(head))
-        for subject, length, head in select_in(
-            connection,
-            chains,
-            ("subject", "length", "head"),
-            "subject",
-            {i.event.subject for i in fresh if i.event},
-        )
-    }
+def record(connection: Connection, fresh: Sequence[Item], heads: Heads, now_us: int) -> dict[str, int]:
+    """Write the events and their links, from these ends on. Returns each touched subject's chain length before."""
+    heads = dict(heads)
     before: dict[str, int] = {}
     rows = []
     for item in fresh:

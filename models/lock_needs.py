@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from models.bulk import select_in, select_pairs
+from models.bulk import ask_in, select_pairs
 from models.events import Event
 from models.history import LotFacts
 from models.stockroom import known_lots
@@ -56,11 +56,11 @@ def foreseen(connection: Connection, valid: Iterable[Event]) -> set[str]:
             orders.add(event.subject)
         elif event.type in ("supply.received", "supply.recalled"):
             said.add((event.subject.partition("/")[2], data.lot, getattr(data, "expires", None)))
-    known = known_lots(connection, {(item, lot) for item, lot, _ in said}) if said else {}
+    ordered = ask_in(connection, specimens, ("accession",), "order_id", orders)
+    known = known_lots(connection, {(item, lot) for item, lot, _ in said})
     news = {(item, lot) for item, lot, expires in said if _is_news(known.get((item, lot)), expires)}
     used = select_pairs(connection, movements, ("accession",), ("item", "lot"), news)
-    ordered = select_in(connection, specimens, ("accession",), "order_id", orders)
-    return {f"specimen {accession}" for (accession,) in [*used, *ordered] if accession}
+    return {f"specimen {accession}" for (accession,) in [*used, *ordered()] if accession}
 
 
 def _is_news(known: LotFacts | None, expires: Any) -> bool:

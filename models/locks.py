@@ -15,14 +15,16 @@ very many locks, takes it alone, and then needs no other of class 1.
 import hashlib
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
-_EXCLUSIVE = text("SELECT pg_advisory_xact_lock(k) FROM unnest(CAST(:keys AS bigint[])) WITH ORDINALITY AS t(k, n)")
-_MIXED = text(
+from models.arrays import Numbers
+from models.pipeline import run
+
+_EXCLUSIVE = "SELECT pg_advisory_xact_lock(k) FROM unnest(%s::bigint[]) WITH ORDINALITY AS t(k, n)"
+_MIXED = (
     "SELECT CASE WHEN shared THEN pg_advisory_xact_lock_shared(k) ELSE pg_advisory_xact_lock(k) END"
-    " FROM unnest(CAST(:keys AS bigint[]), CAST(:shared AS boolean[])) AS t(k, shared)"
+    " FROM unnest(%s::bigint[], %s::boolean[]) AS t(k, shared)"
 )
-
 
 _ALL = "everything"
 HELD_MAX = 3000
@@ -53,12 +55,12 @@ def hold(connection: Connection, exclusive: Iterable[str], shared: Iterable[str]
     modes.update({_number(key): False for key in exclusive})
     numbers = sorted(modes)
     keys, are_shared = [_number(_ALL), *numbers], [True, *(modes[n] for n in numbers)]
-    connection.execute(_MIXED, {"keys": keys, "shared": are_shared})
+    run(connection, _MIXED, (Numbers(keys), are_shared))
 
 
 def hold_all(connection: Connection) -> None:
     """Take all of class 1 at once: every other transaction that folds waits until this one has ended."""
-    connection.execute(_EXCLUSIVE, {"keys": [_number(_ALL)]})
+    run(connection, _EXCLUSIVE, (Numbers([_number(_ALL)]),))
 
 
 def hold_stock(connection: Connection, places: Iterable[tuple[str, str]]) -> None:
@@ -67,4 +69,4 @@ def hold_stock(connection: Connection, places: Iterable[tuple[str, str]]) -> Non
         return
     numbers = sorted(_number(f"stock {site}/{item}") for site, item in places)
     if numbers:
-        connection.execute(_EXCLUSIVE, {"keys": numbers})
+        run(connection, _EXCLUSIVE, (Numbers(numbers),))

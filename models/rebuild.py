@@ -9,7 +9,8 @@ from models.bulk import KEYS_PER_QUERY, chunks
 from models.database import writing
 from models.event_types import TYPES
 from models.events import Event, parse
-from models.refold import Histories, Refold, write_orders
+from models.histories import Histories
+from models.refold import Refold, write_orders
 from models.store import Store, is_accession
 from models.tables_evidence import chains, events
 from models.tables_state import STATE, specimens
@@ -73,9 +74,9 @@ def _project(connection: Connection, store: Store) -> int:
         shelves.refold_place(connection, place, store.catalog)
     for chunk in chunks(sorted(orders)):
         write_orders(connection, Histories().load(connection, set(chunk), {}))
-    refold = Refold(connection, store.catalog, store.policy, Histories())
+    refold = Refold(connection, store.catalog, store.policy)
     for chunk in chunks(sorted(parents)):
-        refold.relate(refold.histories.load(connection, set(chunk), {}), set(chunk))
+        refold.relate(Histories().load(connection, set(chunk), {}), set(chunk))
     return count
 
 
@@ -85,7 +86,7 @@ def _fold(connection: Connection, store: Store, step: Callable[[int], None]) -> 
     subjects = connection.execute(select(chains.c.subject).order_by(chains.c.subject)).scalars().all()
     for chunk in chunks((s for s in subjects if "/" not in s), KEYS_PER_QUERY):
         histories = Histories()
-        refold = Refold(connection, store.catalog, store.policy, histories)
+        refold = Refold(connection, store.catalog, store.policy)
         found = histories.load(connection, set(chunk), {})
         accessions, parents = refold.family(s for s in chunk if is_accession(s, found[s]))
         ancestors = {p for ps in parents.values() for p in ps}

@@ -1,31 +1,28 @@
-"""Refolding: load the histories that a batch touches, fold them, write what has changed.
+"""Refolding: gather what the specimens of a batch rest on, fold them, write what has changed.
 
 Part of the store's one transaction (models/store.py). A specimen's state rests on its own events, its parent's (an
 aliquot), its order's, and what is known of the lots used for it; `Refold` gathers just those.
 """
 
-from collections import OrderedDict
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 
-from models.bulk import delete, insert, select_in, upsert
+from models.bulk import Known, delete, insert, upsert
 from models.custody import fold
 from models.deadlines import deadlines
-from models.events import Event, parse
-from models.history import History, OrderFacts, Specimen, Use, effective
-from models.stockroom import known_lots
-from models.tables_evidence import chains, events
-from models.tables_state import discrepancies, legs, linked_uses, orders, relations, results, specimens
+from models.events import Event
+from models.history import MOVES, History, OrderFacts, Specimen, Use, effective
+from models.stockroom import LOT_COLUMNS, lots_of
+from models.tables_state import discrepancies, legs, linked_uses, lot_facts, orders, relations, results, specimens
 
 if TYPE_CHECKING:
     from config.catalog import Catalog
     from config.policy import Policy
 
 GENERATIONS_MAX = 8
-CACHE_MAX = 20_000
 _json = msgspec.json.Encoder()
 
 SPECIMEN_COLUMNS = (
@@ -47,59 +44,14 @@ LEG_COLUMNS = (
     "picked_up_us", "received_us", "received_site", "courier",
 )  # fmt: skip
 DISCREPANCY_COLUMNS = ("accession", "code", "detail", "events", "site")
+RELATION_COLUMNS = ("child", "parent", "event_id")
+USE_COLUMNS = ("accession", "item", "lot", "event_id", "site", "time_us")
 _OF_AN_ORDER = frozenset({"specimen.collected", "specimen.not-collected"})
 Rows = dict[tuple[Any, ...], tuple[Any, ...]]
 
 
 def text(value: Any) -> str:
     return _json.encode(value).decode()
-
-
-class Histories:
-    """Parsed events by subject, kept between transactions; an entry holds while its chain has not grown."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[str, tuple[int, tuple[Event, ...]]] = OrderedDict()
-
-    def load(self, connection: Connection, subjects: set[str], grown: dict[str, tuple[int, list[Event]]]) -> (
-        dict[str, tuple[Event, ...]]
-    ):  # fmt: skip
-        """Every event of these subjects. `grown`: chain length before, and the new events, of this transaction."""
-        lengths = {subject: before for subject, (before, _) in grown.items() if subject in subjects}
-        others = [s for s in subjects if s not in lengths]
-        lengths |= dict(tuple(r) for r in select_in(connection, chains, ("subject", "length"), "subject", others))
-        found: dict[str, tuple[Event, ...]] = {}
-        absent: dict[str, list[Event]] = {}
-        for subject in subjects:
-            length = lengths.get(subject, 0)
-            kept = self._kept.get(subject)
-            if length == 0:
-                found[subject] = ()
-            elif kept is not None and kept[0] == length:
-                found[subject] = kept[1]
-            else:
-                absent[subject] = []
-        columns = ("subject", "raw", "appended_us", "chain_seq")
-        for subject, raw, appended_us, chain_seq in select_in(connection, events, columns, "subject", absent):
-            if chain_seq <= lengths[subject]:
-                absent[subject].append(parse(bytes(raw), appended_us))
-        for subject, loaded in absent.items():
-            found[subject] = tuple(loaded)
-        for subject in subjects:
-            if subject in grown:
-                found[subject] += tuple(grown[subject][1])
-            self._keep(subject, found[subject])
-        return found
-
-    def _keep(self, subject: str, history: tuple[Event, ...]) -> None:
-        self._kept[subject] = (len(history), history)
-        self._kept.move_to_end(subject)
-        while len(self._kept) > CACHE_MAX:
-            self._kept.popitem(last=False)
-
-    def forget(self) -> None:
-        """After a transaction that failed: what was kept may never have been written."""
-        self._kept.clear()
 
 
 def write_orders(connection: Connection, histories: dict[str, tuple[Event, ...]]) -> None:
@@ -129,24 +81,44 @@ def write_orders(connection: Connection, histories: dict[str, tuple[Event, ...]]
 class Refold:
     """One transaction's refolding of specimens."""
 
-    def __init__(self, connection: Connection, catalog: "Catalog", policy: "Policy", histories: Histories) -> None:
-        self.connection, self.catalog, self.policy, self.histories = connection, catalog, policy, histories
+    def __init__(self, connection: Connection, catalog: "Catalog", policy: "Policy") -> None:
+        self.connection, self.catalog, self.policy = connection, catalog, policy
+        columns = ("order_id", "patient", "priority", "placed_event")
+        self._orders = Known(connection, orders, columns, "order_id")
+        self._uses = Known(connection, linked_uses, USE_COLUMNS, "accession")
+        self._lots = Known(connection, lot_facts, LOT_COLUMNS, ("item", "lot"))
+        self._have = {d.table: Known(connection, d.table, d.columns, "accession") for d in _DERIVED}
+        self._related()
+
+    def _related(self) -> None:
+        """Forget what is known of relations: it is asked for again."""
+        self._children = Known(self.connection, relations, RELATION_COLUMNS, "parent")
+        self._parents = Known(self.connection, relations, RELATION_COLUMNS, "child")
+
+    def foresee(self, accessions: set[str], found: dict[str, tuple[Event, ...]]) -> None:
+        """Ask together for all that these specimens rest on, as far as their own events tell it."""
+        for known in (self._children, self._parents, self._uses):
+            known.ask(accessions)
+        for derived in _DERIVED:
+            self._have[derived.table].ask(derived.that_may_have_any(accessions, found))
+        own = [found[a] for a in accessions]
+        self._orders.ask(_orders_of(own))
+        self._lots.ask(_lots_of(own))
 
     def family(self, accessions: Iterable[str]) -> tuple[set[str], dict[str, set[str]]]:
         """The accessions with all their aliquots, and each one's parents (theirs too)."""
         every, new = set(accessions), set(accessions)
         for _ in range(GENERATIONS_MAX):
-            rows = select_in(self.connection, relations, ("child",), "parent", new)
-            new = {child for (child,) in rows} - every
+            new = {child for child, *_ in self._children.of(new)} - every
             if not new:
                 break
             every |= new
         parents: dict[str, set[str]] = {}
         new = every
         for _ in range(GENERATIONS_MAX):
-            rows = select_in(self.connection, relations, ("child", "parent"), "child", new)
-            new = {parent for _, parent in rows} - parents.keys() - every
-            for child, parent in rows:
+            rows = self._parents.of(new)
+            new = {parent for _, parent, _ in rows} - parents.keys() - every
+            for child, parent, _ in rows:
                 parents.setdefault(child, set()).add(parent)
             if not new:
                 break
@@ -155,22 +127,14 @@ class Refold:
     def histories_of(self, accessions: set[str], parents: dict[str, set[str]],
                      found: dict[str, tuple[Event, ...]]) -> dict[str, History]:  # fmt: skip
         """Everything that the state of these specimens rests on, parents' state left out."""
-        order_ids = {e.data.order for s in found.values() for e in s if e.type in _OF_AN_ORDER}  # type: ignore[union-attr]
-        facts = {
-            row[0]: OrderFacts(row[1], row[2], (), row[3])
-            for row in select_in(
-                self.connection,
-                orders,
-                ("order_id", "patient", "priority", "placed_event"),
-                "order_id",
-                order_ids,
-            )
-        }
+        order_ids, named = _orders_of(found.values()), _lots_of(found.values())
+        for known, keys in ((self._orders, order_ids), (self._uses, accessions), (self._lots, named)):
+            known.ask(keys)
+        facts = {row[0]: OrderFacts(row[1], row[2], (), row[3]) for row in self._orders.of(order_ids)}
         linked: dict[str, list[Use]] = {}
-        columns = ("accession", "item", "lot", "event_id", "site", "time_us")
-        for accession, *use in select_in(self.connection, linked_uses, columns, "accession", accessions):
+        for accession, *use in self._uses.of(accessions):
             linked.setdefault(accession, []).append(Use(*use))
-        lots = known_lots(self.connection, _lots_of(found) | {(u.item, u.lot) for us in linked.values() for u in us})
+        lots = lots_of(self._lots.of(named | {(u.item, u.lot) for us in linked.values() for u in us}))
         return {
             a: History(
                 accession=a, events=found.get(a, ()), orders=facts, lots=lots,
@@ -206,16 +170,12 @@ class Refold:
         rows = [_specimen_row(s, self.catalog, self.policy) for s in known.values()]
         upsert(self.connection, specimens, SPECIMEN_COLUMNS, rows, SPECIMEN_UPDATE)
         delete(self.connection, specimens, ("accession",), [(a,) for a in folded.keys() - known.keys()])
-        for table, columns, keys, of in (
-            (results, RESULT_COLUMNS, 2, _result_rows),
-            (legs, LEG_COLUMNS, 2, _leg_rows),
-            (discrepancies, DISCREPANCY_COLUMNS, 3, _discrepancy_rows),
-        ):
+        concerned = {d.table: d.that_may_have_any(folded, found) for d in _DERIVED}
+        for table, accessions in concerned.items():
+            self._have[table].ask(accessions)
+        for table, columns, keys, of, _ in _DERIVED:
             want: Rows = {row[:keys]: row for s in known.values() for row in of(s)}
-            have: Rows = {
-                tuple(row[:keys]): tuple(row)
-                for row in select_in(self.connection, table, columns, "accession", folded)
-            }
+            have: Rows = {tuple(row[:keys]): tuple(row) for row in self._have[table].of(concerned[table])}
             upsert(self.connection, table, columns, [row for key, row in want.items() if have.get(key) != row])
             delete(self.connection, table, columns[:keys], [key for key in have if key not in want])
 
@@ -230,17 +190,22 @@ class Refold:
             for child in e.data.children  # type: ignore[union-attr]  # the type is specimen.aliquoted
             if child.accession != parent
         }
-        columns = ("child", "parent", "event_id")
-        have = {tuple(r) for r in select_in(self.connection, relations, columns, "parent", touched)}
-        insert(self.connection, relations, columns, sorted(want - have))
-        delete(self.connection, relations, ("child", "event_id"), sorted((c, e) for c, _, e in have - want))
+        have = {tuple(r) for r in self._children.of(touched)}
+        if want != have:
+            insert(self.connection, relations, RELATION_COLUMNS, sorted(want - have))
+            delete(self.connection, relations, ("child", "event_id"), sorted((c, e) for c, _, e in have - want))
+            self._related()
         return {child for child, _, _ in want ^ have}
 
 
-def _lots_of(found: dict[str, tuple[Event, ...]]) -> set[tuple[str, str]]:
+def _orders_of(histories: Iterable[tuple[Event, ...]]) -> set[str]:
+    return {e.data.order for history in histories for e in history if e.type in _OF_AN_ORDER}  # type: ignore[union-attr,misc]
+
+
+def _lots_of(histories: Iterable[tuple[Event, ...]]) -> set[tuple[str, str]]:
     return {
         (line.item, line.lot)
-        for history in found.values()
+        for history in histories
         for event in history
         if event.type == "specimen.collected"
         for line in event.data.supplies  # type: ignore[union-attr]  # the type is specimen.collected
@@ -288,3 +253,28 @@ def _leg_rows(s: Specimen) -> list[tuple[Any, ...]]:
              leg.picked_up[0].actor if leg.picked_up else None)
         )  # fmt: skip
     return rows
+
+
+class _Derived(NamedTuple):
+    """A table of what a specimen has many of."""
+
+    table: Table
+    columns: tuple[str, ...]
+    keys: int
+    """How many of the columns, from the first on, are the key."""
+    of: Callable[[Specimen], list[tuple[Any, ...]]]
+    types: frozenset[str] | None
+    """The specimen's own events without which it has no row; None: it may have one without any."""
+
+    def that_may_have_any(self, accessions: Iterable[str], found: dict[str, tuple[Event, ...]]) -> set[str]:
+        """Those that may have rows, now or before this transaction: evidence is only added."""
+        types = self.types
+        return {a for a in accessions if types is None or any(e.type in types for e in found.get(a, ()))}
+
+
+_DERIVED = (
+    _Derived(results, RESULT_COLUMNS, 2, _result_rows, frozenset({"result.reported", "result.acknowledged"})),
+    _Derived(legs, LEG_COLUMNS, 2, _leg_rows,
+             frozenset(MOVES)),
+    _Derived(discrepancies, DISCREPANCY_COLUMNS, 3, _discrepancy_rows, None),
+)  # fmt: skip

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from sqlalchemy import Connection, select
 
-from models.bulk import Row, delete, select_in, select_pairs, upsert
+from models.bulk import delete, select_in, select_pairs, upsert
+from models.pipeline import Row
 from models.stock import DAY_US, Expiry, Key, Movement, StockState, Taken, apply, to_u
 from models.stockroom import MOVEMENT_COLUMNS, Changes, Place, movement_row
 from models.tables_state import lot_facts, movements, stock, stock_items, stock_marks, usage_daily

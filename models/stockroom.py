@@ -4,17 +4,18 @@ Part of the store's one transaction (models/store.py). What an event does to sto
 they are there while the event counts. models/shelves.py folds the stock from them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Table, bindparam, select
 
-from models.bulk import delete, insert, select_in, select_pairs
+from models.bulk import ask_in, chunks, delete, insert, select_in, select_pairs
 from models.event_types import SupplyRecalled, SupplyReceived
 from models.events import Event, parse, stock_subject
 from models.history import LotFacts, voided
+from models.pipeline import Row
 from models.stock import Movement, movements_of
 from models.tables_evidence import events
 from models.tables_state import linked_uses, lot_facts, movements, stock
@@ -25,30 +26,35 @@ MOVEMENT_COLUMNS = (
 )  # fmt: skip
 MOVEMENT_KEY = ("site", "item", "time_us", "rank", "event_id", "line")
 FACT_COLUMNS = ("item", "lot", "event_id", "time_us", "expires", "notice")
+LOT_COLUMNS = ("item", "lot", "time_us", "event_id", "expires", "notice")
 LINK_COLUMNS = ("accession", "event_id", "item", "lot", "site", "time_us")
 _voids = (
-    select(events.c.subject, events.c.raw)
+    select(events.c.raw)
     .where(events.c.type == "event.voided")
     .where(events.c.subject.in_(bindparam("subjects", expanding=True)))
 )
 
 
-def voids_of(connection: Connection, subjects: Iterable[str]) -> dict[str, list[Event]]:
-    """The void events of each subject, those of this transaction included."""
-    found: dict[str, list[Event]] = {}
-    subjects = list(subjects)
-    for start in range(0, len(subjects), 500):
-        for subject, raw in connection.execute(_voids, {"subjects": subjects[start : start + 500]}):
-            found.setdefault(subject, []).append(parse(bytes(raw)))
+def voids_of(connection: Connection, subjects: Iterable[str]) -> list[Event]:
+    """The void events of these subjects, those of this transaction included."""
+    found = []
+    for chunk in chunks(subjects):
+        found += [parse(bytes(raw)) for (raw,) in connection.execute(_voids, {"subjects": chunk})]
     return found
 
 
-def counting(connection: Connection, fresh: list[Event]) -> tuple[list[Event], set[str]]:
+def counting(
+    connection: Connection, fresh: list[Event], before: Mapping[str, int] | None
+) -> tuple[list[Event], set[str]]:
     """The events whose rows must now be there, and the ids of all whose rows are to be looked at.
 
     New events that no void takes out; and for subjects with a new void, every event that any void names.
     """
-    voids = voids_of(connection, {e.subject for e in fresh})
+    voids: dict[str, list[Event]] = {}
+    older = {e.subject for e in fresh if before is None or before[e.subject]}
+    newer = (e for e in fresh if e.type == "event.voided" and e.subject not in older)
+    for void in [*voids_of(connection, older), *newer]:
+        voids.setdefault(void.subject, []).append(void)
     gone = {subject: voided(vs) for subject, vs in voids.items()}
     here = [e for e in fresh if e.id not in gone.get(e.subject, ())]
     looked_at = {e.id for e in fresh}
@@ -91,10 +97,9 @@ def links_of(event: Event) -> list[tuple[Any, ...]]:
     ]
 
 
-def _sync(connection: Connection, table: Table, columns: tuple[str, ...], want: list[tuple[Any, ...]],
-          ids: set[str]) -> list[tuple[Any, ...]]:  # fmt: skip
-    """Make the rows of these event ids just those wanted. Returns the rows added or removed."""
-    have = {tuple(row) for row in select_in(connection, table, columns, "event_id", ids)}
+def _sync(connection: Connection, table: Table, columns: tuple[str, ...], want: list[Row],
+          have: set[Row]) -> list[Row]:  # fmt: skip
+    """Make the rows that are there just those wanted. Returns the rows added or removed."""
     added, removed = [row for row in want if row not in have], list(have - set(want))
     keys = tuple(c.name for c in table.primary_key)
     at = [columns.index(key) for key in keys]
@@ -116,24 +121,29 @@ class Changes(msgspec.Struct):
     """Accessions that a use was linked to or taken from."""
 
 
-def project(connection: Connection, fresh: list[Event]) -> Changes:
-    """Write the movement, lot and link rows of new events, and take out those of voided ones."""
+def project(connection: Connection, fresh: list[Event], before: Mapping[str, int] | None = None) -> Changes:
+    """Write the movement, lot and link rows of new events, and take out those of voided ones.
+
+    `before`: by subject, how many events were on record before these, which have no rows yet. None: some may have.
+    """
     concerned = [e for e in fresh if e.type.startswith("supply.") or e.type in ("specimen.collected", "event.voided")]
     if not concerned:
         return Changes([], [], set(), set(), set())
-    here, ids = counting(connection, concerned)
-    facts = [r for e in here for r in facts_of(e)]
-    lots = {(r[0], r[1]) for r in facts}
-    lots |= {tuple(r) for r in select_in(connection, lot_facts, ("item", "lot"), "event_id", ids)}
+    here, ids = counting(connection, concerned, before)
+    if before is not None:
+        ids -= {e.id for e in concerned}
+    facts_there = ask_in(connection, lot_facts, FACT_COLUMNS, "event_id", ids)
+    links_there = ask_in(connection, linked_uses, LINK_COLUMNS, "event_id", ids)
+    moves_there = ask_in(connection, movements, MOVEMENT_COLUMNS, "event_id", ids)
+    facts, had = [r for e in here for r in facts_of(e)], {tuple(r) for r in facts_there()}
+    lots = {(r[0], r[1]) for r in [*facts, *had]}
     old = known_lots(connection, lots)
-    _sync(connection, lot_facts, FACT_COLUMNS, facts, ids)
+    _sync(connection, lot_facts, FACT_COLUMNS, facts, had)
     now = known_lots(connection, lots)
-    links = _sync(connection, linked_uses, LINK_COLUMNS, [r for e in here for r in links_of(e)], ids)
+    links = _sync(connection, linked_uses, LINK_COLUMNS, [r for e in here for r in links_of(e)],
+                  {tuple(r) for r in links_there()})  # fmt: skip
     want = {(*m.key, m.site, m.item): m for e in here for m in movements_of(e)}
-    have = {
-        (*m.key, m.site, m.item): m
-        for m in (Movement(*r) for r in _movement_rows(connection, ids))
-    }  # fmt: skip
+    have = {(*m.key, m.site, m.item): m for m in (Movement(*r) for r in moves_there())}
     added = [m for key, m in want.items() if key not in have]
     removed = [m for key, m in have.items() if key not in want]
     insert(connection, movements, MOVEMENT_COLUMNS, [movement_row(m) for m in added])
@@ -147,9 +157,12 @@ def project(connection: Connection, fresh: list[Event]) -> Changes:
 
 def known_lots(connection: Connection, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], LotFacts]:
     """What is known of these (item, lot) pairs: the expiry last stated, the first recall notice."""
-    columns = ("item", "lot", "time_us", "event_id", "expires", "notice")
+    return lots_of(select_pairs(connection, lot_facts, LOT_COLUMNS, ("item", "lot"), set(wanted)))
+
+
+def lots_of(rows: Iterable[Row]) -> dict[tuple[str, str], LotFacts]:
+    """The same from these rows of `lot_facts` (LOT_COLUMNS)."""
     facts: dict[tuple[str, str], LotFacts] = {}
-    rows = select_pairs(connection, lot_facts, columns, ("item", "lot"), set(wanted))
     for item, lot, time_us, _, expires, notice in sorted(rows, key=lambda r: (r[2], r[3])):
         old = facts.get((item, lot), LotFacts())
         if expires is not None:
@@ -157,10 +170,6 @@ def known_lots(connection: Connection, wanted: Iterable[tuple[str, str]]) -> dic
         elif old.notice is None:
             facts[item, lot] = LotFacts(old.expires, notice, time_us)
     return facts
-
-
-def _movement_rows(connection: Connection, ids: set[str]) -> list[tuple[Any, ...]]:
-    return select_in(connection, movements, MOVEMENT_COLUMNS, "event_id", ids)
 
 
 def movement_row(m: Movement) -> tuple[Any, ...]:

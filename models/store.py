@@ -14,15 +14,16 @@ from sqlalchemy import Connection, Engine, update
 from config.catalog import Catalog
 from config.policy import Policy
 from models import evidence, lock_needs, locks, shelves, stockroom
-from models.bulk import insert, select_in, select_pairs
+from models.bulk import ask_in, ask_pairs, insert
 from models.database import writing
 from models.deadlines import turnaround_hours
 from models.event_types import TYPES
 from models.events import Event
 from models.evidence import Item, Outcome, Record
+from models.histories import Histories
 from models.history import COLLECTED, Specimen
 from models.identifiers import SPECIMEN, looks_like
-from models.refold import Histories, Refold, write_orders
+from models.refold import Refold, write_orders
 from models.tables_acts import outbox
 from models.tables_evidence import quarantine
 from models.tables_state import movements, specimens
@@ -67,8 +68,9 @@ class Store:
         widened = 0
         while True:
             try:
-                with writing(self.engine) as connection:
+                with writing(self.engine, pipelined=True) as connection:
                     new, folded = self._commit(connection, items, extra, widened >= WIDENED_MAX, now_us)
+                self._histories.confirm()
                 if self.observer is not None:
                     self._observe(self.observer, new, folded)
                 return [item.outcome() for item in items]
@@ -93,10 +95,10 @@ class Store:
                 locks.hold_all(connection)
             else:
                 locks.hold(connection, held, lock_needs.read(valid))
-        fresh = evidence.sift(connection, items)
-        before = evidence.record(connection, fresh, now_us)
+        fresh, heads = evidence.sift(connection, items)
+        before = evidence.record(connection, fresh, heads, now_us)
         new = [i.event for i in fresh if i.event is not None]
-        changes = stockroom.project(connection, new)
+        changes = stockroom.project(connection, new, before)
         folded = self._specimens(connection, new, before, changes, held)
         self._ask_for_labels(connection, new, folded, now_us)
         places = stockroom.places_of(connection, changes)
@@ -143,16 +145,19 @@ class Store:
         grown: dict[str, tuple[int, list[Event]]] = {}
         for event in new:
             grown.setdefault(event.subject, (before[event.subject], []))[1].append(event)
-        refold = Refold(connection, self.catalog, self.policy, self._histories)
+        refold = Refold(connection, self.catalog, self.policy)
         subjects = {s for s in grown if "/" not in s}
         found = self._histories.load(connection, subjects, grown)
         own_orders = {s for s in subjects if any(e.type.startswith("order.") for e in found[s])}
         write_orders(connection, {s: found[s] for s in own_orders})
         touched = {s for s in subjects if is_accession(s, found[s])}
+        # all that is asked for here goes together
+        refold.foresee(touched, found)
+        ordered = ask_in(connection, specimens, ("accession",), "order_id", own_orders)
+        users = ask_pairs(connection, movements, ("accession",), ("item", "lot"), changes.lots)
         touched |= refold.relate(found, touched)
         touched |= changes.linked
-        touched |= {a for (a,) in select_in(connection, specimens, ("accession",), "order_id", own_orders)}
-        touched |= self._users(connection, changes.lots)
+        touched |= {a for (a,) in [*ordered(), *users()] if a}  # whoever used a lot whose facts changed
         accessions, parents = refold.family(touched)
         ancestors = {p for ps in parents.values() for p in ps}
         if held is not None:
@@ -161,11 +166,6 @@ class Store:
         folded = refold.fold_all(accessions, parents, found)
         refold.write(folded, found)
         return folded
-
-    def _users(self, connection: Connection, lots: set[tuple[str, str]]) -> set[str]:
-        """The specimens that a lot whose facts changed was used for."""
-        rows = select_pairs(connection, movements, ("accession",), ("item", "lot"), lots)
-        return {accession for (accession,) in rows if accession}
 
     def _ask_for_labels(
         self, connection: Connection, new: list[Event], folded: dict[str, Specimen], now_us: int

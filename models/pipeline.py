@@ -1,0 +1,114 @@
+"""Statements that go to PostgreSQL together, in one round trip.
+
+In a pipelined transaction (`writing(engine, pipelined=True)`) statements wait in a list. The next one whose answer is
+needed takes along all that wait, in their order, by psycopg's pipeline mode; the connection is in that mode only for
+so long. So writes and locks cost no waiting of their own, nor do reads that are asked for together. Each statement
+still has its own snapshot (READ COMMITTED): what follows a lock sees what was committed before the lock was had.
+
+Nothing is sent ahead of time: after what is sent together the server knows that it waits for us, and ends the
+transaction of a worker that stands still (`ABANDONED_MS` in models/database.py). It would not, between statements.
+
+Elsewhere, and on SQLite, every statement runs at once.
+"""
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+import psycopg
+from sqlalchemy import Connection
+
+WAITING = "labtrail_waiting"
+"""The execution option that holds the list of a pipelined transaction."""
+Row = tuple[Any, ...]
+Answer = Callable[[], list[Row]]
+"""Waits for the rows that were asked for."""
+
+
+class Statement:
+    """One that waits. `rows`: its answer, once it has been sent."""
+
+    __slots__ = ("reads", "rows", "sql", "values")
+
+    def __init__(self, sql: str, values: Row, *, reads: bool) -> None:
+        self.sql, self.values, self.reads = sql, values, reads
+        self.rows: list[Row] | None = None
+
+
+def run(connection: Connection, sql: str, values: Row = ()) -> None:
+    """Run a statement (the driver's own SQL) of whose answer nothing is needed.
+
+    In a pipelined transaction a fault of it comes with the statement that takes it along, as SQLAlchemy's exceptions.
+    """
+    waiting = _waiting(connection)
+    if waiting is None:
+        connection.exec_driver_sql(sql, values)
+    else:
+        waiting.append(Statement(sql, values, reads=False))
+
+
+def ask(connection: Connection, sql: str, values: Row) -> Answer:
+    """Ask for rows; what is asked before the first answer is called for goes together."""
+    waiting = _waiting(connection)
+    if waiting is None:
+        rows: list[Row] = [*connection.exec_driver_sql(sql, values).fetchall()]
+        return lambda: rows
+    statement = Statement(sql, values, reads=True)
+    waiting.append(statement)
+
+    def answer() -> list[Row]:
+        if statement.rows is None:
+            send(connection)
+        return statement.rows or []
+
+    return answer
+
+
+def send(connection: Connection) -> None:
+    """Send what waits, and wait until all of it is done."""
+    waiting = _waiting(connection)
+    if waiting:
+        last = waiting.pop()
+        result = connection.exec_driver_sql(last.sql, last.values)
+        last.rows = [*result.fetchall()] if last.reads else []
+
+
+def _waiting(connection: Connection) -> list[Statement] | None:
+    waiting: list[Statement] | None = connection.get_execution_options().get(WAITING)
+    return waiting
+
+
+class _Queueing(psycopg.Cursor[Row]):
+    """A cursor that only puts its statement into the pipeline.
+
+    psycopg's own hands each statement to the network by itself, a system call and a change of threads for each; and a
+    process that is stopped between two of them would keep its locks, as the server then waits for the rest.
+    """
+
+    def _execute_gen(self, query: Any, params: Any = None, **options: Any) -> Generator[Any, Any, None]:
+        yield from self._start_query(query)
+        yield from self._maybe_prepare_gen(self._convert_query(query, params), **options)
+
+
+def _nothing() -> Generator[Any, Any, None]:
+    yield from ()
+
+
+def take_along(cursor: Any, sql: str, values: Any, context: Any) -> bool:
+    """SQLAlchemy's event `do_execute`: execute a statement after all that wait. False: it runs as ever."""
+    waiting: list[Statement] | None = context.execution_options.get(WAITING)
+    if not waiting:
+        return False
+    sent = waiting[:]
+    waiting.clear()
+    with cursor.connection.pipeline() as together:
+        writer = _Queueing(cursor.connection)
+        cursors = [_Queueing(cursor.connection) if each.reads else writer for each in sent]
+        for each, its in zip(sent, cursors, strict=True):
+            its.execute(each.sql, each.values)
+        cursor.execute(sql, values)
+        together.sync()
+        # psycopg would end with one more Sync and a Flush: with that the server stops to count how long we do nothing
+        together._exit_gen = _nothing
+    for each, its in zip(sent, cursors, strict=True):
+        each.rows = its.fetchall() if each.reads else []
+    return True
