@@ -4,13 +4,14 @@ TLS and SASL come from Faust's `broker_credentials` setting, as with `kafka://`.
 """
 
 import asyncio
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from embedded.in_step import InStep, by_time
 from embedded.strict import StrictCommit
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ FETCH_WAIT_MILLISECONDS_MAX = 100
 """How long the broker may hold an empty fetch. Faust has 1500 and no setting for it: a partition that is
 resumed meanwhile would wait that long for its first fetch."""
 TAKE_BACK_PAUSE_SECONDS = 0.5
+IN_STEP_SECONDS_MAX = 0.1
+"""How long fetched records wait for partitions that have more and bring nothing."""
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -56,7 +59,38 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
 
 class Consumer(StrictCommit, driver.Consumer):
-    """Reads Kafka for one Faust app; never commits past an unacknowledged event."""
+    """Reads Kafka for one Faust app, in step; never commits past an unacknowledged event."""
+
+    def on_init(self) -> None:
+        super().on_init()
+        self._in_step = InStep()
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._in_step.clear()
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, Sequence[Any]]:
+        """What is due of the active partitions, waiting up to `timeout` seconds when nothing is."""
+        active, seeks, in_step = active_partitions or set(), self._seeks, self._in_step
+        in_step.keep(set(self.assignment()))
+        wanted = active.difference(in_step.waiting)
+        found: Mapping[TP, Sequence[Any]] = {}
+        if wanted:
+            patience = IN_STEP_SECONDS_MAX if in_step.waiting else timeout
+            found = await super()._getmany(wanted, patience)
+        if seeks != self._seeks:
+            return found  # fetched before the consumer went elsewhere: the hand-over refuses it, and goes back
+        in_step.add(found)
+        return in_step.take(active, self._has_more)
+
+    def _has_more(self, tp: TP, offset: int) -> bool:
+        try:
+            return offset + 1 < (self.highwater(tp) or 0)
+        except AssertionError:  # aiokafka's word for a partition that has just been revoked, in its own thread
+            return False
+
+    def _in_order(self, records: Mapping[TP, Sequence[Any]]) -> Iterable[tuple[TP, Any]]:
+        return by_time(records)
 
     async def _take_back(self) -> None:
         # fetched and not handed over: reading on without having gone back would lose it

@@ -4,7 +4,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from embedded import strict
 from embedded.batches import acknowledge, batches
 from embedded.log import Log, unpack_headers
 from embedded.records import LogError, NewRecord
+from tests.embedded import in_step_story
 from tests.embedded.worker import make_app, raw_topic
 
 GROUP = "testers"
@@ -105,40 +106,13 @@ def test_an_append_of_another_process_is_seen_by_polling(tmp_path: Path) -> None
 
 
 def test_a_small_topic_does_not_run_ahead_of_a_large_one_through_a_backlog(tmp_path: Path) -> None:
-    large, small, buffered = 20_000, 500, 6_000
-
-    async def story() -> None:
-        log = Log.open(tmp_path / "log.db")
+    with closing(Log.open(tmp_path / "log.db")) as log:
         log.ensure_topics({"large": 2, "small": 2})
-        for start in range(0, large, 5_000):
-            log.append([NewRecord("large", None, b"%d" % n, (), n % 2) for n in range(start, start + 5_000)])
-        log.append([NewRecord("small", None, b"%d" % n, (), n % 2) for n in range(small)])
-        app = make_app(f"sqlite:///{log.path}", GROUP)
-        got: list[str] = []
-
-        def keep(size: int) -> Callable[[Any], Awaitable[None]]:
-            async def agent(stream: Any) -> None:
-                async for events in batches(stream, size):
-                    got.extend(event.message.topic for event in events)
-                    acknowledge(events)
-                    await asyncio.sleep(0.001 if size < small else 0)
-
-            return agent
-
-        app.agent(raw_topic(app, "large"), name="large")(keep(100))
-        app.agent(raw_topic(app, "small"), name="small")(keep(1000))
-        await app.start()
-        async with asyncio.timeout(SECONDS):
-            while len(got) < large + small:
-                await asyncio.sleep(0.01)
-        await app.stop()
-        log.close()
-        of_large = of_small = 0
-        for topic in got:
-            of_large, of_small = of_large + (topic == "large"), of_small + (topic == "small")
-            assert of_large >= of_small * large // small - buffered, f"{of_small} of the small one came too early"
-
-    run(story)
+        for piece in in_step_story.pieces("large", "small"):
+            log.append(piece)
+        in_step_story.check(
+            asyncio.run(in_step_story.read_all(f"sqlite:///{log.path}", GROUP, "large", "small")), "large"
+        )
 
 
 def test_what_an_agent_sends_is_durable_when_its_future_is_done(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from agents.kafka_log import KafkaLog
 from embedded import strict_kafka
 from embedded.batches import acknowledge, batches
 from embedded.records import NewRecord
+from tests.embedded import in_step_story
 from tests.embedded.worker import make_app, raw_topic
 
 pytestmark = pytest.mark.kafka
@@ -114,3 +115,14 @@ def test_after_some_were_committed_only_the_others_come_again(
 
     asyncio.run(story())
     assert kafka_log.committed(f"group.{topic}") == {(topic, 0): RECORDS}
+
+
+def test_a_small_topic_does_not_run_ahead_of_a_large_one_through_a_backlog(
+    kafka_log: KafkaLog, kafka_bootstrap: str, topic: str
+) -> None:
+    large, small = f"{topic}.large", f"{topic}.small"
+    kafka_log.ensure_topics({large: 2, small: 2})
+    for piece in in_step_story.pieces(large, small):
+        kafka_log.append(piece)
+    broker = f"kafka+strict://{kafka_bootstrap}"
+    in_step_story.check(asyncio.run(in_step_story.read_all(broker, f"group.{topic}", large, small)), large)
