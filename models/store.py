@@ -89,8 +89,9 @@ class Store:
         valid = [i.event for i in items if i.event is not None and i.verdict == "recorded"]
         held: set[str] | None = None  # everything
         if locks.needed(connection):
-            held = lock_needs.written(valid) | lock_needs.foreseen(connection, valid) | extra
-            if alone or len(held) > locks.HELD_MAX:
+            if not alone:
+                held = lock_needs.written(valid) | lock_needs.foreseen(connection, valid) | extra
+            if held is None or len(held) > locks.HELD_MAX:
                 held = None
                 locks.hold_all(connection)
             else:
