@@ -10,13 +10,13 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
-from models.bulk import delete, select_in, select_pairs, upsert
+from models.bulk import delete, select_pairs, upsert
 from models.pipeline import Row
 from models.stock import DAY_US, Expiry, Key, Movement, StockState, Taken, apply, to_u
-from models.stockroom import MOVEMENT_COLUMNS, Changes, Place, movement_row
-from models.tables_state import lot_facts, movements, stock, stock_items, stock_marks, usage_daily
+from models.stockroom import MOVEMENT_COLUMNS, Changes, Place, known_lots, movement_row
+from models.tables_state import movements, stock, stock_items, stock_marks, usage_daily
 
 if TYPE_CHECKING:
     from config.catalog import Catalog
@@ -51,7 +51,6 @@ def settle(connection: Connection, changes: Changes, places: set[Place], catalog
     """Fold the stock of these places. The caller holds their locks."""
     first: dict[Place, Key] = {}
     new: dict[Place, list[Movement]] = {}
-    touched = {(m.site, m.item) for m in changes.added + changes.removed}
     for m in changes.removed:
         first[m.site, m.item] = min(first.get((m.site, m.item), m.key), m.key)
     for m in changes.added:
@@ -61,14 +60,14 @@ def settle(connection: Connection, changes: Changes, places: set[Place], catalog
     pending: dict[Place, list[Movement]] = {}
     before = {place: dict(state.lots) for place, state in states.items()}
     for place, state in states.items():
-        known_lots = {lot for item, lot in changes.expiries if item == place[1]} & state.lots.keys()
         moves = sorted(new.get(place, []), key=lambda m: m.key)
-        late = [key for key in (first.get(place), moves[0].key if moves else None) if key and key <= state.at]
-        since = _START if known_lots or place not in touched else min(late, default=None)
+        lots = {lot for item, lot in changes.expiries if item == place[1]} & state.lots.keys()
+        begins = (first.get(place), moves[0].key if moves else None, _first_of(connection, place, lots))
+        since = min((key for key in begins if key and key <= state.at), default=None)
         if since is not None:
             states[place], moves = _rewind(connection, place, since, known)
         pending[place] = moves
-    expiries = expiries_of(connection, {place[1] for place, moves in pending.items() if _asks(moves)})
+    expiries = _expiries(connection, states, pending)
     for place, state in states.items():
         _apply(writes, place, state, pending[place], expiries.get(place[1], {}), catalog, known)
         _put(writes, place, before[place], state)
@@ -80,9 +79,9 @@ def refold_place(connection: Connection, place: Place, catalog: "Catalog") -> No
     """Fold one place again from its first movement."""
     known: dict[Key, str | None] = {}
     state, moves = _rewind(connection, place, _START, known)
-    expiry = expiries_of(connection, {place[1]}).get(place[1], {})
+    expiries = _expiries(connection, {place: state}, {place: moves})
     writes = _Writes()
-    _apply(writes, place, state, moves, expiry, catalog, known)
+    _apply(writes, place, state, moves, expiries.get(place[1], {}), catalog, known)
     _put(writes, place, {}, state)
     writes.write(connection)
 
@@ -125,12 +124,28 @@ def _asks(moves: list[Movement]) -> bool:
     return any(m.lot is None and m.kind in _outs for m in moves)
 
 
-def expiries_of(connection: Connection, items: set[str]) -> dict[str, Expiry]:
-    """By item, the expiry of every known lot, as last stated."""
-    rows = select_in(connection, lot_facts, ("time_us", "event_id", "item", "lot", "expires"), "item", items)
+def _first_of(connection: Connection, place: Place, lots: set[str]) -> Key | None:
+    """Before the first movement that names one of these lots, none of them can be taken: their expiry is nothing."""
+    if not lots:
+        return None
+    mine = (movements.c.site == place[0], movements.c.item == place[1], movements.c.lot.in_(sorted(lots)))
+    began_us = connection.execute(select(func.min(movements.c.time_us)).where(*mine)).scalar()
+    return _START if began_us is None else (began_us, 0, "", 0)
+
+
+def _expiries(
+    connection: Connection, states: dict[Place, StockState], pending: dict[Place, list[Movement]]
+) -> dict[str, Expiry]:
+    """By item, the expiry of each lot among which first-expired-first-out must choose, as last stated."""
+    wanted = {
+        (place[1], lot)
+        for place, moves in pending.items()
+        if _asks(moves)
+        for lot in (*states[place].lots, *(m.lot for m in moves if m.lot is not None))
+    }
     found: dict[str, dict[str, date | None]] = {}
-    for _, _, item, lot, expires in sorted((r for r in rows if r[4] is not None), key=lambda r: (r[0], r[1])):
-        found.setdefault(item, {})[lot] = date.fromisoformat(expires)
+    for (item, lot), facts in known_lots(connection, wanted).items():
+        found.setdefault(item, {})[lot] = facts.expires
     return dict(found)
 
 

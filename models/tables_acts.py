@@ -4,6 +4,9 @@ from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint,
 
 from models.tables_base import Bytes, Serial, metadata, moment
 
+_OPEN = text("resolved_us IS NULL")
+_UNANSWERED = text("resolved_us IS NULL AND acknowledged_us IS NULL AND escalated_us IS NULL")
+
 alerts = Table(
     "alerts",
     metadata,
@@ -22,14 +25,10 @@ alerts = Table(
     moment("acknowledged_us"),
     moment("escalated_us"),
     moment("resolved_us"),
-    Index(
-        "uq_alerts_open",
-        "kind",
-        "subject",
-        unique=True,
-        sqlite_where=text("resolved_us IS NULL"),
-        postgresql_where=text("resolved_us IS NULL"),
-    ),
+    Index("uq_alerts_open", "kind", "subject", unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN),
+    Index("ix_alerts_open_accession", "accession", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    # a sweep looks for these every two seconds: it must not read every alert there ever was
+    Index("ix_alerts_unanswered", "severity", "opened_us", sqlite_where=_UNANSWERED, postgresql_where=_UNANSWERED),
     Index("ix_alerts_subject", "subject"),
 )
 

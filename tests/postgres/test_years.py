@@ -79,7 +79,7 @@ def test_a_filled_database_is_converted_without_loss(postgres_url: str) -> None:
     role = f"reader_{make_url(postgres_url).database}"
     run_as_owner(postgres_url, f'CREATE ROLE "{role}"', f'GRANT SELECT, INSERT ON events TO "{role}"')
     before = everything(engine)
-    assert migrate(engine, THIS_YEAR) == ["0005"]
+    assert migrate(engine, THIS_YEAR) == ["0005", "0006"]
     assert everything(engine) == before
     assert counts(engine) == {
         **{f"events_{year}": len(events_of(year)) for year in YEARS}, "events_1970": 1, "events_default": 2,
@@ -255,7 +255,7 @@ def test_single_events_are_found_by_an_index_in_every_year(home: Engine, postgre
 
 def test_sqlite_keeps_one_table(tmp_path: Path) -> None:
     engine = make_engine(sqlite_url(tmp_path))
-    assert migrate(engine, 2026)[-1] == "0005"
+    assert "0005" in migrate(engine, 2026)
     assert migrate(engine, 2026) == []
     fill(engine)
     with reading(engine) as connection:
