@@ -27,7 +27,7 @@ check: .venv/.dev-installed ## style, types, floors, fast tests
 bench: .venv/.dev-installed ## rates and latencies beside their peers, measured in the same run
 	$(BIN)/python -m bench
 
-torture: .venv/.dev-installed ## the fault runs in their long form: kills, crashes, cuts, full disks; about half an hour
+torture: .venv/.dev-installed ## the fault runs in their long form: kills, crashes, cuts, full disks; a quarter of an hour
 	TORTURE=long $(BIN)/python -m pytest tests/torture
 
 lock: ## renew the locked versions (needs uv)
