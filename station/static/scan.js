@@ -92,45 +92,44 @@ function onSuffix(event, now, near) {
     stop();
     // where the keys came haltingly, only the field has all of them; where there are separators, only the keys have
     const whole = state.target === field && !verify(clean(state.keys)) && field.value.endsWith(state.keys);
-    finish(whole ? field.value : state.keys, "scanned");
+    finish(whole ? field.value : state.keys, "scanned", now);
   } else if (now - state.finished < GAP_MS * 2 && !(event.target === field && field.value)) stop(); // the LF of a CRLF
   else if (event.key === "Enter" && event.target === field) {
     stop();
-    if (field.value.trim()) finish(field.value, "typed");
+    if (field.value.trim()) finish(field.value, "typed", now);
   } else if (event.key === "Enter" && event.target.matches("input:not([type=checkbox]):not([type=radio]),select")) {
     event.preventDefault(); // Enter never sends a half-filled form
   }
-  state.last = -1e9;
+  Object.assign(state, { keys: "", last: -1e9 }); // what was typed before it is no scan when silence follows
 }
 
 function onSilence() {
   const field = $("#scan");
-  if (isBurst() && state.keys.length >= SHORTEST * 2) finish(state.keys, "scanned");
-  else if (state.target === field && verify(clean(field.value))) finish(field.value, "typed");
+  if (isBurst() && state.keys.length >= SHORTEST * 2) finish(state.keys, "scanned", state.last);
+  else if (state.target === field && verify(clean(field.value))) finish(field.value, "typed", performance.now());
 }
 
-function finish(raw, how) {
+function finish(raw, how, at) {
   clearTimeout(state.idle);
   const { target, before } = state;
-  Object.assign(state, { keys: "", last: -1e9, finished: performance.now() });
+  Object.assign(state, { keys: "", last: -1e9, finished: at });
   if (isText(target) && target.id !== "scan" && how === "scanned") target.value = before; // it was not meant for there
   $("#scan").value = "";
-  deliver(raw, how);
+  deliver(raw, how, at);
   setTimeout(back, 0);
 }
 
-/** Take a code from whichever source. */
-export function deliver(raw, how) {
+/** Take a code from whichever source. `at`: when it was scanned; a slow device may get to it much later. */
+export function deliver(raw, how, at = performance.now()) {
   const code = clean(raw);
   const wrong = fault(code);
-  const now = performance.now();
   if ($("dialog.red[open]")) return;
   if ($("dialog[open]")) return verdict("warn", "Not now: decide first");
   if (state.paused) return verdict("warn", state.paused === "paused" ? "Not now: decide first" : state.paused);
   if (wrong) return verdict("bad", wrong);
-  if (how !== "typed" && now - state.accepted < BLANK_MS) return verdict("warn", "Too fast: that scan was not taken");
+  if (how !== "typed" && at - state.accepted < BLANK_MS) return verdict("warn", "Too fast: that scan was not taken");
   if (line.length >= LINE_MAX) return verdict("warn", "Too fast: that scan was not taken");
-  state.accepted = now;
+  state.accepted = at;
   show("blanking");
   setTimeout(() => state.paused || show("ready"), BLANK_MS);
   line.push([code, how]);

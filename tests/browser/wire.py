@@ -56,7 +56,13 @@ class Wire:
             return
         near.settimeout(LIMIT_S)
         with self._lock:
-            self._open |= {near, far}
+            cut = self.mode == "cut"  # meanwhile: else this one would live on
+            if not cut:
+                self._open |= {near, far}
+        if cut:
+            _close(near)
+            _close(far)
+            return
         back = threading.Thread(target=self._answers, args=(far, near), daemon=True)
         back.start()
         self._pass(near, far)
