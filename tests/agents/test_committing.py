@@ -5,15 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine, text
 
-from agents.committing import CommitError, Committer
-from agents.metrics import WorkerMetrics
+from agents.committing import CommitError
 from models.database import reading, writing
-from models.evidence import Record
 from models.store import Store
-from tests.core.homes import new_home, new_store, records, sqlite_url
+from tests.agents.committers import commit, committer
+from tests.core.homes import new_home, records, sqlite_url
 from tests.core.story import CATALOG, OTHER_TUBE, POLICY, TUBE, us, whole_day
 
 
@@ -22,22 +20,6 @@ def home(tmp_path: Path) -> Iterator[Engine]:
     engine = new_home(sqlite_url(tmp_path))
     yield engine
     engine.dispose()
-
-
-def committer(engine: Engine, give_up_seconds: float = 60) -> Committer:
-    metrics = WorkerMetrics(CollectorRegistry(), CATALOG)
-    return Committer(new_store(engine), metrics, clock=lambda: us(10_000), give_up_seconds=give_up_seconds)
-
-
-def commit(engine: Engine, batch: list[Record], give_up_seconds: float = 60) -> None:
-    async def committed() -> None:
-        one = committer(engine, give_up_seconds)
-        try:
-            await one.commit(batch)
-        finally:
-            await one.close()
-
-    asyncio.run(committed())
 
 
 def count(engine: Engine, table: str) -> int:
@@ -54,13 +36,12 @@ def test_a_fault_of_the_database_is_retried_in_place_until_it_passes(home: Engin
     execute(home, "ALTER TABLE chains RENAME TO elsewhere")
 
     async def mended_meanwhile() -> None:
-        one = committer(home)
-        going = asyncio.create_task(one.commit(records(whole_day())))
-        while not one.metrics._retries._value.get():  # type: ignore[attr-defined]  # the library has no reader
-            await asyncio.sleep(0)
-        execute(home, "ALTER TABLE elsewhere RENAME TO chains")
-        await going
-        await one.close()
+        async with committer(home) as one:
+            going = asyncio.create_task(one.commit(records(whole_day())))
+            while not one.metrics._retries._value.get():  # type: ignore[attr-defined]  # the library has no reader
+                await asyncio.sleep(0)
+            execute(home, "ALTER TABLE elsewhere RENAME TO chains")
+            await going
 
     asyncio.run(mended_meanwhile())
     assert count(home, "events") == 6
@@ -70,11 +51,9 @@ def test_what_several_ask_for_at_once_is_recorded_in_one_transaction(home: Engin
     moments = iter(range(us(10_000), us(20_000)))
 
     async def together() -> None:
-        metrics = WorkerMetrics(CollectorRegistry(), CATALOG)
-        one = Committer(new_store(home), metrics, clock=lambda: next(moments), give_up_seconds=60)
         batches = [records([event], offset) for offset, event in enumerate(whole_day())]
-        await asyncio.gather(*(one.commit(batch) for batch in batches))
-        await one.close()
+        async with committer(home, clock=lambda: next(moments)) as one:
+            await asyncio.gather(*(one.commit(batch) for batch in batches))
 
     asyncio.run(together())
     assert count(home, "events") == 6
@@ -84,15 +63,14 @@ def test_what_several_ask_for_at_once_is_recorded_in_one_transaction(home: Engin
 
 def test_one_that_stopped_waiting_keeps_nothing_from_the_others(home: Engine) -> None:
     async def one_leaves() -> None:
-        one = committer(home)
         first, second, *_ = whole_day()
-        leaving = asyncio.create_task(one.commit(records([first], 0)))
-        staying = asyncio.create_task(one.commit(records([second], 1)))
-        await asyncio.sleep(0)
-        leaving.cancel()
-        await staying
-        await one.commit(records(whole_day()[2:], 2))
-        await one.close()
+        async with committer(home) as one:
+            leaving = asyncio.create_task(one.commit(records([first], 0)))
+            staying = asyncio.create_task(one.commit(records([second], 1)))
+            await asyncio.sleep(0)  # both have asked
+            leaving.cancel()
+            await staying
+            await one.commit(records(whole_day()[2:], 2))
 
     asyncio.run(one_leaves())
     assert count(home, "events") == 6
@@ -102,11 +80,9 @@ def test_everyone_who_asked_hears_of_a_fault_that_lasts(home: Engine) -> None:
     execute(home, "DROP TABLE chains")
 
     async def together() -> list[BaseException | None]:
-        one = committer(home, give_up_seconds=0)
         batches = [records([event], offset) for offset, event in enumerate(whole_day())]
-        faults = await asyncio.gather(*(one.commit(batch) for batch in batches), return_exceptions=True)
-        await one.close()
-        return faults
+        async with committer(home, give_up_seconds=0) as one:
+            return await asyncio.gather(*(one.commit(batch) for batch in batches), return_exceptions=True)
 
     assert [type(fault) for fault in asyncio.run(together())] == [CommitError] * 6
 

@@ -1,19 +1,17 @@
 """Faults of the database that are nobody's record: the worker waits or stops, and sets no event aside."""
 
-import asyncio
 from collections.abc import Iterator
 
 import pytest
-from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from agents.committing import CommitError, Committer
-from agents.metrics import WorkerMetrics
+from agents.committing import CommitError
 from models import database
 from models.database import make_engine, reading, writing
-from tests.core.homes import new_home, new_store, records
-from tests.core.story import CATALOG, OTHER_TUBE, us, whole_day
+from tests.agents.committers import commit
+from tests.core.homes import new_home, records
+from tests.core.story import OTHER_TUBE, whole_day
 from tests.postgres.server import run_as_owner
 
 pytestmark = pytest.mark.postgres
@@ -24,18 +22,6 @@ def home(postgres_url: str) -> Iterator[Engine]:
     engine = new_home(postgres_url)
     yield engine
     engine.dispose()
-
-
-def commit(engine: Engine, tube: str) -> None:
-    async def committed() -> None:
-        metrics = WorkerMetrics(CollectorRegistry(), CATALOG)
-        one = Committer(new_store(engine), metrics, clock=lambda: us(10_000), give_up_seconds=0)
-        try:
-            await one.commit(records(whole_day(tube=tube)))
-        finally:
-            await one.close()
-
-    asyncio.run(committed())
 
 
 def counts(engine: Engine) -> tuple[int, int]:
@@ -65,10 +51,10 @@ def counts(engine: Engine) -> tuple[int, int]:
 def test_the_worker_stops_and_sets_no_event_aside(fault: str, mend: str, home: Engine, postgres_url: str) -> None:
     run_as_owner(postgres_url, fault)
     with pytest.raises(CommitError, match="no event is lost"):
-        commit(home, OTHER_TUBE)
+        commit(home, records(whole_day(tube=OTHER_TUBE)), give_up_seconds=0)
     run_as_owner(postgres_url, mend)
     assert counts(home) == (0, 0)
-    commit(home, OTHER_TUBE)
+    commit(home, records(whole_day(tube=OTHER_TUBE)), give_up_seconds=0)
     assert counts(home) == (6, 0)
 
 
