@@ -40,15 +40,15 @@ class InStep:
                 self._waiting[tp] = deque(fetched)
                 self._reached[tp] = max(record.timestamp for record in fetched)
 
-    def take(self, active: set[TP], has_more: Callable[[TP, int], bool]) -> dict[TP, list[Any]]:
+    def take(self, active: set[TP], has_more: Callable[[TP], bool]) -> dict[TP, list[Any]]:
         """What is due of the active partitions, in order within each.
 
-        `has_more(partition, offset)`: whether the broker has records behind this one. Nothing is due that is later
-        than the last fetched of a partition that has more: so that one's are all due, and what waits gets less with
-        every call.
+        `has_more(partition)`: whether the broker has records behind those fetched. Nothing is due that is later than
+        the last fetched of a partition that has more: so that one's are all due, and what waits gets less with every
+        call.
         """
         mine = [tp for tp in self._waiting if tp in active]
-        horizon = min((self._reached[tp] for tp in mine if has_more(tp, self._waiting[tp][-1].offset)), default=None)
+        horizon = min((self._reached[tp] for tp in mine if has_more(tp)), default=None)
         due = {}
         for tp in mine:
             records = self._waiting[tp]

@@ -4,6 +4,7 @@ TLS and SASL come from Faust's `broker_credentials` setting, as with `kafka://`.
 """
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +17,12 @@ from embedded.strict import StrictCommit
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer
+    from aiokafka.consumer.subscription_state import TopicPartitionState
 
 FETCH_WAIT_MILLISECONDS_MAX = 100
 """How long the broker may hold an empty fetch. Faust has 1500 and no setting for it: a partition that is
 resumed meanwhile would wait that long for its first fetch."""
 TAKE_BACK_PAUSE_SECONDS = 0.5
-IN_STEP_SECONDS_MAX = 0.1
-"""How long fetched records wait for partitions that have more and bring nothing."""
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -46,11 +46,15 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Faust's watchdog on slow partitions, which crashes on one that has no position yet: not that."""
-        subscription = self._ensure_consumer()._subscription.subscription
-        assignment = subscription and subscription.assignment
-        state = assignment and assignment.state_value(driver.ensure_aiokafka_TP(tp))
+        state = self.state_of(tp)
         if state and state.has_valid_position:
             super().verify_event_path(now, tp)
+
+    def state_of(self, tp: TP) -> "TopicPartitionState | None":
+        """What aiokafka knows of a partition; None of one that is not assigned."""
+        subscription = self._ensure_consumer()._subscription.subscription
+        assignment = subscription and subscription.assignment
+        return assignment and assignment.state_value(driver.ensure_aiokafka_TP(tp))
 
     def _create_worker_consumer(self, transport: "Transport") -> "AIOKafkaConsumer":
         consumer = super()._create_worker_consumer(transport)
@@ -70,24 +74,31 @@ class Consumer(StrictCommit, driver.Consumer):
         self._in_step.clear()
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, Sequence[Any]]:
-        """What is due of the active partitions, waiting up to `timeout` seconds when nothing is."""
+        """What is due of the active partitions, once all that have more brought some, or after `timeout` seconds."""
         active, seeks, in_step = active_partitions or set(), self._seeks, self._in_step
         in_step.keep(set(self.assignment()))
-        wanted = active.difference(in_step.waiting)
-        found: Mapping[TP, Sequence[Any]] = {}
-        if wanted:
-            patience = IN_STEP_SECONDS_MAX if in_step.waiting else timeout
-            found = await super()._getmany(wanted, patience)
-        if seeks != self._seeks:
-            return found  # fetched before the consumer went elsewhere: the hand-over refuses it, and goes back
-        in_step.add(found)
+        deadline = time.monotonic() + timeout
+        while wanted := active.difference(in_step.waiting):
+            left, some = deadline - time.monotonic(), wanted != active
+            if left <= 0 or (some and not any(map(self._has_more, wanted))):
+                break
+            found: Mapping[TP, Sequence[Any]] = await super()._getmany(wanted, left)
+            if seeks != self._seeks:
+                return found  # fetched before the consumer went elsewhere: the hand-over refuses it, and goes back
+            if not found:
+                break
+            in_step.add(found)
         return in_step.take(active, self._has_more)
 
-    def _has_more(self, tp: TP, offset: int) -> bool:
-        try:
-            return offset + 1 < (self.highwater(tp) or 0)
-        except AssertionError:  # aiokafka's word for a partition that has just been revoked, in its own thread
+    def _has_more(self, tp: TP) -> bool:
+        """Whether the broker has records of this partition that were not fetched, as far as it has told by now."""
+        state = self._thread.state_of(tp)
+        if state is None:
             return False
+        try:
+            return state.highwater is None or state.position < state.highwater
+        except AssertionError:  # aiokafka's word for a partition that has no position yet
+            return True
 
     def _in_order(self, records: Mapping[TP, Sequence[Any]]) -> Iterable[tuple[TP, Any]]:
         return by_time(records)

@@ -36,8 +36,8 @@ class Broker:
                 self.fetched[tp] = at + len(rest)
         return found
 
-    def has_more(self, tp: TP, offset: int) -> bool:
-        return offset + 1 < len(self.records[tp])
+    def has_more(self, tp: TP) -> bool:
+        return self.fetched[tp] < len(self.records[tp])
 
 
 def taken(broker: Broker, sizes: Sequence[int], answering: Sequence[int]) -> list[tuple[TP, Fetched]]:
@@ -77,5 +77,5 @@ def test_what_was_revoked_is_forgotten_and_what_is_not_active_waits() -> None:
     in_step = InStep()
     in_step.add({one: [Fetched(0, 1)], two: [Fetched(0, 2)], three: [Fetched(0, 3)]})
     in_step.keep({two, three})
-    assert in_step.take({one, two}, lambda *_: False) == {two: [Fetched(0, 2)]}
+    assert in_step.take({one, two}, lambda _: False) == {two: [Fetched(0, 2)]}
     assert set(in_step.waiting) == {three}

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaConnectionError
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
 
 from agents.kafka_log import KafkaLog
 from embedded import strict_kafka
@@ -117,12 +119,26 @@ def test_after_some_were_committed_only_the_others_come_again(
     assert kafka_log.committed(f"group.{topic}") == {(topic, 0): RECORDS}
 
 
+@pytest.mark.parametrize("first", ["both", "small"])
 def test_a_small_topic_does_not_run_ahead_of_a_large_one_through_a_backlog(
-    kafka_log: KafkaLog, kafka_bootstrap: str, topic: str
+    kafka_log: KafkaLog, kafka_bootstrap: str, topic: str, first: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """`first`: what the first fetch brings; the partitions of a new group don't get their first positions at once."""
     large, small = f"{topic}.large", f"{topic}.small"
     kafka_log.ensure_topics({large: 2, small: 2})
     for piece in in_step_story.pieces(large, small):
         kafka_log.append(piece)
+    fetch, fetched = driver.Consumer._getmany, 0
+
+    async def small_first(self: Any, active_partitions: set[TP], timeout: float) -> Any:
+        nonlocal fetched
+        of_small = {tp for tp in active_partitions if tp.topic == small}
+        found = await fetch(self, active_partitions if fetched else of_small, timeout)
+        fetched += len(found)
+        return found
+
+    if first == "small":
+        monkeypatch.setattr(driver.Consumer, "_getmany", small_first)
     broker = f"kafka+strict://{kafka_bootstrap}"
     in_step_story.check(asyncio.run(in_step_story.read_all(broker, f"group.{topic}", large, small)), large)
+    assert bool(fetched) == (first == "small")
