@@ -20,6 +20,9 @@ CONNECT_SECONDS = 10
 ABANDONED_MS = 45_000
 """A writing transaction whose client does nothing for so long is ended by PostgreSQL: a worker that stands still
 (paused, swapped out, cut off) must not keep its locks from the others."""
+TRANSACTION_MS = 120_000
+"""A writing transaction is ended by PostgreSQL (17 and later) after so long, whatever it does: a worker that stands
+still with half of its statements sent is to the server not one that does nothing."""
 
 
 class DatabaseError(LabtrailError):
@@ -65,8 +68,17 @@ def make_engine(url: str) -> Engine:
             "tcp_user_timeout": 30_000,
         },
     )
+    event.listen(engine, "connect", _postgres_connect)
     event.listen(engine, "do_execute", pipeline.take_along)
+    event.listen(engine, "do_executemany", pipeline.all_rows)
     return engine
+
+
+def _postgres_connect(connection: Any, _: Any) -> None:
+    if connection.info.server_version >= 170_000:
+        connection.autocommit = True
+        connection.execute(f"SET transaction_timeout = {TRANSACTION_MS}")
+        connection.autocommit = False
 
 
 def _sqlite_connect(connection: Any, _: Any) -> None:
@@ -92,11 +104,12 @@ _turns: WeakKeyDictionary[Engine, Lock] = WeakKeyDictionary()
 
 
 @contextmanager
-def writing(engine: Engine, *, pipelined: bool = False) -> Iterator[Connection]:
+def writing(engine: Engine, *, pipelined: bool = False, long: bool = False) -> Iterator[Connection]:
     """One transaction that writes: committed at the end, rolled back if an exception leaves it.
 
     `pipelined`: on PostgreSQL, statements go together (models/pipeline.py), also the first with BEGIN and the last
     with COMMIT; the driver, which would send these two by themselves, is told to leave it to us.
+    `long`: a person's work on all of the tables, which may take its time.
     """
     turn = _turns.setdefault(engine, Lock()) if engine.dialect.name == "sqlite" else nullcontext()
     options: dict[str, Any] = {"labtrail_write": True}
@@ -106,6 +119,8 @@ def writing(engine: Engine, *, pipelined: bool = False) -> Iterator[Connection]:
     with turn, engine.connect().execution_options(**options) as connection, connection.begin():
         if ours:
             pipeline.run(connection, "BEGIN")
+        if long and engine.dialect.name == "postgresql":
+            _without_limits(connection)
         yield connection
         if ours:
             pipeline.run(connection, "COMMIT")
@@ -120,6 +135,13 @@ def reading(engine: Engine) -> Iterator[Connection]:
         connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     with connection, connection.begin():
         if engine.dialect.name == "postgresql":
-            # it holds no lock, and a long report may well compute between two of its queries
-            connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+            _without_limits(connection)  # it holds no lock, and may well compute between two of its queries
         yield connection
+
+
+def _without_limits(connection: Connection) -> None:
+    connection.exec_driver_sql(
+        "SELECT set_config(name, '0', true)"
+        " FROM unnest(ARRAY['idle_in_transaction_session_timeout', 'transaction_timeout']) AS t(name)"
+        " WHERE current_setting(name, true) IS NOT NULL"  # of PostgreSQL 16 only the first
+    )

@@ -42,7 +42,7 @@ def migrate(engine: Engine, year: int | None = None) -> list[str]:
     counted; by default that of the database server's clock.
     """
     script = ScriptDirectory.from_config(_config())
-    with writing(engine) as connection:
+    with writing(engine, long=True) as connection:
         at = MigrationContext.configure(connection).get_current_revision()
         known = {r.revision for r in script.walk_revisions()}
         if at is not None and at not in known:

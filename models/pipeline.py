@@ -6,15 +6,21 @@ so long. So writes and locks cost no waiting of their own, nor do reads that are
 still has its own snapshot (READ COMMITTED): what follows a lock sees what was committed before the lock was had.
 
 Nothing is sent ahead of time: after what is sent together the server knows that it waits for us, and ends the
-transaction of a worker that stands still (`ABANDONED_MS` in models/database.py). It would not, between statements.
+transaction of a worker that stands still (`ABANDONED_MS` in models/database.py). It does not know so while only a
+part has been sent, as libpq does when its buffer is full: then the time of the transaction counts (`TRANSACTION_MS`).
 
 Elsewhere, and on SQLite, every statement runs at once.
 """
 
-from collections.abc import Callable, Generator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from operator import call
 from typing import Any
 
 import psycopg
+from psycopg import generators
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection
 
 WAITING = "labtrail_waiting"
@@ -77,20 +83,39 @@ def _waiting(connection: Connection) -> list[Statement] | None:
     return waiting
 
 
-class _Queueing(psycopg.Cursor[Row]):
-    """A cursor that only puts its statement into the pipeline.
+class _Together(psycopg.Pipeline):
+    """psycopg's pipeline mode for a moment: all statements are queued, and go at its end.
 
-    psycopg's own hands each statement to the network by itself, a system call and a change of threads for each; and a
-    process that is stopped between two of them would keep its locks, as the server then waits for the rest.
+    psycopg's own hands each to the network by itself, a system call and a change of threads for each; and a process
+    that is stopped between two of them keeps its locks, as the server waits for the rest. Here libpq gets all of them
+    with their end, without a turn of another thread; then they are sent, however much they are. Nor is there a Flush
+    after the end, with which the server would stop to count how long we do nothing.
     """
 
-    def _execute_gen(self, query: Any, params: Any = None, **options: Any) -> Generator[Any, Any, None]:
-        yield from self._start_query(query)
-        yield from self._maybe_prepare_gen(self._convert_query(query, params), **options)
+    def _communicate_gen(self) -> Generator[Any, Any, None]:
+        yield from ()
+
+    def _exit_gen(self) -> Generator[Any, Any, None]:
+        self._enqueue_sync()
+        deque(map(call, self.command_queue), maxlen=0)
+        self.command_queue.clear()
+        try:
+            yield from generators.send(self.pgconn)
+            yield from self._fetch_gen(flush=False)
+        except psycopg.Error:
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                self._conn.close()  # the server has gone, and answers no more
+            raise
 
 
-def _nothing() -> Generator[Any, Any, None]:
-    yield from ()
+@contextmanager
+def _together(connection: Any) -> Iterator[None]:
+    connection._pipeline = _Together(connection)
+    try:
+        with connection._pipeline:
+            yield
+    finally:
+        connection._pipeline = None
 
 
 def take_along(cursor: Any, sql: str, values: Any, context: Any) -> bool:
@@ -100,15 +125,19 @@ def take_along(cursor: Any, sql: str, values: Any, context: Any) -> bool:
         return False
     sent = waiting[:]
     waiting.clear()
-    with cursor.connection.pipeline() as together:
-        writer = _Queueing(cursor.connection)
-        cursors = [_Queueing(cursor.connection) if each.reads else writer for each in sent]
+    with _together(cursor.connection):
+        writer = psycopg.Cursor(cursor.connection)
+        cursors = [psycopg.Cursor(cursor.connection) if each.reads else writer for each in sent]
         for each, its in zip(sent, cursors, strict=True):
             its.execute(each.sql, each.values)
         cursor.execute(sql, values)
-        together.sync()
-        # psycopg would end with one more Sync and a Flush: with that the server stops to count how long we do nothing
-        together._exit_gen = _nothing
     for each, its in zip(sent, cursors, strict=True):
         each.rows = its.fetchall() if each.reads else []
+    return True
+
+
+def all_rows(cursor: Any, sql: str, rows: Any, _: Any) -> bool:
+    """SQLAlchemy's event `do_executemany`: one statement for many rows, sent together as well."""
+    with _together(cursor.connection):
+        cursor.executemany(sql, rows)
     return True

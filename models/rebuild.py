@@ -24,7 +24,7 @@ def rebuild(store: Store, progress: Progress | None = None) -> int:
     `progress(done, total)` counts events through three passes. Alerts, acknowledgements, print jobs and the outbox
     are acts, not state: they stay, and nothing is sent or printed again.
     """
-    with writing(store.engine) as connection:
+    with writing(store.engine, long=True) as connection:
         if store.engine.dialect.name == "postgresql":
             connection.execute(text("LOCK TABLE progress IN EXCLUSIVE MODE"))  # workers wait at their commit
         total = connection.scalar(text("SELECT count(*) FROM events")) or 0

@@ -72,6 +72,7 @@ def export(
     Sorted; the same tables give the same bytes.
     """
     from config.catalog import load_catalog
+    from models.database import reading
     from models.queries import EXPORTS, export_rows
 
     if table not in EXPORTS:
@@ -81,7 +82,7 @@ def export(
     settings = settings_for(data)
     moment = moment_us(at)
     catalog = load_catalog(settings.catalog)
-    with database_for(settings) as engine, engine.connect() as connection:
+    with database_for(settings) as engine, reading(engine) as connection:
         rows = export_rows(connection, table, moment, catalog=catalog, policy=settings.policy)
         lines = json_lines(rows) if form is Format.jsonl else csv_lines(EXPORTS[table], rows)
         # rows on the same terminal would tear a bar apart

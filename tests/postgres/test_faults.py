@@ -58,8 +58,9 @@ def test_the_worker_stops_and_sets_no_event_aside(fault: str, mend: str, home: E
     assert counts(home) == (6, 0)
 
 
+@pytest.mark.parametrize("many", [False, True])
 def test_a_worker_that_stands_still_in_a_transaction_loses_its_locks(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, many: bool
 ) -> None:
     home = new_home(postgres_url)
     monkeypatch.setattr(database, "ABANDONED_MS", 1000)
@@ -68,7 +69,10 @@ def test_a_worker_that_stands_still_in_a_transaction_loses_its_locks(
     try:
         with pytest.raises(DBAPIError, match=r"idle-in-transaction|closed"), writing(zombie) as standing:
             standing.execute(lock)
+            if many:
+                standing.execute(text("UPDATE progress SET next_offset = :n"), [{"n": 1}, {"n": 2}])
             with writing(other) as going:
+                going.execute(text("SET LOCAL lock_timeout = '30s'"))
                 going.execute(lock)  # waits until the other's transaction has been ended
             standing.execute(text("SELECT 1"))
     finally:

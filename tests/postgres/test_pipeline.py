@@ -1,6 +1,6 @@
 """Statements that go to PostgreSQL together: the same answers, faults and locks as one after the other."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -13,7 +13,7 @@ from models.arrays import Numbers
 from models.bulk import Known, insert, select_in, upsert
 from models.database import make_engine, reading, writing
 from models.locks import Widen
-from models.pipeline import ask, run, send
+from models.pipeline import _Together, ask, run, send
 from models.tables_evidence import progress
 from tests.core.homes import commit, new_home, new_store
 from tests.core.story import whole_day
@@ -179,6 +179,57 @@ def test_a_worker_that_stands_still_between_two_trips_loses_its_locks(
             put(going, ("a", 0, 1))
     assert there(home) == {("a", 0, 1)}
     zombie.dispose()
+
+
+def test_a_worker_that_stands_still_in_the_middle_of_sending_loses_its_locks(
+    postgres_url: str, home: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "TRANSACTION_MS", 1000)
+    zombie = make_engine(postgres_url)
+    leave = _Together._exit_gen
+
+    def stand_still(self: _Together) -> Generator[object, object, None]:
+        monkeypatch.setattr(_Together, "_exit_gen", leave)
+        for command in self.command_queue:
+            command()
+        self.command_queue.clear()
+        self.pgconn.flush()  # the server has all but the end
+        with writing(home) as going:
+            going.execute(text(f"SET LOCAL lock_timeout = '{SECONDS_MAX:.0f}s'"))
+            run(going, LOCK, (Numbers([1]),))
+            put(going, ("a", 0, 1))
+        yield from leave(self)
+
+    with pytest.raises(DBAPIError) as caught, writing(zombie, pipelined=True) as standing:
+        run(standing, LOCK, (Numbers([1]),))
+        put(standing, ("zombie", 0, 1))
+        monkeypatch.setattr(_Together, "_exit_gen", stand_still)
+        send(standing)
+    assert caught.value.connection_invalidated
+    assert there(home) == {("a", 0, 1)}
+    zombie.dispose()
+
+
+def test_more_than_the_network_takes_at_once_is_sent_in_pieces(postgres_url: str, home: Engine) -> None:
+    values = ["x" * 64_000] * 1000
+    with writing(home, pipelined=True) as connection:
+        for _ in range(2):
+            run(connection, "SELECT * FROM unnest(%s::text[])", (values,))
+        assert ask(connection, "SELECT length(t) FROM unnest(%s::text[]) AS t", (values,))() == [(64_000,)] * 1000
+
+
+def test_many_rows_of_one_statement_are_changed_and_counted(home: Engine) -> None:
+    change = text("UPDATE progress SET next_offset = :n WHERE topic = :topic")
+    with writing(home) as connection:
+        put(connection, ("a", 0, 1), ("b", 0, 1))
+        changed = connection.execute(change, [{"n": 2, "topic": "a"}, {"n": 3, "topic": "b"}, {"n": 4, "topic": "c"}])
+        assert changed.rowcount == 2
+    assert there(home) == {("a", 0, 2), ("b", 0, 3)}
+    with pytest.raises(DataError), writing(home) as connection:
+        connection.execute(change, [{"n": 5, "topic": "a"}, {"n": 2**70, "topic": "b"}])
+    assert there(home) == {("a", 0, 2), ("b", 0, 3)}
+    with home.connect() as connection:
+        assert whole(connection)
 
 
 def test_a_fault_of_the_statement_itself_is_not_one_of_a_record(home: Engine) -> None:
