@@ -4,7 +4,6 @@
 """
 
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -13,6 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from config.errors import LabtrailError
+from labtrail import stopping
 from labtrail.commands import (
     custody,
     doctor,
@@ -126,6 +126,6 @@ def _failed(message: str, code: int, fault: BaseException | None) -> int:
 
 
 def main() -> None:
-    """The `labtrail` command. SIGTERM ends a command as Ctrl-C does: what is open is closed."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """The `labtrail` command."""
+    stopping.listen()
     raise SystemExit(run(sys.argv[1:]))

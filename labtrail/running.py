@@ -24,6 +24,7 @@ from config.errors import LabtrailError
 from config.settings import Settings
 from labtrail.commands import CommandError, database_for, log_for, now_us, say
 from labtrail.demo import live_clinics
+from labtrail.stopping import heed
 from models.migrate import require_current
 from station.app import create_app, end_streams
 from station.demo import create_demo_people
@@ -142,6 +143,7 @@ def _signals() -> asyncio.Event:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
+    heed()
     return stopping
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from config.errors import LabtrailError
+from labtrail.stopping import heed
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -63,6 +64,7 @@ def log_for(settings: "Settings") -> Iterator["EventLog"]:
     """The log of these settings, closed at the end. The embedded one is made if need be, with its topics."""
     from agents.eventlog import TOPICS, open_log
 
+    heed()
     log: EventLog
     if settings.embedded:
         log = open_log(settings.broker, dict.fromkeys(TOPICS, settings.partitions))
@@ -86,6 +88,7 @@ def database_for(settings: "Settings") -> Iterator["Engine"]:
     from models.database import make_engine
     from models.migrate import require_current
 
+    heed()
     file = sqlite_file(settings.database)
     if file is not None and not file.exists():
         raise CommandError(f"there is no database {file}: give the right --data, or run labtrail migrate to make it")
