@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 DISK_FREE_MB_WARN = 2048
 DISK_FREE_MB_MIN = 256
+POSTGRES_MIN = 17
+"""The first that ends a transaction after a time, whatever its client does (TRANSACTION_MS of models/database.py)."""
 Grade = Literal["ok", "look", "MEND"]
 
 
@@ -136,11 +138,23 @@ def check_database(settings: "Settings") -> Findings:
             return
         yield Finding("ok", "database", f"{settings.shown()['database']}: tables of {there}")
         with reading(engine) as connection:
+            yield from _server(connection)
             yield from _clock(connection, settings)
             yield from _contents(connection)
             yield from _partitions(connection, datetime.now(UTC).year)
     finally:
         engine.dispose()
+
+
+def _server(connection: "Connection") -> Findings:
+    version = connection.dialect.server_version_info
+    if connection.dialect.name == "postgresql" and version is not None and version < (POSTGRES_MIN,):
+        yield Finding(
+            "look",
+            "database",
+            f"PostgreSQL {version[0]} keeps the locks of a worker that stands still: upgrade it to {POSTGRES_MIN} or "
+            "later",
+        )
 
 
 def _clock(connection: "Connection", settings: "Settings") -> Findings:

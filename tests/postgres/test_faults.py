@@ -1,12 +1,16 @@
 """Faults of the database that are nobody's record: the worker waits or stops, and sets no event aside."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError
 
 from agents.committing import CommitError
+from config.settings import load_settings
+from labtrail.commands.doctor import check_database
 from models import database
 from models.database import make_engine, reading, writing
 from tests.agents.committers import commit
@@ -90,3 +94,13 @@ def test_a_report_may_compute_for_longer_between_two_queries(
         run_as_owner(postgres_url, "SELECT pg_sleep(1.5)")
         assert connection.scalar(text("SELECT 1")) == 1
     engine.dispose()
+
+
+def test_doctor_names_a_server_too_old_to_end_a_transaction_that_stands_still(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_home(postgres_url).dispose()
+    settings = load_settings({"LABTRAIL_DATABASE": postgres_url}, data=tmp_path)
+    for version, named in (((16, 9), True), ((17, 0), False)):
+        monkeypatch.setattr(PGDialect_psycopg, "_get_server_version_info", lambda *_, version=version: version)
+        assert any("upgrade it to 17" in finding.says for finding in check_database(settings)) == named
