@@ -21,8 +21,10 @@ ABANDONED_MS = 45_000
 """A writing transaction whose client does nothing for so long is ended by PostgreSQL: a worker that stands still
 (paused, swapped out, cut off) must not keep its locks from the others."""
 TRANSACTION_MS = 120_000
-"""A writing transaction is ended by PostgreSQL (17 and later) after so long, whatever it does: a worker that stands
-still with half of its statements sent is to the server not one that does nothing."""
+"""A writing transaction is ended by PostgreSQL after so long, whatever it does: a worker that stands still with half
+of its statements sent is to the server not one that does nothing."""
+POSTGRES_MIN = 17
+"""The first version that ends a transaction after a time, whatever its client does."""
 
 
 class DatabaseError(LabtrailError):
@@ -75,7 +77,7 @@ def make_engine(url: str) -> Engine:
 
 
 def _postgres_connect(connection: Any, _: Any) -> None:
-    if connection.info.server_version >= 170_000:
+    if connection.info.server_version >= POSTGRES_MIN * 10_000:
         connection.autocommit = True
         connection.execute(f"SET transaction_timeout = {TRANSACTION_MS}")
         connection.autocommit = False
@@ -119,7 +121,7 @@ def writing(engine: Engine, *, pipelined: bool = False, long: bool = False) -> I
     with turn, engine.connect().execution_options(**options) as connection, connection.begin():
         if ours:
             pipeline.run(connection, "BEGIN")
-        if long and engine.dialect.name == "postgresql":
+        if long:
             _without_limits(connection)
         yield connection
         if ours:
@@ -134,14 +136,14 @@ def reading(engine: Engine) -> Iterator[Connection]:
     if engine.dialect.name == "postgresql":
         connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     with connection, connection.begin():
-        if engine.dialect.name == "postgresql":
-            _without_limits(connection)  # it holds no lock, and may well compute between two of its queries
+        _without_limits(connection)  # it holds no lock, and may well compute between two of its queries
         yield connection
 
 
 def _without_limits(connection: Connection) -> None:
-    connection.exec_driver_sql(
-        "SELECT set_config(name, '0', true)"
-        " FROM unnest(ARRAY['idle_in_transaction_session_timeout', 'transaction_timeout']) AS t(name)"
-        " WHERE current_setting(name, true) IS NOT NULL"  # of PostgreSQL 16 only the first
-    )
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(
+            "SELECT set_config(name, '0', true)"
+            " FROM unnest(ARRAY['idle_in_transaction_session_timeout', 'transaction_timeout']) AS t(name)"
+            " WHERE current_setting(name, true) IS NOT NULL"  # of PostgreSQL 16 only the first
+        )

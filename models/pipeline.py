@@ -109,35 +109,36 @@ class _Together(psycopg.Pipeline):
 
 
 @contextmanager
-def _together(connection: Any) -> Iterator[None]:
+def _together(connection: Any, context: Any) -> Iterator[None]:
+    """Send what waits, and after it what is executed here."""
+    waiting: list[Statement] = context.execution_options.get(WAITING, [])
+    sent = waiting[:]
+    waiting.clear()
+    writer = psycopg.Cursor(connection)
+    cursors = [psycopg.Cursor(connection) if each.reads else writer for each in sent]
     connection._pipeline = _Together(connection)
     try:
         with connection._pipeline:
+            for each, its in zip(sent, cursors, strict=True):
+                its.execute(each.sql, each.values)
             yield
     finally:
         connection._pipeline = None
+    for each, its in zip(sent, cursors, strict=True):
+        each.rows = its.fetchall() if each.reads else []
 
 
 def take_along(cursor: Any, sql: str, values: Any, context: Any) -> bool:
     """SQLAlchemy's event `do_execute`: execute a statement after all that wait. False: it runs as ever."""
-    waiting: list[Statement] | None = context.execution_options.get(WAITING)
-    if not waiting:
+    if not context.execution_options.get(WAITING):
         return False
-    sent = waiting[:]
-    waiting.clear()
-    with _together(cursor.connection):
-        writer = psycopg.Cursor(cursor.connection)
-        cursors = [psycopg.Cursor(cursor.connection) if each.reads else writer for each in sent]
-        for each, its in zip(sent, cursors, strict=True):
-            its.execute(each.sql, each.values)
+    with _together(cursor.connection, context):
         cursor.execute(sql, values)
-    for each, its in zip(sent, cursors, strict=True):
-        each.rows = its.fetchall() if each.reads else []
     return True
 
 
-def all_rows(cursor: Any, sql: str, rows: Any, _: Any) -> bool:
-    """SQLAlchemy's event `do_executemany`: one statement for many rows, sent together as well."""
-    with _together(cursor.connection):
+def all_rows(cursor: Any, sql: str, rows: Any, context: Any) -> bool:
+    """SQLAlchemy's event `do_executemany`: one statement for many rows, after all that wait."""
+    with _together(cursor.connection, context):
         cursor.executemany(sql, rows)
     return True

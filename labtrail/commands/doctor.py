@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 DISK_FREE_MB_WARN = 2048
 DISK_FREE_MB_MIN = 256
-POSTGRES_MIN = 17
-"""The first that ends a transaction after a time, whatever its client does (TRANSACTION_MS of models/database.py)."""
 Grade = Literal["ok", "look", "MEND"]
 
 
@@ -147,6 +145,8 @@ def check_database(settings: "Settings") -> Findings:
 
 
 def _server(connection: "Connection") -> Findings:
+    from models.database import POSTGRES_MIN
+
     version = connection.dialect.server_version_info
     if connection.dialect.name == "postgresql" and version is not None and version < (POSTGRES_MIN,):
         yield Finding(

@@ -230,6 +230,10 @@ def test_many_rows_of_one_statement_are_changed_and_counted(home: Engine) -> Non
     assert there(home) == {("a", 0, 2), ("b", 0, 3)}
     with home.connect() as connection:
         assert whole(connection)
+    with writing(home, pipelined=True) as connection:
+        put(connection, ("d", 0, 1))  # waits, and goes first
+        connection.execute(change, [{"n": 6, "topic": "d"}, {"n": 7, "topic": "d"}])
+    assert ("d", 0, 7) in there(home)
 
 
 def test_a_fault_of_the_statement_itself_is_not_one_of_a_record(home: Engine) -> None:
