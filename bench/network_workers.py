@@ -51,7 +51,7 @@ class Worker:
 
     def up(self) -> bool:
         """Whether it works. Raises ServerFault when it has ended."""
-        return bool(self.process.pid) and b"Labtrail is up" in self.process.log.read_bytes()
+        return bool(self.process.pid) and "Labtrail is up" in self.process.said
 
     def metrics(self) -> dict[str, float]:
         """The sum over all labels of each of its metrics."""

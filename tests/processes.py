@@ -66,6 +66,14 @@ class Server:
         self.log = log
         self.user = user
         self._process: subprocess.Popen[bytes] | None = None
+        self._log_at_start = 0
+
+    @property
+    def said(self) -> str:
+        """What it has written into its log since it was last started."""
+        if not self.log.exists():
+            return ""
+        return self.log.read_bytes()[self._log_at_start :].decode(errors="replace")
 
     @property
     def pid(self) -> int:
@@ -99,6 +107,7 @@ class Server:
             raise ServerFault(f"{self.name} runs already")
         command = _mortal(self.command, "INT", self.user) if mortal or self.user else self.command
         with self.log.open("ab") as log:
+            self._log_at_start = log.tell()
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,

@@ -52,21 +52,16 @@ class Up:
     def __init__(self, home: Path, folder: Path, *more: str, part: str = "up", **settings: str) -> None:
         self.home = home
         self._settings = settings
-        self._told = 0  # bytes of the log that earlier starts have written
         command = [*COMMAND, part, "--data", str(home), "--port", "0", *more]
         self.server = Server(f"labtrail {part}", command, folder / f"{part}.log")
 
     def start(self) -> "Up":
         """Start, or start again; returns when it is up."""
-        log = self.server.log
-        self._told = log.stat().st_size if log.exists() else 0
         self.server.start(lambda: self._address() is not None, SECONDS, environ=environment(**self._settings))
         return self
 
     def _address(self) -> str | None:
-        log = self.server.log
-        said = log.read_bytes()[self._told :].decode() if log.exists() else ""
-        found = re.search(r"Labtrail is up at (http://\S+)", said)
+        found = re.search(r"Labtrail is up at (http://\S+)", self.server.said)
         return found[1] if found else None
 
     @property

@@ -49,10 +49,9 @@ class Worker:
 
     def start(self) -> None:
         """Start, or start again; returns when it has joined the group and works."""
-        told = self.process.log.stat().st_size if self.process.log.exists() else 0
 
         def up() -> bool:
-            return b"Labtrail is up" in self.process.log.read_bytes()[told:] and self.answers()
+            return "Labtrail is up" in self.process.said and self.answers()
 
         self.process.start(up, WORKER_SECONDS, environ=self.environ)
 
