@@ -8,7 +8,7 @@ from faust.types import AppT
 from agents.committing import Committer
 from agents.eventlog import GROUP
 from config.settings import Settings
-from models.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC
+from models.rules.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC
 
 
 def faust_broker(settings: Settings) -> str:

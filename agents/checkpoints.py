@@ -16,11 +16,11 @@ from msgspec import Struct
 from sqlalchemy import Engine
 
 from agents.signing import CheckpointError, open_note, origin_of, sign, verifier_text
-from models import tree
-from models.database import reading
-from models.events import moment_of
-from models.ledger import Checkpoint
-from models.merkle import HASH_BYTES, Frontier
+from models.database.engine import reading
+from models.ledger import tree
+from models.ledger.chain import Checkpoint
+from models.ledger.merkle import HASH_BYTES, Frontier
+from models.rules.events import moment_of
 
 LEAVES_A_FILE = 65_536
 NEWEST_KEPT = 1000

@@ -17,8 +17,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from agents.metrics import WorkerMetrics
 from config.errors import LabtrailError
-from models.evidence import Outcome, Record
-from models.store import Store
+from models.recording.evidence import Outcome, Record
+from models.recording.store import Store
 
 log = logging.getLogger(__name__)
 BATCH_MAX = 5000

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from config.errors import LabtrailError
 from embedded.log import Log
 from embedded.records import PARTITIONS, NewRecord, Position, Record, TopicPartition, log_path
-from models.events import ALERTS_TOPIC, SPECIMENS_TOPIC, SUPPLIES_TOPIC
+from models.rules.events import ALERTS_TOPIC, SPECIMENS_TOPIC, SUPPLIES_TOPIC
 
 if TYPE_CHECKING:
     from agents.kafka_client import KafkaAccess

@@ -10,7 +10,7 @@ from typing import Any
 
 from agents.committing import BATCH_MAX, Committer
 from embedded.batches import acknowledge, batches
-from models.evidence import Record
+from models.recording.evidence import Record
 
 Fault = Callable[[BaseException], None]
 

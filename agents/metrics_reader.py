@@ -8,10 +8,10 @@ from sqlalchemy import Engine, select
 
 from agents.eventlog import EventLog
 from agents.metrics_state import LagCollector, Refreshed, StateCollector
-from models.database import reading
-from models.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC
-from models.queries_metrics import StateSnapshot, snapshot
-from models.tables_evidence import progress
+from models.database.engine import reading
+from models.database.evidence_tables import progress
+from models.rules.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC
+from models.views.gauges import StateSnapshot, snapshot
 
 if TYPE_CHECKING:
     from config.catalog import Catalog

@@ -20,8 +20,8 @@ from prometheus_client.registry import Collector
 
 from agents import metrics as declared
 from agents.metrics import Metric
-from models.queries_metrics import StateSnapshot
-from models.queries_metrics_lab import Cells
+from models.views.gauges import StateSnapshot
+from models.views.gauges_lab import Cells
 
 MAX_AGE_S = 5.0
 """How old the values may be before a scrape asks for new ones."""

@@ -13,9 +13,9 @@ from sqlalchemy import Connection, Engine, bindparam, delete, select, update
 
 from agents.eventlog import EventLog, NewRecord
 from config.errors import LabtrailError
-from models.database import reading, writing
-from models.events import ALERTS_TOPIC
-from models.tables_acts import outbox
+from models.database.acts_tables import outbox
+from models.database.engine import reading, writing
+from models.rules.events import ALERTS_TOPIC
 
 RETRY_US_MAX = 60_000_000
 TAKEN_US = 60_000_000

@@ -19,11 +19,11 @@ from labels.of_specimen import collector_of, content_of
 from labels.outcomes import Printer
 from labels.printers import make_printer
 from labels.queue import PrintQueue
-from models.database import reading
-from models.events import route
-from models.patients import Keys, read_keys
-from models.print_jobs import Job, NewJob, queue_first
-from models.tables_state import specimens
+from models.database.engine import reading
+from models.database.state_tables import specimens
+from models.people.patients import Keys, read_keys
+from models.printing.jobs import Job, NewJob, queue_first
+from models.rules.events import route
 
 log = logging.getLogger(__name__)
 

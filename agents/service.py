@@ -20,7 +20,7 @@ from agents.metrics import WorkerMetrics
 from agents.printing import Printing
 from config.catalog import Catalog
 from config.settings import Settings
-from models.store import Store
+from models.recording.store import Store
 
 log = logging.getLogger(__name__)
 STOP_SECONDS_MAX = 9.0

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from config.errors import LabtrailError
-from models.ledger import Checkpoint, parse_checkpoint
+from models.ledger.chain import Checkpoint, parse_checkpoint
 
 _ED25519 = b"\x01"
 _DASH = "\u2014"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from agents.checkpoints import take_checkpoint
 from agents.signing import load_or_make_key
-from models import tree
-from models.database import reading, writing
-from models.sweep import sweep
+from models.alerts.sweep import sweep
+from models.database.engine import reading, writing
+from models.ledger import tree
 
 if TYPE_CHECKING:
     from agents.service import Service

@@ -17,10 +17,10 @@ from agents.eventlog import EventLog, NewRecord, open_log
 from config.catalog import Catalog, load_catalog
 from config.settings import Settings, load_settings
 from labtrail.simulator import ORDERS_A_DAY, arrivals
-from models.database import make_engine
-from models.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC, route
-from models.evidence import Record
-from models.migrate import migrate
+from models.database.engine import make_engine
+from models.database.migrate import migrate
+from models.recording.evidence import Record
+from models.rules.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC, route
 
 APPEND = 1000
 PING_SECONDS, PINGS_MAX, WARM_UP = 0.01, 1500, 100

@@ -25,7 +25,7 @@ from labels.drawing import paint, place
 from labels.examples import another
 from labels.layouts import layout_named
 from labels.render import FORMATS, render
-from models.identifiers import make_identifier
+from models.rules.identifiers import make_identifier
 
 SEED = 20261121
 LABELS = 300

@@ -33,11 +33,11 @@ from bench.network_job import Job, recorded
 from bench.network_servers import LIMIT_GROUP, PARTITIONS
 from bench.runs import Clock
 from embedded.records import partition_of
-from models.database import make_engine
-from models.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC, route
-from models.evidence import Record
-from models.pipeline import WAITING
-from models.store import Store
+from models.database.engine import make_engine
+from models.database.postgres_pipeline import WAITING
+from models.recording.evidence import Record
+from models.recording.store import Store
+from models.rules.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC, route
 from tests.postgres.server import plain
 
 FETCH_MS, IDLE_FETCHES_MAX = 1000, 60

@@ -19,8 +19,8 @@ from agents.kafka_client import KafkaAccess
 from agents.kafka_log import KafkaLog
 from agents.kafka_topics import described
 from config.settings import load_settings
-from models.database import make_engine
-from models.migrate import migrate
+from models.database.engine import make_engine
+from models.database.migrate import migrate
 from tests.kafka import broker
 from tests.kafka.broker import Broker
 from tests.postgres import server

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from labtrail.cli import main
-from models.evidence import Outcome, Record
-from models.store import Store
+from models.recording.evidence import Outcome, Record
+from models.recording.store import Store
 
 
 def watch(path: Path) -> None:

@@ -40,9 +40,9 @@ from bench.orm_agent import OrmTables
 from config.settings import Settings
 from embedded.batches import acknowledge, batches
 from embedded.consumer import Consumer
-from models.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC
-from models.evidence import Outcome, Record
-from models.store import Store
+from models.recording.evidence import Outcome, Record
+from models.recording.store import Store
+from models.rules.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC
 
 SECONDS_MAX = 1800
 BATCH = 1000

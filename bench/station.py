@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from models.identifiers import BADGE, MANIFEST, SPECIMEN, make_identifier
+from models.rules.identifiers import BADGE, MANIFEST, SPECIMEN, make_identifier
 
 RATE, SECONDS, SEED = 100, 30, 20261121
 WARM_UP_SECONDS = 3

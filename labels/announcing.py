@@ -13,9 +13,9 @@ import msgspec
 
 from config.catalog import Printer as PrinterRow
 from config.catalog import Supply
-from models.events import utc_text
-from models.identifiers import BADGE, SPECIMEN, looks_like
-from models.print_jobs import Job
+from models.printing.jobs import Job
+from models.rules.events import utc_text
+from models.rules.identifiers import BADGE, SPECIMEN, looks_like
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:labtrail:print")
 _ROLL = re.compile(r"\broll\s+([0-9]{1,6})\b")

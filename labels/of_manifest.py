@@ -8,8 +8,8 @@ from sqlalchemy import Connection, Row, select
 from labels.errors import LabelError
 from labels.manifest import TUBES_MAX, Manifest, ManifestTube
 from labels.of_specimen import local_time
-from models.tables_evidence import events
-from models.tables_state import legs, specimens
+from models.database.evidence_tables import events
+from models.database.state_tables import legs, specimens
 
 if TYPE_CHECKING:
     from config.catalog import Catalog

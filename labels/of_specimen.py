@@ -10,12 +10,12 @@ from sqlalchemy import Connection, Row, select
 from labels.contents import AliquotLabel, BadgeLabel, Content, SpecimenLabel, SupplyLabel, ToteLabel
 from labels.errors import LabelError
 from labels.layouts import Layout, layout_named
-from models.event_types import Aliquoted
-from models.events import moment_of, parse
-from models.patients import Keys, find_patient
-from models.print_jobs import Job
-from models.tables_evidence import events
-from models.tables_state import specimens
+from models.database.evidence_tables import events
+from models.database.state_tables import specimens
+from models.people.patients import Keys, find_patient
+from models.printing.jobs import Job
+from models.rules.event_types import Aliquoted
+from models.rules.events import moment_of, parse
 
 if TYPE_CHECKING:
     from config.catalog import Catalog

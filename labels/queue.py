@@ -18,9 +18,9 @@ from labels.layouts import layout_named
 from labels.outcomes import Confirmed, Failed, NotReady, Outcome, Printer, Unconfirmed, check_job
 from labels.printers import FilePrinter
 from labels.render import render
-from models import print_jobs
-from models.database import reading, writing
-from models.print_jobs import Change, Job, State
+from models.database.engine import reading, writing
+from models.printing import jobs as print_jobs
+from models.printing.jobs import Change, Job, State
 
 log = logging.getLogger(__name__)
 

@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from labtrail.daily_report_pictures import BLUE, GREEN, PALE, Bar, Picture, bars, columns
-from models.events import moment_of
-from models.queries_report import Clinic, LabDay, Turnaround
-from models.queries_report_supplies import Shelf, SupplyDay
+from models.rules.events import moment_of
+from models.views.daily_report import Clinic, LabDay, Turnaround
+from models.views.daily_report_supplies import Shelf, SupplyDay
 
 if TYPE_CHECKING:
-    from models.deadlines import Deadline
+    from models.rules.deadlines import Deadline
 
 ROWS_MAX = 20
 STAT_GOAL = 0.95

@@ -10,9 +10,9 @@ from config.catalog import Catalog
 from labtrail.commands import now_us
 from labtrail.simulator import Due, live
 from labtrail.simulator_world import SERIAL_FIRST, SERIAL_STEP_MAX
-from models.database import reading
-from models.events import route
-from models.tables_evidence import events
+from models.database.engine import reading
+from models.database.evidence_tables import events
+from models.rules.events import route
 
 SPEED = 10.0
 """So many times as fast as the clock: something happens every few seconds."""

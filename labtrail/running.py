@@ -25,7 +25,7 @@ from config.settings import Settings
 from labtrail.commands import CommandError, database_for, log_for, now_us, say
 from labtrail.demo import live_clinics
 from labtrail.stopping import heed
-from models.migrate import require_current
+from models.database.migrate import require_current
 from station.app import create_app, end_streams
 from station.demo import create_demo_people
 from station.health import health_app

@@ -22,7 +22,7 @@ from labtrail.simulator_supplies import Stockroom
 from labtrail.simulator_truth import Truth
 from labtrail.simulator_visits import Visits
 from labtrail.simulator_world import DAY, HOUR, SERIAL_FIRST, SimulationError, World
-from models.events import microseconds, moment_of
+from models.rules.events import microseconds, moment_of
 
 ORDERS_A_DAY = 32.0
 DAYS_MAX = 3650

@@ -7,7 +7,7 @@ from labtrail.simulator_stage import Stage
 from labtrail.simulator_tubes import Tube, stability_us
 from labtrail.simulator_values import CULTURES, draw_value
 from labtrail.simulator_world import DAY, HOUR, MINUTE, Place, World, minutes
-from models.event_types import Flag
+from models.rules.event_types import Flag
 
 LATE_SHARE = 0.04
 FORGOTTEN_SHARE = 0.006

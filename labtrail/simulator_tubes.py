@@ -7,7 +7,7 @@ from msgspec import Struct
 from config.catalog import Catalog
 from labtrail.simulator_truth import SpecimenTruth
 from labtrail.simulator_world import HOUR, Place
-from models.event_types import Priority, Transport
+from models.rules.event_types import Priority, Transport
 
 FAULTS: dict[str, float] = {
     "unlabeled": 0.012,

@@ -6,7 +6,7 @@ Typical adult values, for demonstration. A panel is reported by the one figure t
 from random import Random
 from typing import NamedTuple
 
-from models.event_types import Flag
+from models.rules.event_types import Flag
 
 
 class Measured(NamedTuple):

@@ -10,7 +10,7 @@ from labtrail.simulator_supplies import Stockroom
 from labtrail.simulator_truth import SpecimenTruth
 from labtrail.simulator_tubes import Tube, draw_fault, transport_for
 from labtrail.simulator_world import HOUR, MINUTE, SECOND, SERIAL_FIRST, Device, Place, World, minutes
-from models.event_types import Priority
+from models.rules.event_types import Priority
 
 OPEN_HOURS = (1.0, 11.0)
 """The clinics' hours, counted from the start of the simulated day."""

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from config.catalog import Catalog, ParLevel, Route, Site
 from config.errors import LabtrailError
-from models.identifiers import SERIAL_DIGITS_MAX, SERIAL_DIGITS_MIN, Kind, make_identifier
+from models.rules.identifiers import SERIAL_DIGITS_MAX, SERIAL_DIGITS_MIN, Kind, make_identifier
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND

@@ -2,11 +2,12 @@
 
 import importlib
 
-from models.tables_base import metadata
+from models.database.columns import metadata
 
 # modules that declare tables
 for _name in (
-    "tables_evidence", "tables_state", "tables_acts", "print_tables", "patients", "people", "notifications",
+    "database.evidence_tables", "database.state_tables", "database.acts_tables", "printing.tables", "people.patients",
+    "people.users", "alerts.notifications",
 ):  # fmt: skip
     importlib.import_module(f"models.{_name}")
 

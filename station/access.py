@@ -12,9 +12,9 @@ from litestar.exceptions import NotAuthorizedException, PermissionDeniedExceptio
 from litestar.handlers import BaseRouteHandler
 from msgspec import Struct
 
-from models.people import EVERYWHERE, ROLES
-from models.people_audit import Entry
-from models.queries_sites import sites_of_alert, sites_of_event, sites_of_manifest, sites_of_order, sites_of_specimen
+from models.people.audit import Entry
+from models.people.users import EVERYWHERE, ROLES
+from models.views.sites import sites_of_alert, sites_of_event, sites_of_manifest, sites_of_order, sites_of_specimen
 
 if TYPE_CHECKING:
     from station.context import Services

@@ -8,9 +8,9 @@ from litestar.params import FromPath, PathParameter, QueryParameter
 from litestar.response import ServerSentEvent
 from sqlalchemy import Connection
 
-from models.people_audit import Glass, glass_rows, note, review_glass
-from models.queries_api_lists import AlertView, alert_view, alert_views
-from models.sweep import acknowledge
+from models.alerts.sweep import acknowledge
+from models.people.audit import Glass, glass_rows, note, review_glass
+from models.views.api_lists import AlertView, alert_view, alert_views
 from station.access import Session, api, requires
 from station.context import Station
 from station.problems import Refusal

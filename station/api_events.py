@@ -12,7 +12,7 @@ from litestar.params import PathParameter, QueryParameter
 from msgspec import Struct
 
 from agents.eventlog import Position
-from models.queries_api import EventView, event_view
+from models.views.api import EventView, event_view
 from station.access import Session, api
 from station.context import Station
 from station.documented import events_body

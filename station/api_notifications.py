@@ -8,8 +8,8 @@ from litestar import get, post
 from litestar.params import JSONBody, PathParameter
 from msgspec import Meta, Struct
 
-from models.events import microseconds
-from models.notifications import Alerting, Told, alerting, record_told
+from models.alerts.notifications import Alerting, Told, alerting, record_told
+from models.rules.events import microseconds
 from station.access import api
 from station.context import Station
 from station.problems import Refusal

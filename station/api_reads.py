@@ -11,16 +11,11 @@ from agents.printing import keys_of
 from labels.errors import LabelError
 from labels.of_specimen import label_of
 from labels.render import Format, render
-from models.patients import PatientError
-from models.queries_api import (
-    ManifestView,
-    SpecimenView,
-    manifest_view,
-    specimen_view,
-)
-from models.queries_api_lists import StockView, stock_views
-from models.record import CustodyRecord
-from models.record_query import custody_record
+from models.people.patients import PatientError
+from models.views.api import ManifestView, SpecimenView, manifest_view, specimen_view
+from models.views.api_lists import StockView, stock_views
+from models.views.custody_record import CustodyRecord
+from models.views.custody_record_query import custody_record
 from station.access import Session, api, without_ending
 from station.checkpoints import newest_checkpoint
 from station.context import Station

@@ -8,12 +8,12 @@ from litestar.params import JSONBody
 from msgspec import Meta, Struct
 from sqlalchemy import Connection
 
-from models.events import moment_of, utc_text
-from models.identifiers import BADGE, MANIFEST, SPECIMEN, TOTE, is_identifier
-from models.people_audit import NearMiss, break_the_glass, note, record_near_miss
-from models.people_sessions import MINUTE_US, end_session
-from models.serials import allocate
-from models.tables_state import orders, specimens
+from models.database.state_tables import orders, specimens
+from models.people.audit import NearMiss, break_the_glass, note, record_near_miss
+from models.people.sessions import MINUTE_US, end_session
+from models.printing.serials import allocate
+from models.rules.events import moment_of, utc_text
+from models.rules.identifiers import BADGE, MANIFEST, SPECIMEN, TOTE, is_identifier
 from station.access import Session, public, requires
 from station.context import Station
 from station.problems import Refusal

@@ -26,7 +26,7 @@ from agents.metrics_reader import watch_state
 from config.catalog import Catalog
 from config.errors import LabtrailError
 from config.settings import Settings
-from models.migrate import require_current
+from models.database.migrate import require_current
 from station import api_alerts, api_events, api_notifications, api_reads, api_session, pages
 from station.access import access_of, guard, public, session_of
 from station.audit import AuditTrail

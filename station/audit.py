@@ -7,8 +7,8 @@ from concurrent.futures import Executor
 from sqlalchemy import Engine
 
 from config.errors import LabtrailError
-from models.database import writing
-from models.people_audit import Entry, note
+from models.database.engine import writing
+from models.people.audit import Entry, note
 
 WAITING_MAX = 10_000
 BATCH_MAX = 500

@@ -3,7 +3,7 @@
 from agents.checkpoints import checkpoint_files, read_checkpoint
 from agents.signing import load_or_make_key, verifier_from_text
 from config.settings import Settings
-from models.ledger import Checkpoint
+from models.ledger.chain import Checkpoint
 
 PUBLIC_KEY_FILE = "ledger.pub"
 

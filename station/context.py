@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine
 from agents.eventlog import EventLog
 from config.catalog import Catalog
 from config.settings import Settings
-from models.database import reading, writing
+from models.database.engine import reading, writing
 from station.audit import AuditTrail
 from station.live import Board
 from station.outcomes import Outcomes

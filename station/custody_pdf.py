@@ -28,7 +28,7 @@ from reportlab.platypus import (
 )
 
 import labels
-from models.record import CustodyRecord, custody_json
+from models.views.custody_record import CustodyRecord, custody_json
 from station import custody_words as words
 
 FONTS = Path(labels.__file__).parent / "fonts"

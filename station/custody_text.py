@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Iterator
 
-from models.record import CustodyRecord
+from models.views.custody_record import CustodyRecord
 from station import custody_words as words
 
 COLUMNS = 100

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from models.record import CustodyRecord, HandOver, Step
+from models.views.custody_record import CustodyRecord, HandOver, Step
 
 HAPPENED: dict[str, str] = {
     "order.placed": "Ordered",

@@ -10,9 +10,9 @@ from sqlalchemy import Engine
 
 from config.catalog import Catalog
 from config.settings import Settings
-from models.database import reading
-from models.identifiers import BADGE, make_identifier
-from models.people import Grant, Role, find_device, find_user
+from models.database.engine import reading
+from models.people.users import Grant, Role, find_device, find_user
+from models.rules.identifiers import BADGE, make_identifier
 from station.people import new_device, new_person, new_pin
 from station.pins import SecretError, check_pin, token_hash
 

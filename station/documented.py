@@ -6,7 +6,7 @@ from litestar import Request
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIType, RequestBody, Schema
 
-from models.event_types import TYPES
+from models.rules.event_types import TYPES
 
 COLLECTED = {
     "specversion": "1.0", "id": "0192f0c1-7c1e-7b3a-9f51-3b2f6f0f7a11", "source": "/sites/NORTH/stations/2",

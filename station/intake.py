@@ -16,7 +16,7 @@ from msgspec import Raw, Struct
 
 from agents.eventlog import NewRecord
 from config.catalog import Catalog
-from models.events import EVENT_BYTES_MAX, Refused, check, parse, route
+from models.rules.events import EVENT_BYTES_MAX, Refused, check, parse, route
 from station.access import Session
 from station.identity import identity_fields
 from station.problems import EventFault, Refusal

@@ -17,10 +17,10 @@ from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.errors import LabtrailError
-from models.database import reading
-from models.notifications import notifications
-from models.tables_acts import alerts
-from models.tables_evidence import events, quarantine
+from models.alerts.notifications import notifications
+from models.database.acts_tables import alerts
+from models.database.engine import reading
+from models.database.evidence_tables import events, quarantine
 
 CLIENTS_MAX = 100
 LOOK_SECONDS = 1.0

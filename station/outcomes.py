@@ -18,10 +18,10 @@ from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from agents.eventlog import Position
-from models.bulk import select_in
-from models.database import reading
-from models.tables_evidence import events, progress, quarantine
-from models.tables_state import specimens
+from models.database.bulk import select_in
+from models.database.engine import reading
+from models.database.evidence_tables import events, progress, quarantine
+from models.database.state_tables import specimens
 
 WAITING_MAX = 2000
 """Requests that wait at the same time; one more is answered at once with what is known."""

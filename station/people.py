@@ -8,10 +8,9 @@ from sqlalchemy import Connection, Engine, select
 
 from config.catalog import Catalog
 from config.settings import Settings
-from models.database import writing
-from models.events import moment_of
-from models.identifiers import BADGE, is_identifier
-from models.people import (
+from models.database.engine import writing
+from models.people.audit import Entry, note
+from models.people.users import (
     EVERYWHERE,
     ROLES,
     Device,
@@ -27,8 +26,9 @@ from models.people import (
     set_pin,
     users,
 )
-from models.people_audit import Entry, note
-from models.serials import allocate
+from models.printing.serials import allocate
+from models.rules.events import moment_of
+from models.rules.identifiers import BADGE, is_identifier
 from station.pins import Pins, new_token, token_hash
 
 LANGUAGES = ("en", "es")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from models.event_types import TYPES
+from models.rules.event_types import TYPES
 
 _CUSTODY_ANYWHERE = ("specimen.missing", "specimen.found")
 _SHELF = (

@@ -18,9 +18,9 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.settings import Settings
-from models.database import reading, writing
-from models.people import Device, find_device
-from models.people_sessions import MINUTE_US, SEEN_STEP_US, Limits, Stored, find_session, touch
+from models.database.engine import reading, writing
+from models.people.sessions import MINUTE_US, SEEN_STEP_US, Limits, Stored, find_session, touch
+from models.people.users import Device, find_device
 from station.access import Access, Asking, expand
 from station.pins import token_hash
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import Connection
 
-from models.identifiers import BADGE, is_identifier
-from models.people import EVERYWHERE, ROLES, Device, User, find_user
-from models.people_audit import Entry, note
-from models.people_sessions import begin_attempt, forget_failures, open_session
+from models.people.audit import Entry, note
+from models.people.sessions import begin_attempt, forget_failures, open_session
+from models.people.users import EVERYWHERE, ROLES, Device, User, find_user
+from models.rules.identifiers import BADGE, is_identifier
 from station.access import Asking
 from station.pins import new_token, token_hash
 from station.problems import Refusal

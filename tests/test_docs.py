@@ -13,10 +13,11 @@ import typer
 from agents import metrics
 from config.settings import fields
 from labtrail.cli import make_app
-from models import conditions, discrepancies
-from models.event_types import TYPES
-from models.events import Reason
-from models.meanings import MEANINGS
+from models.rules import discrepancies
+from models.rules import transport_conditions as conditions
+from models.rules.event_types import TYPES
+from models.rules.events import Reason
+from models.rules.meanings import MEANINGS
 from station.custody_words import HAPPENED
 
 ROOT = Path(__file__).parent.parent

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from agents.eventlog import EventLog
     from config.settings import Settings
-    from models.store import Store
+    from models.recording.store import Store
 
 Data = Annotated[
     Path | None,
@@ -85,8 +85,8 @@ def database_for(settings: "Settings") -> Iterator["Engine"]:
 
     Raises CommandError when a file is not, SchemaError when its tables are not those of this version.
     """
-    from models.database import make_engine
-    from models.migrate import require_current
+    from models.database.engine import make_engine
+    from models.database.migrate import require_current
 
     heed()
     file = sqlite_file(settings.database)
@@ -109,7 +109,7 @@ def sqlite_file(url: str) -> Path | None:
 def store_for(settings: "Settings", engine: "Engine") -> "Store":
     """The writer of the tables. Raises CatalogError when the catalog can't be used."""
     from config.catalog import load_catalog
-    from models.store import Store
+    from models.recording.store import Store
 
     return Store(
         engine,
@@ -122,14 +122,14 @@ def store_for(settings: "Settings", engine: "Engine") -> "Store":
 
 def now_us() -> int:
     """Microseconds since 1970, by this machine's clock: the one place where commands read it."""
-    from models.events import microseconds
+    from models.rules.events import microseconds
 
     return microseconds(datetime.now(UTC))
 
 
 def moment_us(text: str | None) -> int:
     """The moment given on the command line, now when none is. Raises a usage error."""
-    from models.events import microseconds
+    from models.rules.events import microseconds
 
     if text is None:
         return now_us()

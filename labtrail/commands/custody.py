@@ -10,7 +10,7 @@ import typer
 from labtrail.commands import At, CommandError, Data, database_for, moment_us, settings_for
 
 if TYPE_CHECKING:
-    from models.record import CustodyRecord
+    from models.views.custody_record import CustodyRecord
 
 
 class Format(StrEnum):
@@ -47,8 +47,8 @@ def custody(
 def _record(accession: str, at: str | None, data: Path | None) -> "CustodyRecord":
     from config.catalog import load_catalog
     from labtrail.commands.verify import newest_checkpoint
-    from models.database import reading
-    from models.record_query import custody_record
+    from models.database.engine import reading
+    from models.views.custody_record_query import custody_record
 
     settings = settings_for(data)
     moment = moment_us(at)
@@ -66,7 +66,7 @@ def _drawn(record: "CustodyRecord", form: Format) -> bytes:
 
         return custody_pdf(record)
     if form is Format.json:
-        from models.record import custody_json
+        from models.views.custody_record import custody_json
 
         return custody_json(record)
     from station.custody_text import custody_text

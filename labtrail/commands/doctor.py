@@ -105,7 +105,7 @@ def check_broker(settings: "Settings") -> Findings:
     from agents.eventlog import GROUP
     from embedded.records import log_path
     from labtrail.commands.drain import lacking
-    from models.events import ALERTS_TOPIC
+    from models.rules.events import ALERTS_TOPIC
 
     if settings.embedded and not log_path(settings.broker).exists():
         yield Finding("look", "broker", "no log yet: labtrail up or publish makes it")
@@ -119,8 +119,8 @@ def check_broker(settings: "Settings") -> Findings:
 
 
 def check_database(settings: "Settings") -> Findings:
-    from models.database import make_engine, reading
-    from models.migrate import revisions
+    from models.database.engine import make_engine, reading
+    from models.database.migrate import revisions
 
     file = sqlite_file(settings.database)
     if file is not None and not file.exists():
@@ -145,7 +145,7 @@ def check_database(settings: "Settings") -> Findings:
 
 
 def _server(connection: "Connection") -> Findings:
-    from models.database import POSTGRES_MIN
+    from models.database.engine import POSTGRES_MIN
 
     version = connection.dialect.server_version_info
     if connection.dialect.name == "postgresql" and version is not None and version < (POSTGRES_MIN,):
@@ -161,8 +161,8 @@ def _clock(connection: "Connection", settings: "Settings") -> Findings:
     """This machine's clock against the database server's, or against the newest event on record."""
     from sqlalchemy import func, select
 
-    from models.events import moment_of
-    from models.tables_evidence import events
+    from models.database.evidence_tables import events
+    from models.rules.events import moment_of
 
     now = datetime.now(UTC)
     if connection.dialect.name == "postgresql":
@@ -181,8 +181,8 @@ def _clock(connection: "Connection", settings: "Settings") -> Findings:
 def _contents(connection: "Connection") -> Findings:
     from sqlalchemy import func, select
 
-    from models.tables_acts import outbox
-    from models.tables_evidence import events, quarantine
+    from models.database.acts_tables import outbox
+    from models.database.evidence_tables import events, quarantine
 
     count = connection.scalar(select(func.count()).select_from(events))
     yield Finding("ok", "events", f"{count} on record")
@@ -196,7 +196,7 @@ def _contents(connection: "Connection") -> Findings:
 
 def _partitions(connection: "Connection", year: int) -> Findings:
     """Whether all of the next year has its partition of `events`, and every event is in one (PostgreSQL)."""
-    from models.partitions import years_of
+    from models.database.partitions import years_of
 
     found = years_of(connection)
     if found is None:

@@ -25,7 +25,7 @@ def wait_until_committed(log: "EventLog", group: str, timeout_s: float) -> int:
 
     Raises CommandError when it takes longer; the message says whether anything moves at all.
     """
-    from models.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC
+    from models.rules.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC
 
     ends = {p: end for p, end in log.ends().items() if p[0] in (SPECIMENS_TOPIC, SUPPLIES_TOPIC)}
     left = first = lacking(ends, log.committed(group))

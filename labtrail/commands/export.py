@@ -72,8 +72,8 @@ def export(
     Sorted; the same tables give the same bytes.
     """
     from config.catalog import load_catalog
-    from models.database import reading
-    from models.queries import EXPORTS, export_rows
+    from models.database.engine import reading
+    from models.views.exports import EXPORTS, export_rows
 
     if table not in EXPORTS:
         raise typer.BadParameter(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from config.settings import Settings
     from labels.outcomes import Printer
     from labels.queue import PrintQueue
-    from models.print_jobs import Job
+    from models.printing.jobs import Job
 
 WAIT_SECONDS = 60.0
 POLL_SECONDS = 0.2
@@ -86,7 +86,7 @@ def _draw(settings: "Settings", engine: "Engine", accession: str, out: Path, lay
     from labels.printers import write_whole
     from labels.render import FORMATS as KNOWN
     from labels.render import render
-    from models.database import reading
+    from models.database.engine import reading
 
     fmt = next((name for name in KNOWN if name == FORMATS.get(out.suffix.lower())), None)
     if fmt is None:
@@ -105,8 +105,8 @@ def _ask(
 ) -> "Job":  # fmt: skip
     """The job that is to be seen through. Raises CommandError for a second label without a reason."""
     from agents.printing import label_job
-    from models.database import writing
-    from models.print_jobs import queue_again, queue_first, standing
+    from models.database.engine import writing
+    from models.printing.jobs import queue_again, queue_first, standing
 
     kinds = _kinds(settings, printer)
     with writing(engine) as connection:
@@ -148,7 +148,7 @@ def _kinds(settings: "Settings", printer: str) -> dict[str, str]:
 
 def checked_badge(badge: str) -> None:
     """Raises a usage error for a badge that does not verify."""
-    from models.identifiers import BADGE, is_identifier
+    from models.rules.identifiers import BADGE, is_identifier
 
     if not is_identifier(badge, BADGE):
         raise typer.BadParameter("scan the badge of the person who decides", param_hint="--badge")
@@ -156,8 +156,8 @@ def checked_badge(badge: str) -> None:
 
 def finish(settings: "Settings", engine: "Engine", job: "Job") -> None:
     """See a job through, here or in a running service, whichever takes it; exit 1 unless the label is out."""
-    from models.database import reading
-    from models.print_jobs import find
+    from models.database.engine import reading
+    from models.printing.jobs import find
 
     until = time.monotonic() + WAIT_SECONDS
     with queue_for(settings, engine) as queue:
@@ -220,7 +220,7 @@ def _test(printer: "Printer") -> None:
     from labels.outcomes import Confirmed
     from labels.queue import note_of
     from labels.render import render
-    from models.events import moment_of
+    from models.rules.events import moment_of
 
     content = test_label(printer.name, f"{moment_of(now_us()):%Y-%m-%d %H:%MZ}")
     outcome = printer.send(render(content, printer.format, printer.dpi), content.serial)

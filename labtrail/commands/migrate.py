@@ -38,8 +38,8 @@ def migrate(
 
 
 def _grant(settings: "Settings", role: str) -> None:
-    from models.database import make_engine, writing
-    from models.roles import grant_service
+    from models.database.engine import make_engine, writing
+    from models.database.grants import grant_service
 
     engine = make_engine(settings.database)
     try:
@@ -51,8 +51,8 @@ def _grant(settings: "Settings", role: str) -> None:
 
 def bring_up_to_date(settings: "Settings") -> list[str]:
     """The revisions applied; none when the database has the tables of this version."""
-    from models.database import make_engine
-    from models.migrate import migrate as upgrade
+    from models.database.engine import make_engine
+    from models.database.migrate import migrate as upgrade
 
     engine = make_engine(settings.database)
     try:

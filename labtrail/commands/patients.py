@@ -9,7 +9,7 @@ from labtrail.commands import CommandError, Data, database_for, now_us, say, set
 
 if TYPE_CHECKING:
     from config.settings import Settings
-    from models.patients import Keys
+    from models.people.patients import Keys
 
 
 def load(
@@ -21,9 +21,9 @@ def load(
     All of it or nothing. They are encrypted with LABTRAIL_PATIENT_KEY; a record that is there is replaced. Messages
     name lines, never what is in them.
     """
-    from models.database import writing
-    from models.events import moment_of
-    from models.patients import FILE_BYTES_MAX, duplicates, read_csv, save_patients
+    from models.database.engine import writing
+    from models.people.patients import FILE_BYTES_MAX, duplicates, read_csv, save_patients
+    from models.rules.events import moment_of
 
     settings = settings_for(data)
     keys = _keys(settings)
@@ -44,8 +44,8 @@ def rekey(data: Data = None) -> None:
     Write the new key first and the old one behind a comma into LABTRAIL_PATIENT_KEY, run this, then take the old
     one out.
     """
-    from models.database import writing
-    from models.patients import change_key
+    from models.database.engine import writing
+    from models.people.patients import change_key
 
     settings = settings_for(data)
     keys = _keys(settings)
@@ -56,8 +56,8 @@ def rekey(data: Data = None) -> None:
 
 def count(data: Data = None) -> None:
     """Count patients' records."""
-    from models.database import reading
-    from models.patients import count_patients
+    from models.database.engine import reading
+    from models.people.patients import count_patients
 
     with database_for(settings_for(data)) as engine, reading(engine) as connection:
         typer.echo(str(count_patients(connection)))

@@ -9,7 +9,7 @@ from labtrail.commands import Data, database_for, now_us, say, settings_for
 from labtrail.commands.labels import Badge, checked_badge, finish
 
 if TYPE_CHECKING:
-    from models.print_jobs import Job
+    from models.printing.jobs import Job
 
 Number = Annotated[int, typer.Argument(metavar="NUMBER", help="Number of the job, from `print-jobs list`.")]
 
@@ -44,8 +44,8 @@ def show(
 
     Number, state, printer, label, copies, who asked, and what the printer said.
     """
-    from models.database import reading
-    from models.print_jobs import STATES, labels_of, list_jobs, superseded_by
+    from models.database.engine import reading
+    from models.printing.jobs import STATES, labels_of, list_jobs, superseded_by
 
     states = [one for one in STATES if one in (state or ())]
     with database_for(settings_for(data)) as engine, reading(engine) as connection:
@@ -59,7 +59,7 @@ def show(
 
 
 def _line(job: "Job", superseded: str | None) -> str:
-    from models.events import utc_text
+    from models.rules.events import utc_text
 
     copies = f" x{job.copies}" if job.copies > 1 else ""
     voids = f", voids {job.voids} ({job.reason})" if job.voids else ""
@@ -72,8 +72,8 @@ def _line(job: "Job", superseded: str | None) -> str:
 
 def cancel(number: Number, badge: Badge, data: Data = None) -> None:
     """Take a job out of the queue before it is sent."""
-    from models.database import writing
-    from models.print_jobs import cancel as cancel_job
+    from models.database.engine import writing
+    from models.printing.jobs import cancel as cancel_job
 
     checked_badge(badge)
     with database_for(settings_for(data)) as engine, writing(engine) as connection:
@@ -94,8 +94,8 @@ def resolve(
 
     Nothing prints it again by itself. If it did not print, `print-jobs retry` sends it again.
     """
-    from models.database import writing
-    from models.print_jobs import resolve as resolve_job
+    from models.database.engine import writing
+    from models.printing.jobs import resolve as resolve_job
 
     if printed is None:
         raise typer.BadParameter("say what you saw", param_hint="--printed | --not-printed")
@@ -109,9 +109,9 @@ def resolve(
 
 def retry(number: Number, badge: Badge, data: Data = None) -> None:
     """Send a failed job again, under its serial."""
-    from models.database import reading, writing
-    from models.print_jobs import find
-    from models.print_jobs import retry as retry_job
+    from models.database.engine import reading, writing
+    from models.printing.jobs import find
+    from models.printing.jobs import retry as retry_job
 
     checked_badge(badge)
     settings = settings_for(data)
@@ -138,8 +138,8 @@ def reprint(
     """
     import msgspec
 
-    from models.database import writing
-    from models.print_jobs import NewJob, find, queue_again
+    from models.database.engine import writing
+    from models.printing.jobs import NewJob, find, queue_again
 
     checked_badge(badge)
     settings = settings_for(data)

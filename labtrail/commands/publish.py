@@ -61,7 +61,7 @@ def read_lines(read: Callable[[int], bytes]) -> Iterator[Lines]:
 def _append(log: "EventLog", source: int, bar: Bar) -> tuple[int, list[int]]:
     """Everything from this file descriptor; how many were appended, and the lines that were too long."""
     from agents.eventlog import NewRecord
-    from models.events import route
+    from models.rules.events import route
 
     count = 0
     too_long: list[int] = []

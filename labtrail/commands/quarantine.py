@@ -10,7 +10,7 @@ from labtrail.commands import CommandError, Data, database_for, log_for, now_us,
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from models.queries import QuarantineRow
+    from models.views.exports import QuarantineRow
 
 SHOWN_BYTES = 160
 AT_A_TIME = 500
@@ -42,8 +42,8 @@ def show(
 
     Number, reason, where it came from, what is wrong, and how it begins.
     """
-    from models.database import reading
-    from models.queries import quarantine_rows
+    from models.database.engine import reading
+    from models.views.exports import quarantine_rows
 
     count = 0
     with database_for(settings_for(data)) as engine, reading(engine) as connection:
@@ -55,7 +55,7 @@ def show(
 
 
 def _line(row: "QuarantineRow") -> str:
-    from models.events import utc_text
+    from models.rules.events import utc_text
 
     # raw bytes are somebody else's: as ASCII with escapes they can do nothing to a terminal
     beginning = ascii(row.raw[:SHOWN_BYTES].decode("utf-8", "backslashreplace"))[1:-1]
@@ -74,7 +74,7 @@ def requeue(
     All of them when none is named. What still can't be taken comes back under a new number.
     """
     from agents.eventlog import NewRecord
-    from models.events import route
+    from models.rules.events import route
 
     settings = settings_for(data)
     with database_for(settings) as engine, log_for(settings) as log:
@@ -109,8 +109,8 @@ def discard(
 
 def _wanted(engine: "Engine", numbers: list[int] | None, reason: str | None) -> list[int]:
     """Numbers of the open ones that are meant. Raises CommandError when a named one is not open."""
-    from models.database import reading
-    from models.queries import quarantine_rows
+    from models.database.engine import reading
+    from models.views.exports import quarantine_rows
 
     with reading(engine) as connection:
         open_rows = {row.id: row.reason for row in quarantine_rows(connection)}
@@ -121,8 +121,8 @@ def _wanted(engine: "Engine", numbers: list[int] | None, reason: str | None) -> 
 
 
 def _raw(engine: "Engine", numbers: list[int]) -> list[bytes]:
-    from models.database import reading
-    from models.queries import quarantine_rows
+    from models.database.engine import reading
+    from models.views.exports import quarantine_rows
 
     with reading(engine) as connection:
         return [row.raw for row in quarantine_rows(connection, ids=numbers)]

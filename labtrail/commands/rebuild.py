@@ -10,7 +10,7 @@ def rebuild(data: Data = None) -> None:
 
     In one transaction; nothing is sent or printed again.
     """
-    from models.rebuild import rebuild as fold_again
+    from models.recording.rebuild import rebuild as fold_again
 
     settings = settings_for(data)
     with database_for(settings) as engine, progress("rebuilding", None) as bar:

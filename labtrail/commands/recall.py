@@ -8,7 +8,7 @@ import typer
 from labtrail.commands import CommandError, Data, database_for, printable, settings_for
 
 if TYPE_CHECKING:
-    from models.queries import RecallTrace
+    from models.views.exports import RecallTrace
 
 
 class Format(StrEnum):
@@ -28,8 +28,8 @@ def recall(
     """
     import msgspec
 
-    from models.database import reading
-    from models.queries import recall_trace
+    from models.database.engine import reading
+    from models.views.exports import recall_trace
 
     with database_for(settings_for(data)) as engine, reading(engine) as connection:
         trace = recall_trace(connection, item, lot)
@@ -43,7 +43,7 @@ def recall(
 
 
 def _lines(trace: "RecallTrace") -> list[str]:
-    from models.events import utc_text
+    from models.rules.events import utc_text
 
     orders = sorted({one.order for one in trace.specimens if one.order})
     lines = [

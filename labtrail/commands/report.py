@@ -59,10 +59,10 @@ def lab_timezone(catalog: "Catalog") -> str:
 def _report(day: date | None, at: str | None, data: Path | None) -> "Report":
     from config.catalog import load_catalog
     from labtrail.daily_report import daily_report
-    from models.database import reading
-    from models.events import moment_of
-    from models.queries_report import lab_day
-    from models.queries_report_supplies import supply_day
+    from models.database.engine import reading
+    from models.rules.events import moment_of
+    from models.views.daily_report import lab_day
+    from models.views.daily_report_supplies import supply_day
 
     settings = settings_for(data)
     catalog = load_catalog(settings.catalog)

@@ -41,7 +41,7 @@ def label_sheet(
     from labels.of_specimen import label_of, shown_on
     from labels.pdf import sheet_named, sheets
     from labels.printers import write_whole
-    from models.database import reading
+    from models.database.engine import reading
 
     settings, wanted = settings_for(data), layout_named(layout)
     catalog, keys = load_catalog(settings.catalog), keys_of(settings)
@@ -66,8 +66,8 @@ def manifest(
     from labels.of_manifest import manifest_of
     from labels.pdf import A4_MM, LETTER_MM
     from labels.printers import write_whole
-    from models.database import reading
-    from models.identifiers import MANIFEST, is_identifier
+    from models.database.engine import reading
+    from models.rules.identifiers import MANIFEST, is_identifier
 
     settings = settings_for(data)
     if not is_identifier(number, MANIFEST, settings.outside):

@@ -112,7 +112,7 @@ def _bring(admin: "KafkaAdminClient", plans: "list[TopicPlan]", *, check: bool, 
 
 def _rewind(admin: "KafkaAdminClient", group: str, since: datetime | None) -> None:
     from agents.kafka_topics import rewind as set_back
-    from models.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC
+    from models.rules.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC
 
     for (topic, partition), offset in set_back(admin, group, [SPECIMENS_TOPIC, SUPPLIES_TOPIC], since).items():
         typer.echo(f"{topic} partition {partition}: reads again from {offset}")

@@ -74,8 +74,8 @@ def add(
 
 def list_people(data: Data = None) -> None:
     """Show everybody: badge, roles and sites, name."""
-    from models.database import reading
-    from models.people import list_users
+    from models.database.engine import reading
+    from models.people.users import list_users
 
     with _home(data) as (_, _, engine), reading(engine) as connection:
         people = list_users(connection)
@@ -138,9 +138,9 @@ def enroll(
 
 def list_devices(data: Data = None) -> None:
     """Show every device: number, kind, site, name, state."""
-    from models import people
-    from models.database import reading
-    from models.events import utc_text
+    from models.database.engine import reading
+    from models.people import users as people
+    from models.rules.events import utc_text
 
     with _home(data) as (_, _, engine), reading(engine) as connection:
         found = people.list_devices(connection)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from agents.checkpoints import Evidence
     from config.settings import Settings
-    from models.ledger import Checkpoint
-    from models.verify import Verdict
+    from models.ledger.chain import Checkpoint
+    from models.ledger.verify import Verdict
 
 PUBLIC_KEY_FILE = "ledger.pub"
 
@@ -76,9 +76,9 @@ def _evidence(settings: "Settings", checkpoint: Path | None, key: Path | None) -
 def _check(engine: "Engine", evidence: "Evidence") -> "Verdict":
     from sqlalchemy import func, select
 
-    from models.database import reading
-    from models.tables_evidence import events, leaves
-    from models.verify import verify as check
+    from models.database.engine import reading
+    from models.database.evidence_tables import events, leaves
+    from models.ledger.verify import verify as check
 
     with reading(engine) as connection:
         rows = [connection.scalar(select(func.count()).select_from(table)) or 0 for table in (events, leaves)]

@@ -8,10 +8,10 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from config.catalog import Catalog
-from models.notifications import alerting
-from models.people_audit import NearMiss, near_miss_rows
-from models.queries_board import AGE_HOURS, AlertRow, StockRow, Waiting, ageing, find, flow, open_alerts, stock_rows
-from models.queries_pages import discrepancy_counts
+from models.alerts.notifications import alerting
+from models.people.audit import NearMiss, near_miss_rows
+from models.views.board import AGE_HOURS, AlertRow, StockRow, Waiting, ageing, find, flow, open_alerts, stock_rows
+from models.views.pages import discrepancy_counts
 from station.access import Session, requires
 from station.context import Station
 from station.pages.charts import Bar, age_bars, cover_bars, flow_bars

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from models.queries_board import AGE_HOURS, StockRow, Waiting
+from models.views.board import AGE_HOURS, StockRow, Waiting
 
 WHOLE = 1000.0
 

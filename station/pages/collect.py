@@ -13,11 +13,11 @@ from sqlalchemy import Connection
 from config.catalog import Catalog, Container
 from labels.errors import LabelError
 from labels.gs1 import parse, supply_for
-from models.history import LotFacts
-from models.patients import PatientRecord
-from models.queries_board import Lot, stock_rows
-from models.queries_pages import OrderRow, SpecimenRow, open_orders, order, specimens_of_order
-from models.stockroom import known_lots
+from models.people.patients import PatientRecord
+from models.recording.supplies import known_lots
+from models.rules.specimen import LotFacts
+from models.views.board import Lot, stock_rows
+from models.views.pages import OrderRow, SpecimenRow, open_orders, order, specimens_of_order
 from station.access import Session, requires
 from station.context import Station
 from station.pages.labels import Unread, unread

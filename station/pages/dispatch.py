@@ -10,11 +10,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from models.events import moment_of
-from models.history import COLLECTED, DISPATCHED, DISPOSED, MISSING, REJECTED
-from models.identifiers import MANIFEST, SPECIMEN, TOTE, is_identifier
-from models.queries_pages import Bag, SpecimenRow, bag, open_bags, specimen, waiting_for_dispatch
-from models.serials import allocate
+from models.printing.serials import allocate
+from models.rules.events import moment_of
+from models.rules.identifiers import MANIFEST, SPECIMEN, TOTE, is_identifier
+from models.rules.specimen import COLLECTED, DISPATCHED, DISPOSED, MISSING, REJECTED
+from models.views.pages import Bag, SpecimenRow, bag, open_bags, specimen, waiting_for_dispatch
 from station.access import Session, requires
 from station.context import Station
 from station.pages.printouts import manifest_pdf

@@ -8,8 +8,8 @@ from litestar.params import FromQuery
 from litestar.response import File, Redirect
 from litestar.static_files import create_static_files_router
 
-from models.queries_board import open_alerts
-from models.queries_pages import coming_bags, open_bags, open_orders, waiting_for_dispatch, waiting_for_results
+from models.views.board import open_alerts
+from models.views.pages import coming_bags, open_bags, open_orders, waiting_for_dispatch, waiting_for_results
 from station.access import Session, public, requires
 from station.context import Station
 from station.language import LANGUAGE_COOKIE

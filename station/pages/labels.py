@@ -14,12 +14,12 @@ from sqlalchemy import Connection, select
 
 from agents.printing import label_job
 from labels.errors import LabelError
-from models.event_types import Labeled
-from models.events import parse
-from models.history import COLLECTED, LABELED
-from models.print_jobs import Job, PrintJobError, labels_of, queue_again, queue_first, standing
-from models.queries_pages import SpecimenRow
-from models.tables_evidence import events
+from models.database.evidence_tables import events
+from models.printing.jobs import Job, PrintJobError, labels_of, queue_again, queue_first, standing
+from models.rules.event_types import Labeled
+from models.rules.events import parse
+from models.rules.specimen import COLLECTED, LABELED
+from models.views.pages import SpecimenRow
 from station.access import Session, requires
 from station.context import Services, Station
 from station.language import teller_of

@@ -4,8 +4,8 @@ from collections.abc import Collection, Sequence
 
 from msgspec import Struct
 
-from models.notifications import PAGES, Alerting, Notification
-from models.queries_board import AlertRow
+from models.alerts.notifications import PAGES, Alerting, Notification
+from models.views.board import AlertRow
 
 SILENT_US = 15 * 60_000_000
 """The heartbeat comes each minute (config/alertmanager/alertmanager.yml); after this long its way is broken."""

@@ -5,7 +5,7 @@ import hmac
 from sqlalchemy import Connection
 
 from config.settings import Settings
-from models.patients import PatientRecord, find_patient, read_keys
+from models.people.patients import PatientRecord, find_patient, read_keys
 
 
 def patient_of(connection: Connection, reference: str | None, settings: Settings) -> PatientRecord | None:

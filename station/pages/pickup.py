@@ -4,7 +4,7 @@ from typing import Any
 
 from litestar import Request, get
 
-from models.queries_pages import Bag, open_bags
+from models.views.pages import Bag, open_bags
 from station.access import Session, requires
 from station.context import Station
 from station.pages.render import Page, page

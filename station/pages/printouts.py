@@ -20,9 +20,9 @@ from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, T
 
 import labels
 from config.catalog import Catalog
-from models.events import moment_of
-from models.queries_board import StockRow
-from models.queries_pages import Bag
+from models.rules.events import moment_of
+from models.views.board import StockRow
+from models.views.pages import Bag
 
 REGULAR, BOLD = "StationSans", "StationSans-Bold"
 WIDTH = LETTER[0] - 30 * mm

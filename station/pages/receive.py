@@ -9,9 +9,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection, select
 
-from models.identifiers import MANIFEST, SPECIMEN, TOTE, is_identifier
-from models.queries_pages import Bag, SpecimenRow, bag, bag_of_tote, coming_bags, specimen
-from models.tables_state import legs
+from models.database.state_tables import legs
+from models.rules.identifiers import MANIFEST, SPECIMEN, TOTE, is_identifier
+from models.views.pages import Bag, SpecimenRow, bag, bag_of_tote, coming_bags, specimen
 from station.access import Session, requires
 from station.context import Station
 from station.pages.render import Page, page

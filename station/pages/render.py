@@ -12,7 +12,7 @@ from litestar import MediaType, Request, Response
 from markupsafe import Markup
 
 from config.catalog import Catalog
-from models.events import moment_of
+from models.rules.events import moment_of
 from station.context import Services
 from station.custody_words import HAPPENED
 from station.language import language_of, session_or_none

@@ -8,9 +8,9 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from models.custody import is_critical
-from models.queries_pages import Outstanding, SpecimenRow, results_of, specimen, waiting_for_results
-from models.queries_reports import Report, reports_of
+from models.rules.custody import is_critical
+from models.views.pages import Outstanding, SpecimenRow, results_of, specimen, waiting_for_results
+from models.views.result_reports import Report, reports_of
 from station.access import Session, requires
 from station.context import Station
 from station.pages.render import Page, page

@@ -11,11 +11,11 @@ from sqlalchemy import Connection
 
 from labels.errors import LabelError
 from labels.gs1 import parse, supply_for
-from models.history import LotFacts
-from models.queries import recall_trace
-from models.queries_board import StockRow, lot_on_hand, stock_rows
-from models.stockroom import known_lots
-from models.tables_state import lot_facts
+from models.database.state_tables import lot_facts
+from models.recording.supplies import known_lots
+from models.rules.specimen import LotFacts
+from models.views.board import StockRow, lot_on_hand, stock_rows
+from models.views.exports import recall_trace
 from station.access import Session, requires
 from station.context import Station
 from station.pages.render import Page, page, today_at

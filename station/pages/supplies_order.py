@@ -5,7 +5,7 @@ from typing import Any
 from litestar import Request, Response, get
 from litestar.params import FromQuery
 
-from models.queries_board import StockRow, stock_rows
+from models.views.board import StockRow, stock_rows
 from station.access import Session, requires
 from station.context import Station
 from station.pages.printouts import order_csv, order_pdf

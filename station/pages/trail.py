@@ -8,9 +8,9 @@ from litestar.params import FromPath
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from models.queries_pages import OrderRow, SpecimenRow, bag, order, specimens_of_order
-from models.record import CustodyRecord
-from models.record_query import custody_record
+from models.views.custody_record import CustodyRecord
+from models.views.custody_record_query import custody_record
+from models.views.pages import OrderRow, SpecimenRow, bag, order, specimens_of_order
 from station import custody_words
 from station.access import Session, requires
 from station.checkpoints import newest_checkpoint

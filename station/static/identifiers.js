@@ -1,4 +1,4 @@
-// The identifiers and their check digits: the same rule as models/identifiers.py (ISO 7064 MOD 97-10).
+// The identifiers and their check digits: the same rule as models/rules/identifiers.py (ISO 7064 MOD 97-10).
 
 const LETTER = { S: "28", M: "22", T: "29", B: "11" };
 const FORM = /^([SMTB])([0-9]{10,14})$/;

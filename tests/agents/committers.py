@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from agents.committing import Committer
 from agents.metrics import WorkerMetrics
-from models.evidence import Record
+from models.recording.evidence import Record
 from tests.core.homes import new_store
 from tests.core.story import CATALOG, us
 

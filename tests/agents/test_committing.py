@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 from agents.committing import CommitError
-from models.database import reading, writing
-from models.store import Store
+from models.database.engine import reading, writing
+from models.recording.store import Store
 from tests.agents.committers import commit, committer
 from tests.core.homes import new_home, records, sqlite_url
 from tests.core.story import CATALOG, OTHER_TUBE, POLICY, TUBE, us, whole_day

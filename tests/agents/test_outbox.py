@@ -9,8 +9,8 @@ from sqlalchemy import Engine, func, select
 from agents import outbox
 from agents.eventlog import EventLog, NewRecord, Position, open_log
 from config.errors import LabtrailError
-from models.database import make_engine, reading, writing
-from models.tables_acts import outbox as table
+from models.database.acts_tables import outbox as table
+from models.database.engine import make_engine, reading, writing
 from tests.core.homes import new_home, sqlite_url
 
 NOW_US = 1_700_000_000_000_000

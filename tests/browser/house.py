@@ -16,8 +16,8 @@ from sqlalchemy import Engine, text
 
 from config.catalog import Catalog, load_catalog
 from config.settings import Settings, load_settings
-from models.database import make_engine, reading, writing
-from models.patients import PatientRecord, read_keys, save_patients
+from models.database.engine import make_engine, reading, writing
+from models.people.patients import PatientRecord, read_keys, save_patients
 from station.people import grant_of, new_device, new_person
 from tests.processes import Server, free_port, wait_until
 

@@ -5,7 +5,7 @@ from datetime import date
 
 import pytest
 
-from models.patients import PatientRecord
+from models.people.patients import PatientRecord
 from tests.browser.house import House, Person
 from tests.browser.things import place_order, stock
 

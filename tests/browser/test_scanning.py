@@ -9,7 +9,7 @@ from PIL import Image
 from playwright.sync_api import Browser
 
 from labels.code128 import modules
-from models.identifiers import is_identifier, make_identifier
+from models.rules.identifiers import is_identifier, make_identifier
 from tests.browser.conftest import ARGUMENTS, chromium
 from tests.browser.house import READY, House, Person
 from tests.browser.things import labeled_tubes, number, stock, wait_for

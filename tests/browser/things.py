@@ -4,7 +4,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from models.identifiers import make_identifier
+from models.rules.identifiers import make_identifier
 from tests.browser.house import House, Person
 
 _serial = iter(range(700_000, 990_000))

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from models.identifiers import make_identifier
+from models.rules.identifiers import make_identifier
 
 START = datetime(2026, 11, 20, 14, 0, tzinfo=UTC)
 COURIER, COLLECTOR, RECEIVER = (make_identifier("B", 2026, n) for n in (21, 17, 33))

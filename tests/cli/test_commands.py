@@ -10,7 +10,7 @@ from pathlib import Path
 import pypdf
 import pytest
 
-from models.queries import EXPORTS
+from models.views.exports import EXPORTS
 from tests.cli.conftest import Inside
 from tests.cli.running import COMMAND, environment, fails, labtrail
 from tests.cli.story import BAD_LINES, CLEAN, COLLECTOR, COURIER, CRITICAL, LATE, LOT, ODD, RECEIVER, good_lines

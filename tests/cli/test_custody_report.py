@@ -9,15 +9,15 @@ import pytest
 
 from config.catalog import DEFAULT_CATALOG, load_catalog
 from config.policy import Policy
-from models import tree
-from models.database import make_engine, reading, writing
-from models.events import microseconds
-from models.evidence import Record
-from models.identifiers import make_identifier
-from models.migrate import migrate
-from models.record import CustodyRecord, custody_json, hand_overs
-from models.record_query import custody_record
-from models.store import Store
+from models.database.engine import make_engine, reading, writing
+from models.database.migrate import migrate
+from models.ledger import tree
+from models.recording.evidence import Record
+from models.recording.store import Store
+from models.rules.events import microseconds
+from models.rules.identifiers import make_identifier
+from models.views.custody_record import CustodyRecord, custody_json, hand_overs
+from models.views.custody_record_query import custody_record
 from station.custody_pdf import custody_pdf
 from station.custody_text import custody_text
 from tests.cli.story import COLLECTOR, COURIER, RECEIVER, START, event

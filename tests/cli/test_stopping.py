@@ -34,7 +34,7 @@ main()
     ("module", "name", "command"),
     [
         ("config.settings", "load_settings", ["up", "--port", "0"]),
-        ("models.migrate", "require_current", ["up", "--port", "0"]),
+        ("models.database.migrate", "require_current", ["up", "--port", "0"]),
         ("agents.eventlog", "open_log", ["up", "--port", "0"]),
         ("config.settings", "load_settings", ["drain", "--timeout", "600"]),
     ],

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from models.identifiers import make_identifier
+from models.rules.identifiers import make_identifier
 from tests.compose.compose_file import MAKE_SECRETS, ROOT, services
 from tests.core.story import whole_day
 from tests.kafka import broker

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from models.database import make_engine, reading
-from models.evidence import Outcome, Record
-from models.migrate import migrate
-from models.queries import EXPORTS, export_rows
-from models.store import Store
+from models.database.engine import make_engine, reading
+from models.database.migrate import migrate
+from models.recording.evidence import Outcome, Record
+from models.recording.store import Store
+from models.views.exports import EXPORTS, export_rows
 from tests.core.story import CATALOG, POLICY, us
 
 PURE = tuple(table for table in EXPORTS if table not in ("ledger", "quarantine"))

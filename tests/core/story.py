@@ -6,10 +6,10 @@ from typing import Any
 
 from config.catalog import DEFAULT_CATALOG, Catalog, load_catalog
 from config.policy import Policy
-from models.custody import fold
-from models.events import Event, microseconds, parse
-from models.history import History, LotFacts, OrderFacts, Specimen
-from models.identifiers import make_identifier
+from models.rules.custody import fold
+from models.rules.events import Event, microseconds, parse
+from models.rules.identifiers import make_identifier
+from models.rules.specimen import History, LotFacts, OrderFacts, Specimen
 
 DAWN = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
 CATALOG: Catalog = load_catalog(DEFAULT_CATALOG)

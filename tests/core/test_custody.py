@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from models.history import LotFacts, OrderFacts
+from models.rules.specimen import LotFacts, OrderFacts
 from tests.core.story import (
     COURIER,
     LAB,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.deadlines import deadlines
+from models.rules.deadlines import deadlines
 from tests.core.story import (
     CATALOG,
     LAB,

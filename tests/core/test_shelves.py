@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
-from models.database import reading
-from models.shelves import MARK_EVERY
+from models.database.engine import reading
+from models.recording.stock_levels import MARK_EVERY
 from tests.core.homes import commit, commit_in_pieces, new_home, new_store, sqlite_url
 from tests.core.story import supply, void
 

@@ -6,8 +6,8 @@ from datetime import date
 import pytest
 
 from config.catalog import ParLevel
-from models.events import parse
-from models.stock import StockState, Taken, apply, fold, from_u, movements_of, restock, to_u
+from models.rules.events import parse
+from models.rules.stock import StockState, Taken, apply, fold, from_u, movements_of, restock, to_u
 from tests.core.story import POLICY, collected, supply
 
 EXPIRY = {"L1": date(2027, 1, 1), "L2": date(2026, 12, 1), "L3": None}

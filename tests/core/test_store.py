@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
-from models.database import reading
-from models.identifiers import make_identifier
-from models.partitions import KEYS
-from models.rebuild import rebuild
-from models.tables_base import metadata
+from models.database.columns import metadata
+from models.database.engine import reading
+from models.database.partitions import KEYS
+from models.recording.rebuild import rebuild
+from models.rules.identifiers import make_identifier
 from tests.core.homes import commit, commit_in_pieces, export, new_home, new_store, sqlite_url
 from tests.core.story import (
     M2,

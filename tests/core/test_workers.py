@@ -10,13 +10,13 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 
-from models import locks
-from models import store as store_module
-from models.database import writing
-from models.events import parse, route
-from models.evidence import Record
-from models.identifiers import make_identifier
-from models.store import WIDENED_MAX, Store
+from models.database import locks
+from models.database.engine import writing
+from models.recording import store as store_module
+from models.recording.evidence import Record
+from models.recording.store import WIDENED_MAX, Store
+from models.rules.events import parse, route
+from models.rules.identifiers import make_identifier
 from tests.core.homes import commit, export, new_home, new_store, sqlite_url
 from tests.core.story import raw, step, supply, us, void, whole_day
 from tests.core.test_store import EVENTS

@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from models.event_types import TYPES
-from models.events import check, parse
+from models.rules.event_types import TYPES
+from models.rules.events import check, parse
 from tests.simulator.truth import CATALOG
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.identifiers import is_identifier, looks_like, make_identifier
+from models.rules.identifiers import is_identifier, looks_like, make_identifier
 
 kinds = st.sampled_from("SMTB")
 identifiers = st.builds(

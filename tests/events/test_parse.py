@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.event_types import TYPES
-from models.events import (
+from models.rules.event_types import TYPES
+from models.rules.events import (
     EVENT_BYTES_MAX,
     SPECIMENS_TOPIC,
     SUPPLIES_TOPIC,

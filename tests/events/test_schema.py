@@ -8,8 +8,8 @@ import jsonschema
 import pytest
 
 from labtrail.simulator import simulate
-from models.event_types import TYPES
-from models.json_schema import FOLDER, main, schemas
+from models.rules.event_types import TYPES
+from models.rules.json_schema import FOLDER, main, schemas
 from tests.events.test_golden import FILES
 from tests.simulator.truth import CATALOG
 
@@ -19,7 +19,7 @@ VALIDATORS = {name: jsonschema.Draft202012Validator(json.loads(schemas()[f"{name
 
 def test_the_files_in_docs_are_those_of_the_code():
     found = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / FOLDER).iterdir()}
-    assert found == schemas(), "run: python -m models.json_schema"
+    assert found == schemas(), "run: python -m models.rules.json_schema"
 
 
 def test_writing_them_removes_those_of_types_that_are_gone(tmp_path):

@@ -15,7 +15,7 @@ from agents.kafka_client import KafkaAccess
 from agents.kafka_log import KafkaLog
 from agents.kafka_topics import rewind
 from embedded.records import NewRecord
-from models.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC
+from models.rules.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC
 from tests.kafka import broker
 from tests.kafka.broker import Broker
 from tests.processes import wait_until

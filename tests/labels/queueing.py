@@ -8,9 +8,9 @@ from sqlalchemy import Engine
 
 from labels.outcomes import Confirmed, Outcome, Printer, Status, Unconfirmed
 from labels.queue import Pace, PrintQueue
-from models import print_jobs
-from models.database import reading, writing
-from models.print_jobs import Job, NewJob
+from models.database.engine import reading, writing
+from models.printing import jobs as print_jobs
+from models.printing.jobs import Job, NewJob
 from tests.core.story import MA
 from tests.labels.samples import specimen
 

@@ -11,8 +11,8 @@ import zxingcpp
 from PIL import Image
 
 from labtrail.cli import run
-from models.database import writing
-from models.print_jobs import Change, change, claim
+from models.database.engine import writing
+from models.printing.jobs import Change, change, claim
 from tests.core.homes import commit, new_home, new_store
 from tests.core.story import M1, M2, MA, OTHER_TUBE, TUBE, collected, step
 from tests.labels.fake_zebra import FakeZebra

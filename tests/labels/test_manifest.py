@@ -10,7 +10,7 @@ from pypdf import PdfReader
 from labels.errors import LabelError
 from labels.manifest import Manifest, ManifestTube, manifest_pdf
 from labels.pdf import A4_MM, LETTER_MM
-from models.identifiers import make_identifier
+from models.rules.identifiers import make_identifier
 
 
 def manifest(count: int, **changes: object) -> Manifest:

@@ -19,7 +19,7 @@ from labels.errors import LabelError
 from labels.layouts import layout_named
 from labels.render import render
 from labels.zpl import bitmap, picture
-from models.identifiers import make_identifier
+from models.rules.identifiers import make_identifier
 from tests.labels.samples import ALL, RESOLUTIONS, SPECIMEN, specimen
 from tests.labels.test_render import HOSTILE, opened
 

@@ -11,11 +11,11 @@ from labels.contents import AliquotLabel, SpecimenLabel
 from labels.errors import LabelError
 from labels.of_specimen import content_of, details_of, label_of
 from labels.render import render
-from models import patients
-from models.database import reading, writing
-from models.identifiers import make_identifier
-from models.patients import PatientError, PatientRecord, find_patient, read_csv, read_keys, save_patients
-from models.print_jobs import NewJob, queue_first
+from models.database.engine import reading, writing
+from models.people import patients
+from models.people.patients import PatientError, PatientRecord, find_patient, read_csv, read_keys, save_patients
+from models.printing.jobs import NewJob, queue_first
+from models.rules.identifiers import make_identifier
 from tests.core.homes import commit, new_store
 from tests.core.story import CATALOG, MA, TUBE, collected, step
 from tests.labels.samples import TOTE

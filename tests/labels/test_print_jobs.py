@@ -12,11 +12,11 @@ from config.catalog import Printer as Row
 from labels import announcing
 from labels.outcomes import Confirmed, Failed, NotReady, Unconfirmed
 from labels.queue import NEXT
-from models import print_jobs
-from models.database import reading, writing
-from models.events import check, parse
-from models.print_jobs import STATES, TRANSITIONS, Change, Job, PrintJobError, State
-from models.print_tables import print_jobs as table
+from models.database.engine import reading, writing
+from models.printing import jobs as print_jobs
+from models.printing.jobs import STATES, TRANSITIONS, Change, Job, PrintJobError, State
+from models.printing.tables import print_jobs as table
+from models.rules.events import check, parse
 from tests.core.story import CATALOG, MA
 from tests.labels.queueing import Script, ask, new, queue_of, state_of
 

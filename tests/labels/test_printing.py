@@ -13,9 +13,9 @@ from agents.printing import Printing, label_job
 from config.catalog import Printer as Row
 from config.settings import Settings, load_settings
 from labels.errors import LabelError
-from models.database import reading, writing
-from models.print_jobs import labels_of, queue_again, superseded_by
-from models.queries import export_rows
+from models.database.engine import reading, writing
+from models.printing.jobs import labels_of, queue_again, superseded_by
+from models.views.exports import export_rows
 from tests.core.homes import commit, new_home, new_store, sqlite_url
 from tests.core.story import CATALOG, MA, POLICY, TUBE, collected, step, us
 from tests.labels.fake_zebra import FakeZebra

@@ -12,9 +12,9 @@ from labels.outcomes import Confirmed, Failed, NotReady, Outcome, Unconfirmed
 from labels.printers import FilePrinter
 from labels.queue import FILES_AT_ONCE, LEASE_US, PrintQueue
 from labels.zebra import ZebraPrinter
-from models import print_jobs
-from models.database import writing
-from models.print_jobs import Job, State
+from models.database.engine import writing
+from models.printing import jobs as print_jobs
+from models.printing.jobs import Job, State
 from tests.labels.fake_zebra import FakeZebra
 from tests.labels.queueing import DEADLINE_SECONDS, PACE, Script, ask, queue_of, state_of, until
 from tests.labels.samples import specimen

@@ -16,7 +16,7 @@ from labels.errors import LabelError
 from labels.layouts import layout_named
 from labels.render import render
 from labels.symbols import QUIET_MODULES, module_choices
-from models.identifiers import make_identifier
+from models.rules.identifiers import make_identifier
 from tests.labels.samples import ALL, RESOLUTIONS, SPECIMEN, specimen
 
 HOSTILE = [

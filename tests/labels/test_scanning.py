@@ -10,7 +10,7 @@ from bench.labels import DAMAGES, GROUPS, damaged, identifiers, ours, reads
 from labels import code128
 from labels.examples import another
 from labels.render import render
-from models.identifiers import SPECIMEN, is_identifier, make_identifier
+from models.rules.identifiers import SPECIMEN, is_identifier, make_identifier
 from tests.labels.test_code128 import fewest_symbols
 from tests.labels.test_outputs import printed
 from tests.labels.test_render import opened

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import Engine, create_engine, insert, select
 from sqlalchemy.pool import NullPool
 
-from models.ledger import genesis, link
-from models.tables_base import metadata
-from models.tables_evidence import chains, events
+from models.database.columns import metadata
+from models.database.evidence_tables import chains, events
+from models.ledger.chain import genesis, link
 
 EMPTY = {"topic": "lab.specimens", "partition": 0, "offset": 0, "appended_us": 0, "recorded_us": 0}
 

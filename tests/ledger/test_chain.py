@@ -5,7 +5,7 @@ from hashlib import sha256
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.ledger import LinkRow, check_chain, genesis, link
+from models.ledger.chain import LinkRow, check_chain, genesis, link
 
 SUBJECT = "S2600012334"
 

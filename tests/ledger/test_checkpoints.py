@@ -22,9 +22,9 @@ from agents.signing import (
     verifier_from_text,
     verifier_text,
 )
-from models.ledger import Checkpoint, parse_checkpoint
-from models.tables_evidence import events
-from models.verify import verify
+from models.database.evidence_tables import events
+from models.ledger.chain import Checkpoint, parse_checkpoint
+from models.ledger.verify import verify
 from tests.ledger.conftest import record, rows_of
 from tests.ledger.test_tree import grow
 from tests.ledger.test_verify import Home

@@ -14,14 +14,14 @@ from agents.signing import load_or_make_key
 from config.catalog import DEFAULT_CATALOG, load_catalog
 from config.policy import Policy
 from labtrail.simulator import simulate
-from models import tree
-from models.database import make_engine, reading, writing
-from models.events import microseconds, route
-from models.evidence import Record
-from models.migrate import migrate
-from models.queries import export_rows
-from models.store import Store
-from models.verify import verify
+from models.database.engine import make_engine, reading, writing
+from models.database.migrate import migrate
+from models.ledger import tree
+from models.ledger.verify import verify
+from models.recording.evidence import Record
+from models.recording.store import Store
+from models.rules.events import microseconds, route
+from models.views.exports import export_rows
 
 DOCS = Path(__file__).parents[2] / "docs" / "ledger.md"
 START = datetime.fromisoformat("2026-11-20T06:00:00-06:00")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.merkle import (
+from models.ledger.merkle import (
     EMPTY_ROOT,
     Frontier,
     consistency_proof,

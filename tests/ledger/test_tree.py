@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import insert, select
 
-from models import tree
-from models.merkle import Frontier, is_included, leaf_hash
-from models.tables_evidence import events, leaves, tree_nodes
+from models.database.evidence_tables import events, leaves, tree_nodes
+from models.ledger import tree
+from models.ledger.merkle import Frontier, is_included, leaf_hash
 from tests.ledger.conftest import record, rows_of
 
 

@@ -3,11 +3,11 @@
 import pytest
 from sqlalchemy import delete, insert, select, update
 
-from models import tree
-from models.ledger import Checkpoint, genesis, link
-from models.merkle import Frontier
-from models.tables_evidence import chains, events, leaves, tree_nodes, tree_state
-from models.verify import verify
+from models.database.evidence_tables import chains, events, leaves, tree_nodes, tree_state
+from models.ledger import tree
+from models.ledger.chain import Checkpoint, genesis, link
+from models.ledger.merkle import Frontier
+from models.ledger.verify import verify
 from tests.ledger.conftest import EMPTY, raw_event, record, rows_of
 from tests.ledger.test_tree import grow
 

@@ -14,13 +14,13 @@ from agents.metrics_state import LagCollector, Refreshed, StateCollector
 from config.catalog import DEFAULT_CATALOG, load_catalog
 from config.policy import Policy
 from labtrail.simulator import simulate
-from models.database import make_engine, reading
-from models.events import microseconds, parse, route
-from models.evidence import Record
-from models.migrate import migrate
-from models.queries_metrics import snapshot
-from models.store import Store
-from models.sweep import sweep
+from models.alerts.sweep import sweep
+from models.database.engine import make_engine, reading
+from models.database.migrate import migrate
+from models.recording.evidence import Record
+from models.recording.store import Store
+from models.rules.events import microseconds, parse, route
+from models.views.gauges import snapshot
 from tests.monitoring.programs import PROMETHEUS_CONFIG, program
 from tests.monitoring.servers import Prometheus, prometheus
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from models.identifiers import make_identifier
+from models.rules.identifiers import make_identifier
 
 YEAR = 2026
 STAFF, COURIER, BENCH = (make_identifier("B", YEAR, n) for n in (1, 2, 3))

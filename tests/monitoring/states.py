@@ -3,9 +3,9 @@
 import msgspec
 
 from config.catalog import Catalog
-from models.print_jobs import STATES
-from models.queries_metrics import StateSnapshot
-from models.queries_metrics_lab import (
+from models.printing.jobs import STATES
+from models.views.gauges import StateSnapshot
+from models.views.gauges_lab import (
     ALERT_KINDS,
     CODES,
     LATE_KINDS,

@@ -6,9 +6,9 @@ import httpx
 import pytest
 from sqlalchemy import Engine, select
 
-from models.database import reading, writing
-from models.notifications import KEEP_US, SETTLED_US, Told, alerting, notifications, record_told
-from models.sweep import acknowledge, sweep
+from models.alerts.notifications import KEEP_US, SETTLED_US, Told, alerting, notifications, record_told
+from models.alerts.sweep import acknowledge, sweep
+from models.database.engine import reading, writing
 from tests.core.story import CATALOG, POLICY, collected, step, us, whole_day
 from tests.monitoring.servers import alertmanager, until
 from tests.monitoring.test_snapshot import engine, record

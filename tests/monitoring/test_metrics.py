@@ -12,9 +12,9 @@ from agents import metrics as declared
 from agents.metrics import METRICS, UNKNOWN_TYPE, WorkerMetrics
 from agents.metrics_state import LagCollector, Refreshed, StateCollector, exposition
 from config.catalog import DEFAULT_CATALOG, load_catalog
-from models.evidence import Outcome, Verdict
-from models.queries_metrics import StateSnapshot
-from models.queries_metrics_lab import OTHER
+from models.recording.evidence import Outcome, Verdict
+from models.views.gauges import StateSnapshot
+from models.views.gauges_lab import OTHER
 from tests.monitoring.programs import ROOT, program, run
 from tests.monitoring.states import planted, quiet
 

@@ -21,14 +21,14 @@ from labtrail.daily_report_pdf import report_pdf
 from labtrail.daily_report_pictures import NOTE_WIDTH, WIDTH, Bar, Box, Words, bars, columns
 from labtrail.simulator import simulate
 from labtrail.simulator_truth import Truth
-from models.database import make_engine, reading
-from models.deadlines import turnaround_hours
-from models.events import microseconds, moment_of, route
-from models.evidence import Record
-from models.migrate import migrate
-from models.queries_report import LabDay, day_bounds, lab_day, percentile
-from models.queries_report_supplies import SupplyDay, supply_day
-from models.store import Store
+from models.database.engine import make_engine, reading
+from models.database.migrate import migrate
+from models.recording.evidence import Record
+from models.recording.store import Store
+from models.rules.deadlines import turnaround_hours
+from models.rules.events import microseconds, moment_of, route
+from models.views.daily_report import LabDay, day_bounds, lab_day, percentile
+from models.views.daily_report_supplies import SupplyDay, supply_day
 
 CATALOG, POLICY = load_catalog(DEFAULT_CATALOG), Policy()
 ZONE = "America/Chicago"

@@ -8,15 +8,15 @@ from prometheus_client import CollectorRegistry, generate_latest
 from sqlalchemy import Engine
 
 from agents.metrics_state import Refreshed, StateCollector
-from models.database import make_engine, reading, writing
-from models.evidence import Record
-from models.identifiers import make_identifier
-from models.migrate import migrate
-from models.print_jobs import NewJob, queue_first
-from models.queries_metrics import StateSnapshot, snapshot
-from models.queries_metrics_lab import OTHER
-from models.store import Store
-from models.sweep import acknowledge, sweep
+from models.alerts.sweep import acknowledge, sweep
+from models.database.engine import make_engine, reading, writing
+from models.database.migrate import migrate
+from models.printing.jobs import NewJob, queue_first
+from models.recording.evidence import Record
+from models.recording.store import Store
+from models.rules.identifiers import make_identifier
+from models.views.gauges import StateSnapshot, snapshot
+from models.views.gauges_lab import OTHER
 from tests.core.story import CATALOG, OTHER_TUBE, POLICY, collected, result, step, supply, us, whole_day
 
 

@@ -7,12 +7,12 @@ import pytest
 from sqlalchemy import Connection, Engine, event, select
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
 
-from models.arrays import Numbers, array_of
-from models.bulk import delete, insert, select_in, select_pairs, upsert
-from models.database import reading, writing
-from models.tables_base import metadata
-from models.tables_evidence import chains, progress
-from models.tables_state import legs, movements, stock_marks, usage_daily
+from models.database.bulk import delete, insert, select_in, select_pairs, upsert
+from models.database.columns import metadata
+from models.database.engine import reading, writing
+from models.database.evidence_tables import chains, progress
+from models.database.postgres_arrays import Numbers, array_of
+from models.database.state_tables import legs, movements, stock_marks, usage_daily
 from tests.core.homes import commit, export, new_home, new_store, sqlite_url
 from tests.core.story import supply
 

@@ -11,8 +11,8 @@ from sqlalchemy.exc import DBAPIError
 from agents.committing import CommitError
 from config.settings import load_settings
 from labtrail.commands.doctor import check_database
-from models import database
-from models.database import make_engine, reading, writing
+from models.database import engine as database
+from models.database.engine import make_engine, reading, writing
 from tests.agents.committers import commit
 from tests.core.homes import new_home, records
 from tests.core.story import OTHER_TUBE, whole_day

@@ -8,13 +8,13 @@ from psycopg.pq import PipelineStatus, TransactionStatus
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, ProgrammingError
 
-from models import database
-from models.arrays import Numbers
-from models.bulk import Known, insert, select_in, upsert
-from models.database import make_engine, reading, writing
-from models.locks import Widen
-from models.pipeline import _Together, ask, run, send
-from models.tables_evidence import progress
+from models.database import engine as database
+from models.database.bulk import Known, insert, select_in, upsert
+from models.database.engine import make_engine, reading, writing
+from models.database.evidence_tables import progress
+from models.database.locks import Widen
+from models.database.postgres_arrays import Numbers
+from models.database.postgres_pipeline import _Together, ask, run, send
 from tests.core.homes import commit, new_home, new_store
 from tests.core.story import whole_day
 from tests.processes import wait_until

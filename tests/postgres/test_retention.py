@@ -14,13 +14,13 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
-from models.database import make_engine, reading, writing
-from models.ledger import Checkpoint
-from models.merkle import subtree_root
-from models.migrate import migrate
-from models.rebuild import rebuild
-from models.tree import reader
-from models.verify import Verdict, verify
+from models.database.engine import make_engine, reading, writing
+from models.database.migrate import migrate
+from models.ledger.chain import Checkpoint
+from models.ledger.merkle import subtree_root
+from models.ledger.tree import reader
+from models.ledger.verify import Verdict, verify
+from models.recording.rebuild import rebuild
 from tests.core.homes import export, new_home, new_store, sqlite_url
 from tests.core.story import TUBE, supply, whole_day
 from tests.postgres.server import UNPRIVILEGED, Postgres, create_database, drop_database, run_as_owner

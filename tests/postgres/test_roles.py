@@ -10,14 +10,14 @@ import pytest
 from sqlalchemy import Engine, make_url, text
 from sqlalchemy.exc import ProgrammingError
 
+from models.alerts.sweep import sweep
 from models.all_tables import metadata
-from models.database import make_engine, reading, writing
-from models.migrate import migrate
-from models.partitions import KEYS
-from models.rebuild import rebuild
-from models.roles import APPEND_ONLY, RIGHTS, RoleError, grant_service
-from models.sweep import sweep
-from models.tree import extend
+from models.database.engine import make_engine, reading, writing
+from models.database.grants import APPEND_ONLY, RIGHTS, RoleError, grant_service
+from models.database.migrate import migrate
+from models.database.partitions import KEYS
+from models.ledger.tree import extend
+from models.recording.rebuild import rebuild
 from tests.core.homes import commit, export, new_store
 from tests.core.story import CATALOG, OTHER_TUBE, POLICY, supply, us, void, whole_day
 from tests.postgres.server import run_as_owner
@@ -48,7 +48,7 @@ def roles(postgres_url: str) -> Iterator[Roles]:
 
 def test_every_table_says_what_the_service_may_do_with_it() -> None:
     tables = {*metadata.tables, "alembic_version", KEYS}
-    assert tables == set(RIGHTS), "write into models/roles.py what the service may do with each table"
+    assert tables == set(RIGHTS), "write into models/database/grants.py what the service may do with each table"
     assert {"events", "leaves", "audit"} <= set(APPEND_ONLY)
 
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import make_url
 from sqlalchemy.exc import OperationalError
 
-from models.database import make_engine, reading
+from models.database.engine import make_engine, reading
 from tests.core.homes import commit, new_home, new_store
 from tests.core.story import whole_day
 from tests.kafka.certificates import Certificates, make_certificates

@@ -12,17 +12,17 @@ from sqlalchemy.exc import IntegrityError
 
 from config.settings import load_settings
 from labtrail.commands.doctor import check_database
-from models.database import make_engine, reading, writing
-from models.migrate import migrate
-from models.partitions import is_partition, provide, years_of
-from models.queries_api import event_view
-from models.queries_reports import reports_of
-from models.queries_sites import sites_of_event
-from models.rebuild import rebuild
-from models.record_query import custody_record
-from models.store import Store
-from models.tables_evidence import events
-from models.tree import extend, prove
+from models.database.engine import make_engine, reading, writing
+from models.database.evidence_tables import events
+from models.database.migrate import migrate
+from models.database.partitions import is_partition, provide, years_of
+from models.ledger.tree import extend, prove
+from models.recording.rebuild import rebuild
+from models.recording.store import Store
+from models.views.api import event_view
+from models.views.custody_record_query import custody_record
+from models.views.result_reports import reports_of
+from models.views.sites import sites_of_event
 from tests.core.homes import new_store, sqlite_url
 from tests.core.story import CATALOG, TUBE, collected, us, void, whole_day
 from tests.postgres.server import run_as_owner

@@ -10,16 +10,16 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, make_url, text
 
-from models.database import make_engine, reading, writing
-from models.evidence import Outcome, Record
-from models.identifiers import make_identifier
-from models.migrate import FOLDER
-from models.queries import export_rows
-from models.record import custody_json
-from models.record_query import custody_record
-from models.store import Store
-from models.tree import extend
-from models.verify import verify
+from models.database.engine import make_engine, reading, writing
+from models.database.migrate import FOLDER
+from models.ledger.tree import extend
+from models.ledger.verify import verify
+from models.recording.evidence import Outcome, Record
+from models.recording.store import Store
+from models.rules.identifiers import make_identifier
+from models.views.custody_record import custody_json
+from models.views.custody_record_query import custody_record
+from models.views.exports import export_rows
 from tests.core.homes import export
 from tests.core.story import CATALOG, POLICY, supply, us, void, whole_day
 from tests.postgres.server import Postgres

@@ -14,8 +14,8 @@ from labtrail.simulator_truth import Truth
 from labtrail.simulator_tubes import FAULTS
 from labtrail.simulator_values import MEASURED, TOLD, draw_value
 from labtrail.simulator_world import SimulationError, larger_catalog, write_catalog
-from models.event_types import TYPES
-from models.events import check, microseconds, moment_of, parse
+from models.rules.event_types import TYPES
+from models.rules.events import check, microseconds, moment_of, parse
 from tests.simulator.truth import CATALOG, exports_of, faults
 
 START = datetime.fromisoformat("2026-11-20T06:00:00-06:00")

@@ -6,12 +6,12 @@ from typing import Any
 
 from config.catalog import DEFAULT_CATALOG, Catalog, load_catalog
 from config.policy import Policy
-from models.database import make_engine, reading
-from models.events import route
-from models.evidence import Record
-from models.migrate import migrate
-from models.queries import EXPORTS, export_rows
-from models.store import Store
+from models.database.engine import make_engine, reading
+from models.database.migrate import migrate
+from models.recording.evidence import Record
+from models.recording.store import Store
+from models.rules.events import route
+from models.views.exports import EXPORTS, export_rows
 
 CATALOG = load_catalog(DEFAULT_CATALOG)
 POLICY = Policy()

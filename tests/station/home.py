@@ -21,14 +21,14 @@ from config.catalog import Catalog, load_catalog
 from config.home import make_home
 from config.settings import Settings, load_settings
 from embedded.log import Log
-from models.database import make_engine, reading
-from models.evidence import Record
-from models.identifiers import BADGE, MANIFEST, SPECIMEN, make_identifier
-from models.migrate import migrate
-from models.people import Grant
-from models.people_audit import Entry, audit_rows
-from models.store import Store
-from models.tables_evidence import progress
+from models.database.engine import make_engine, reading
+from models.database.evidence_tables import progress
+from models.database.migrate import migrate
+from models.people.audit import Entry, audit_rows
+from models.people.users import Grant
+from models.recording.evidence import Record
+from models.recording.store import Store
+from models.rules.identifiers import BADGE, MANIFEST, SPECIMEN, make_identifier
 from station.app import create_app
 from station.people import Enrolled, new_device, new_person
 from tests.processes import wait_until

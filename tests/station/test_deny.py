@@ -13,9 +13,9 @@ from litestar.routes import HTTPRoute
 from sqlalchemy import insert
 
 from config.errors import LabtrailError
-from models.database import writing
-from models.people import ROLES, revoke_device
-from models.tables_acts import alerts
+from models.database.acts_tables import alerts
+from models.database.engine import writing
+from models.people.users import ROLES, revoke_device
 from station.access import Access, access_of
 from tests.station.home import Browser, Home, accession, collected, dispatched, event, manifest
 

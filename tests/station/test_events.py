@@ -6,7 +6,7 @@ import threading
 import msgspec
 import pytest
 
-from models.identifiers import is_identifier
+from models.rules.identifiers import is_identifier
 from station.intake import EVENTS_MAX
 from tests.station.home import Home, accession, collected, dispatched, event, manifest, scanned
 

@@ -1,7 +1,7 @@
 """A label asked for again: by the print queue, one at a time, in the name of who asked."""
 
-from models.database import reading, writing
-from models.print_jobs import Change, change, labels_of
+from models.database.engine import reading, writing
+from models.printing.jobs import Change, change, labels_of
 from tests.station.home import Browser, Home, Made, accession, collected, event
 
 

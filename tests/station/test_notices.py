@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from models.notifications import Alerting, Difference, Notification
-from models.queries_board import AlertRow
+from models.alerts.notifications import Alerting, Difference, Notification
+from models.views.board import AlertRow
 from station.pages.notices import SHOWN_MAX, SILENT_US, notices
 from tests.station.home import MINUTE_US, NOW_US
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from models.notifications import PAGES
+from models.alerts.notifications import PAGES
 from station.api_notifications import RECEIVERS
 from tests.monitoring.programs import ALERTMANAGER_CONFIG
 from tests.monitoring.test_rules import ALERTS

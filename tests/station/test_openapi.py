@@ -10,8 +10,8 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import Failure, FailureGroup
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
-from models.event_types import TYPES
-from models.people import ROLES
+from models.people.users import ROLES
+from models.rules.event_types import TYPES
 from station.documented import COLLECTED
 from station.intake import REASONS
 from station.roles import ACTS

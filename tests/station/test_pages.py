@@ -8,10 +8,10 @@ import pytest
 from pypdf import PdfReader
 
 from config.catalog import DEFAULT_CATALOG, load_catalog
-from models.history import LotFacts
-from models.identifiers import make_identifier
-from models.queries_board import StockRow
-from models.queries_pages import Bag, SpecimenRow, Tube
+from models.rules.identifiers import make_identifier
+from models.rules.specimen import LotFacts
+from models.views.board import StockRow
+from models.views.pages import Bag, SpecimenRow, Tube
 from station.pages.charts import age_bars, cover_bars, flow_bars
 from station.pages.collect import judge_lot, plan
 from station.pages.dispatch import judge_tube

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from labtrail.cli import run
-from models.database import reading
-from models.people import find_user, list_devices
+from models.database.engine import reading
+from models.people.users import find_user, list_devices
 from station.demo import FILE, create_demo_people
 from tests.station.home import PIN, Home
 

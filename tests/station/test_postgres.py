@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models.people_sessions import FAILURES_FREE
+from models.people.sessions import FAILURES_FREE
 from tests.station.home import PIN, Home, accession, collected, dispatched, event, manifest
 from tests.station.test_sign_in import attempt
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from models.database import writing
+from models.database.engine import writing
 from tests.station.home import PIN, Home, accession, collected
 
 NAME, BORN, MRN, PHONE = "Zebedee Canarywing", "1961-02-03", "MRN-90817263", "555-0199-4242"

@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 from sqlalchemy import insert
 
-from models.database import writing
-from models.identifiers import is_identifier
-from models.queries import EXPORTS
-from models.sweep import sweep
-from models.tables_acts import alerts
+from models.alerts.sweep import sweep
+from models.database.acts_tables import alerts
+from models.database.engine import writing
+from models.rules.identifiers import is_identifier
+from models.views.exports import EXPORTS
 from station.app import end_streams
 from tests.station.home import Home, accession, collected, dispatched, event, manifest
 

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, create_engine, insert
 from sqlalchemy.pool import StaticPool
 
-from models.database import make_engine, writing
-from models.identifiers import is_identifier, make_identifier
-from models.serials import SerialError, allocate
-from models.tables_acts import serials
-from models.tables_base import metadata
-from models.tables_state import specimens
+from models.database.acts_tables import serials
+from models.database.columns import metadata
+from models.database.engine import make_engine, writing
+from models.database.state_tables import specimens
+from models.printing.serials import SerialError, allocate
+from models.rules.identifiers import is_identifier, make_identifier
 
 YEAR = 2026
 

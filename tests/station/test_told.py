@@ -17,9 +17,14 @@ import yaml
 import station
 from embedded import writer
 from labels import of_specimen
-from models import alerting, conditions, deadlines, discrepancies, events, patients, print_jobs, serials
-from models.event_types import TYPES
-from models.meanings import MEANINGS
+from models.alerts import cases as alerting
+from models.people import patients
+from models.printing import jobs as print_jobs
+from models.printing import serials
+from models.rules import deadlines, discrepancies, events
+from models.rules import transport_conditions as conditions
+from models.rules.event_types import TYPES
+from models.rules.meanings import MEANINGS
 from station import custody_words
 from station.words import SPANISH, TOLD, teller
 from tests.monitoring.programs import ALERTMANAGER_CONFIG

@@ -8,10 +8,10 @@ import pytest
 
 import station
 from config.catalog import DEFAULT_CATALOG, load_catalog
-from models.alerting import SPECIMEN_KINDS, STANDING_KINDS
-from models.events import Reason
-from models.meanings import MEANINGS
-from models.people import ROLES
+from models.alerts.cases import SPECIMEN_KINDS, STANDING_KINDS
+from models.people.users import ROLES
+from models.rules.events import Reason
+from models.rules.meanings import MEANINGS
 from station import intake
 from station.custody_words import HAPPENED
 from station.pages import board, dispatch, home, receive, results, supplies

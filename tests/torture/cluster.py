@@ -18,10 +18,10 @@ from agents.kafka_client import KafkaAccess
 from agents.kafka_log import KafkaLog
 from config.errors import LabtrailError
 from embedded.records import NewRecord
-from models.database import make_engine, reading
-from models.events import route
-from models.migrate import migrate
-from models.queries import export_rows
+from models.database.engine import make_engine, reading
+from models.database.migrate import migrate
+from models.rules.events import route
+from models.views.exports import export_rows
 from tests.core.homes import PURE, commit, export, new_home, new_store, sqlite_url
 from tests.core.story import CATALOG, POLICY, us
 from tests.kafka.broker import Broker

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import text
 
-from models.database import reading
-from models.queries import export_rows
+from models.database.engine import reading
+from models.views.exports import export_rows
 from tests.core.homes import export
 from tests.core.story import CATALOG, POLICY, us
 from tests.torture.cluster import Cluster, graceful, until

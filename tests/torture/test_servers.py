@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from config.errors import LabtrailError
 from embedded.records import NewRecord
-from models.database import reading
+from models.database.engine import reading
 from tests.torture.cluster import Cluster, graceful, until
 from tests.torture.conftest import Scale
 from tests.torture.test_kills import slices

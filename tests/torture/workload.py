@@ -8,7 +8,7 @@ import random
 from collections import Counter
 from typing import NamedTuple
 
-from models.identifiers import make_identifier
+from models.rules.identifiers import make_identifier
 from tests.core.story import collected, result, step, supply
 
 SITES = ("NORTH", "SOUTH", "EAST", "WEST")

@@ -1,0 +1,160 @@
+"""Alerting: what is late or wrong at a moment, and the sweep that keeps the `alerts` table in step with it.
+
+`cases` is a pure reading of (tables, moment). `sweep` opens an alert for each case once, resolves it when the case is
+gone, and opens it again only for a new cause. What changes goes into the outbox in the same transaction.
+"""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from sqlalchemy import Connection, func, select
+
+from models.database.evidence_tables import quarantine
+from models.database.state_tables import specimens, stock, stock_items, usage_daily
+from models.recording.supplies import known_lots
+from models.rules.deadlines import CRITICAL, WARNING, Deadline
+from models.rules.events import microseconds, moment_of
+from models.rules.stock import DAY_US, StockState, restock
+
+if TYPE_CHECKING:
+    from config.catalog import Catalog
+    from config.policy import Policy
+
+SPECIMEN_KINDS = frozenset(
+    {"overdue-result", "overdue-step", "stability-at-risk", "missing-specimen", "critical-unacknowledged",
+     "custody-discrepancy"}
+)  # fmt: skip
+STANDING_KINDS = ("restock", "expiring-stock", "recalled-stock", "quarantined-events")
+_deadlines = msgspec.json.Decoder(list[Deadline])
+_state = msgspec.json.Decoder(StockState)
+
+
+def decode(text: str | None) -> list[Deadline]:
+    """The deadlines of a specimen's row."""
+    return _deadlines.decode(text) if text else []
+
+
+def specimen_cases(connection: Connection, at_us: int) -> Iterator[Deadline]:
+    """The cases of all specimens that are due at this moment."""
+    rows = connection.execution_options(yield_per=1000).execute(
+        select(specimens.c.deadlines).where(specimens.c.deadlines.is_not(None)).order_by(specimens.c.accession)
+    )
+    for (deadlines,) in rows:
+        yield from (case for case in decode(deadlines) if case.due_us <= at_us)
+
+
+def used_lately(connection: Connection, policy: "Policy", at_us: int) -> dict[tuple[str, str], int]:
+    """Use of each (site, item) over the last days that the use rate rests on, in millionths."""
+    last = at_us // DAY_US
+    rows = connection.execute(
+        select(usage_daily.c.site, usage_daily.c.item, func.sum(usage_daily.c.quantity_u))
+        .where(usage_daily.c.day > last - policy.use_rate_days, usage_daily.c.day <= last)
+        .group_by(usage_daily.c.site, usage_daily.c.item)
+    )
+    return {(site, item): int(total) for site, item, total in rows}
+
+
+def restock_cases(connection: Connection, catalog: "Catalog", policy: "Policy", at_us: int) -> Iterator[Deadline]:
+    """Items to order, where the catalog has a par level and anything is on record."""
+    used = used_lately(connection, policy, at_us)
+    rows = connection.execute(select(stock_items.c.site, stock_items.c.item, stock_items.c.state)).all()
+    for site, item, raw in sorted(rows, key=lambda row: (row[0], row[1])):
+        par = catalog.par_levels.get((site, item))
+        if par is None:
+            continue
+        state = _state.decode(bytes(raw))
+        stands = restock(state.on_hand_u, state.on_order_u, used.get((site, item), 0), par, policy)
+        if stands.due:
+            low = stands.reason == "reorder-point" and state.low_since_us is not None
+            yield Deadline(
+                kind="restock", subject=f"{site}/{item}", site=site,
+                severity=CRITICAL if stands.on_hand <= 0 else WARNING,
+                due_us=state.low_since_us if low and state.low_since_us is not None else state.at[0],
+                cause=f"{stands.reason} after {state.last_in}",
+                detail=f"{stands.on_hand:g} on hand, {stands.on_order:g} on order, order {stands.suggested:g}",
+            )  # fmt: skip
+
+
+def lot_cases(connection: Connection, policy: "Policy", at_us: int) -> Iterator[Deadline]:
+    """Stock that expires soon, and stock of a lot that its maker took back."""
+    rows = connection.execute(
+        select(stock.c.site, stock.c.item, stock.c.lot, stock.c.on_hand_u).where(stock.c.on_hand_u > 0)
+    ).all()
+    facts = known_lots(connection, {(item, lot) for _, item, lot, _ in rows})
+    warn = timedelta(days=policy.expiring_days)
+    for site, item, lot, _ in sorted((r for r in rows if (r[1], r[2]) in facts), key=lambda r: tuple(r[:3])):
+        known = facts[item, lot]
+        if known.expires is not None:
+            due_us = _midnight_us(known.expires) - warn // timedelta(microseconds=1)
+            if due_us <= at_us:
+                gone = _midnight_us(known.expires) + DAY_US <= at_us
+                yield Deadline(
+                    kind="expiring-stock", subject=f"{site}/{item}/{lot}", site=site, severity=WARNING,
+                    due_us=due_us, cause=known.expires.isoformat(),
+                    detail=f"{'expired' if gone else 'expires'} {known.expires}",
+                )  # fmt: skip
+        if known.notice is not None and known.notice_us is not None and known.notice_us <= at_us:
+            yield Deadline(
+                kind="recalled-stock", subject=f"{site}/{item}/{lot}", site=site, severity=CRITICAL,
+                due_us=known.notice_us, cause=known.notice[:200],
+                detail="recalled by its maker: take it off the shelf",
+            )  # fmt: skip
+
+
+def _midnight_us(day: date) -> int:
+    return microseconds(moment_of(0)) + (day.toordinal() - moment_of(0).toordinal()) * DAY_US
+
+
+def quarantine_cases(connection: Connection) -> Iterator[Deadline]:
+    """One case for all that is in quarantine, since the earliest time that any of it states (0: none does)."""
+    count, earliest_us, last = connection.execute(
+        select(func.count(), func.min(quarantine.c.time_us), func.max(quarantine.c.id)).where(
+            quarantine.c.state == "open"
+        )
+    ).one()
+    if count:
+        yield Deadline(
+            kind="quarantined-events", subject="events", site=None, severity=WARNING, due_us=earliest_us or 0,
+            cause=str(last), detail="records in quarantine: see labtrail quarantine list",
+        )  # fmt: skip
+
+
+def standing_cases(connection: Connection, catalog: "Catalog", policy: "Policy", at_us: int) -> Iterator[Deadline]:
+    """The cases that no specimen's row holds."""
+    yield from restock_cases(connection, catalog, policy, at_us)
+    yield from lot_cases(connection, policy, at_us)
+    yield from quarantine_cases(connection)
+
+
+def cases(connection: Connection, catalog: "Catalog", policy: "Policy", at_us: int) -> list[Deadline]:
+    """Everything that is late or wrong at this moment, sorted by kind and subject."""
+    every = [*specimen_cases(connection, at_us), *standing_cases(connection, catalog, policy, at_us)]
+    return sorted(every, key=lambda case: (case.kind, case.subject))
+
+
+def accession_of(case: Deadline) -> str | None:
+    return case.subject.partition("/")[0] if case.kind in SPECIMEN_KINDS else None
+
+
+def message(kind: str, row: dict[str, Any], time_us: int) -> bytes:
+    """The CloudEvent about an alert for `lab.alerts`. Its id is the same whenever it is sent again."""
+    moment = moment_of(time_us)
+    return msgspec.json.encode(
+        {
+            "specversion": "1.0",
+            "id": f"{kind}/{row['kind']}/{row['subject']}/{row['cause']}",
+            "source": "/labtrail/alerts",
+            "type": f"alert.{kind}",
+            "subject": row["subject"],
+            "time": moment.isoformat(),
+            "site": row["site"],
+            "data": {
+                "kind": row["kind"],
+                "severity": row["severity"],
+                "detail": row["detail"],
+                "since": moment_of(row["since_us"]).isoformat(),
+            },
+        }
+    )

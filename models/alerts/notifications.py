@@ -1,0 +1,174 @@
+"""What Alertmanager told whom: its webhooks, kept so that Labtrail's view of an alert and its view can be compared.
+
+Acts, not evidence, and nothing about a patient: the labels of Prometheus' alerts are sites, items and printers.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from msgspec import Struct
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    delete,
+    func,
+    select,
+)
+
+from models.database.acts_tables import alerts
+from models.database.bulk import upsert
+from models.database.columns import metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+KEEP_US = 30 * 86_400_000_000
+"""Resolved notifications are kept this long."""
+SETTLED_US = 10 * 60_000_000
+"""So long the two views may differ: a rule waits, groups are sent together, a resolved alert is held."""
+LIST_MAX = 1000
+WATCHDOG = "Watchdog"
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("receiver", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),  # Alertmanager's own number of the alert's labels
+    Column("alert", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("site", Text),
+    Column("summary", Text, nullable=False),
+    Column("status", Text, nullable=False),  # firing, resolved
+    Column("starts_us", BigInteger, nullable=False),
+    Column("told_us", BigInteger, nullable=False),
+    Column("times", Integer, nullable=False),  # how often it was told while firing
+    PrimaryKeyConstraint("receiver", "fingerprint"),
+    Index("ix_notifications_status", "status", "told_us"),
+)
+
+
+class Told(Struct, frozen=True, kw_only=True):
+    """One alert in one webhook. `starts_us`: when it began to fire, microseconds since 1970."""
+
+    fingerprint: str
+    alert: str
+    severity: str
+    site: str | None
+    summary: str
+    status: Literal["firing", "resolved"]
+    starts_us: int
+
+
+class Notification(Told, frozen=True, kw_only=True):
+    """What a receiver was last told of an alert, when, and how often while it fired."""
+
+    receiver: str
+    told_us: int
+    times: int
+
+
+class Page(NamedTuple):
+    """Which of Labtrail's alerts one of Prometheus' pages stands for."""
+
+    kind: str
+    priority: str | None = None
+    unacknowledged: bool = False
+
+
+PAGES: Mapping[str, Page] = {
+    "StatResultOverdue": Page("overdue-result", priority="stat"),
+    "StabilityAtRisk": Page("stability-at-risk"),
+    "CriticalResultUnacknowledged": Page("critical-unacknowledged"),
+    "SpecimenMissing": Page("missing-specimen", unacknowledged=True),
+    "RecalledStockOnHand": Page("recalled-stock"),
+}
+"""Pages that must agree with Labtrail's own alerts, by site. Tickets wait for the morning: they may differ."""
+
+
+class Difference(Struct, frozen=True):
+    """`untold`: open in Labtrail, and nobody was paged. `gone`: people are paged, and nothing is open in Labtrail."""
+
+    what: Literal["untold", "gone"]
+    alert: str
+    site: str
+    since_us: int
+
+
+class Alerting(Struct, frozen=True, kw_only=True):
+    """Whether alerts reach people. `heard_us`: when the heartbeat last arrived; None: never."""
+
+    heard_us: int | None
+    firing: tuple[Notification, ...]
+    differences: tuple[Difference, ...]
+
+
+_FIELDS = tuple(column.name for column in notifications.columns)
+_n = notifications.c
+
+
+def record_told(connection: Connection, receiver: str, told: Sequence[Told], now_us: int) -> None:
+    """Note what a receiver was told. The same webhook twice counts twice: Alertmanager sends again what it doubts."""
+    before = {
+        fingerprint: (starts_us, times)
+        for fingerprint, starts_us, times in connection.execute(
+            select(_n.fingerprint, _n.starts_us, _n.times).where(
+                _n.receiver == receiver, _n.fingerprint.in_([one.fingerprint for one in told])
+            )
+        )
+    }
+    rows = []
+    for one in told:
+        starts_us, times = before.get(one.fingerprint, (one.starts_us, 0))
+        times = (times if starts_us == one.starts_us else 0) + (one.status == "firing")
+        rows.append(
+            (receiver, one.fingerprint, one.alert, one.severity, one.site, one.summary, one.status, one.starts_us,
+             now_us, times)
+        )  # fmt: skip
+    upsert(connection, notifications, _FIELDS, rows)
+    connection.execute(delete(notifications).where(_n.status == "resolved", _n.told_us < now_us - KEEP_US))
+
+
+def alerting(connection: Connection, now_us: int) -> Alerting:
+    """What is told now, and where Labtrail's open alerts and the pages have differed for more than ten minutes."""
+    rows = connection.execute(
+        select(notifications).where(_n.status == "firing").order_by(_n.alert, _n.site, _n.receiver).limit(LIST_MAX)
+    )
+    firing = tuple(Notification(**row._mapping) for row in rows if row.alert != WATCHDOG)
+    heard_us = connection.execute(select(func.max(_n.told_us)).where(_n.alert == WATCHDOG)).scalar()
+    return Alerting(heard_us=heard_us, firing=firing, differences=tuple(_differences(connection, firing, now_us)))
+
+
+def _differences(connection: Connection, firing: Sequence[Notification], now_us: int) -> "Iterable[Difference]":
+    paged = {(one.alert, one.site or ""): one.starts_us for one in firing if one.alert in PAGES}
+    opened = _open_pages(connection)
+    for (alert, site), since_us in sorted(opened.items()):
+        if (alert, site) not in paged and since_us <= now_us - SETTLED_US:
+            yield Difference("untold", alert, site, since_us)
+    for (alert, site), since_us in sorted(paged.items()):
+        if (alert, site) not in opened and since_us <= now_us - SETTLED_US:
+            yield Difference("gone", alert, site, since_us)
+
+
+def _open_pages(connection: Connection) -> dict[tuple[str, str], int]:
+    """(page, site) -> since when one of its cases is open in Labtrail."""
+    a = alerts.c
+    taken = a.acknowledged_us.is_not(None)
+    rows = connection.execute(
+        select(a.kind, a.priority, a.site, taken, func.min(a.opened_us))
+        .where(a.resolved_us.is_(None), a.kind.in_({page.kind for page in PAGES.values()}))
+        .group_by(a.kind, a.priority, a.site, taken)
+    ).all()
+    opened: dict[tuple[str, str], int] = {}
+    for alert, page in PAGES.items():
+        for kind, priority, site, acknowledged, opened_us in rows:
+            if kind != page.kind or page.priority not in (None, priority) or (page.unacknowledged and acknowledged):
+                continue
+            key = (alert, site or "")
+            opened[key] = min(opened.get(key, opened_us), opened_us)
+    return opened

@@ -1,0 +1,216 @@
+"""The sweep: keeps the `alerts` table in step with what is late or wrong. Run by one leader, safe for several."""
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from sqlalchemy import Connection, Engine, Select, bindparam, select, text, update
+
+from models.alerts.cases import STANDING_KINDS, accession_of, decode, message, standing_cases
+from models.database.acts_tables import alerts, outbox
+from models.database.bulk import insert, select_in
+from models.database.engine import reading, writing
+from models.database.state_tables import specimens
+from models.rules.deadlines import CRITICAL, Deadline
+
+if TYPE_CHECKING:
+    from config.catalog import Catalog
+    from config.policy import Policy
+
+SPECIMENS_MAX = 2000
+"""Specimens looked at in one transaction; the rest follow in the next."""
+_LEADER = 0x4C54_5357  # any number that is the same on every worker
+MINUTE_US = 60_000_000
+
+
+class Swept(Struct, frozen=True):
+    """What one sweep did. `more`: specimens are left for another one at once."""
+
+    opened: int
+    resolved: int
+    escalated: int
+    more: bool
+
+
+def sweep(engine: Engine, catalog: "Catalog", policy: "Policy", now_us: int) -> Swept:
+    """Open, resolve and escalate alerts as of now, in one transaction.
+
+    What stands is looked at before the transaction that writes: it keeps every other writer waiting, and most often
+    there is nothing to write.
+    """
+    with reading(engine) as connection:
+        due = connection.execute(_due(now_us).limit(1)).first() is not None
+        stands = _standing(connection, catalog, policy, now_us)
+        changed = _differ(*stands)
+        late = bool(_unanswered(connection, policy, now_us))
+    if not (due or changed or late):
+        return Swept(0, 0, 0, more=False)
+    with writing(engine) as connection:
+        if engine.dialect.name == "postgresql" and not connection.scalar(
+            text("SELECT pg_try_advisory_xact_lock(:leader)"), {"leader": _LEADER}
+        ):
+            return Swept(0, 0, 0, more=False)
+        opened, resolved, looked_at = _specimens(connection, now_us)
+        if changed:  # judged again, by what is on record now
+            turned = _turn(connection, *_standing(connection, catalog, policy, now_us), now_us)
+            opened, resolved = opened + turned[0], resolved + turned[1]
+        escalated = _escalate(connection, policy, now_us)
+        return Swept(opened, resolved, escalated, more=looked_at == SPECIMENS_MAX)
+
+
+def _standing(
+    connection: Connection, catalog: "Catalog", policy: "Policy", now_us: int
+) -> tuple[list[Deadline], list[dict[str, Any]]]:
+    """The cases of stock and quarantine that stand, and the alerts that are open about such."""
+    return (
+        list(standing_cases(connection, catalog, policy, now_us)),
+        _open(connection, alerts.c.kind.in_(STANDING_KINDS)),
+    )
+
+
+def _differ(want: list[Deadline], have: list[dict[str, Any]]) -> bool:
+    """Whether the open alerts are not those wanted. A case whose cause was resolved before counts: `_turn` tells."""
+    wanted = {(c.kind, c.subject): (c.cause, c.detail, c.severity) for c in want}
+    return wanted != {(r["kind"], r["subject"]): (r["cause"], r["detail"], r["severity"]) for r in have}
+
+
+def _due(now_us: int) -> Select[Any]:
+    return select(specimens.c.accession, specimens.c.deadlines).where(specimens.c.alert_check_us <= now_us)
+
+
+def _specimens(connection: Connection, now_us: int) -> tuple[int, int, int]:
+    """Alerts of the specimens whose moment has come. A worker may be writing one: it is left for the next sweep."""
+    rows = connection.execute(
+        _due(now_us).order_by(specimens.c.alert_check_us).limit(SPECIMENS_MAX).with_for_update(skip_locked=True)
+    ).all()
+    if not rows:
+        return 0, 0, 0
+    due: list[Deadline] = []
+    marks = []
+    for accession, deadlines in rows:
+        every = decode(deadlines)
+        late = [case for case in every if case.due_us <= now_us]
+        due += late
+        following = min((case.due_us for case in every if case.due_us > now_us), default=None)
+        marks.append({"of": accession, "count": len(late), "next": following})
+    have = []
+    for chunk in range(0, len(rows), 500):
+        accessions = [row[0] for row in rows[chunk : chunk + 500]]
+        have += _open(connection, alerts.c.accession.in_(accessions))
+    opened, resolved = _turn(connection, due, have, now_us)
+    connection.execute(
+        update(specimens)
+        .where(specimens.c.accession == bindparam("of"))
+        .values(alerts_open=bindparam("count"), alert_check_us=bindparam("next")),
+        marks,
+    )
+    return opened, resolved, len(rows)
+
+
+def _open(connection: Connection, which: Any) -> list[dict[str, Any]]:
+    rows = connection.execute(select(alerts).where(alerts.c.resolved_us.is_(None), which))
+    return [dict(row) for row in rows.mappings()]
+
+
+def _turn(connection: Connection, want: list[Deadline], have: list[dict[str, Any]], now_us: int) -> tuple[int, int]:
+    """Make the open alerts those wanted. Returns how many were opened and resolved."""
+    wanted = {(case.kind, case.subject): case for case in want}
+    open_now = {(row["kind"], row["subject"]): row for row in have}
+    gone = [row for key, row in open_now.items() if key not in wanted]
+    new = [case for key, case in wanted.items() if key not in open_now]
+    over = _resolved_before(connection, new)
+    new = [case for case in new if (case.kind, case.subject, case.cause) not in over]
+    columns = (
+        "kind", "subject", "accession", "priority", "cause", "site", "severity", "detail", "since_us", "opened_us",
+    )  # fmt: skip
+    rows = [
+        (
+            c.kind,
+            c.subject,
+            accession_of(c),
+            c.priority,
+            c.cause,
+            c.site,
+            c.severity,
+            c.detail,
+            c.due_us,
+            now_us,
+        )
+        for c in new
+    ]
+    insert(connection, alerts, columns, rows)
+    if gone:
+        connection.execute(
+            update(alerts).where(alerts.c.id == bindparam("of")).values(resolved_us=now_us),
+            [{"of": row["id"]} for row in gone],
+        )
+    changed = [
+        {"of": row["id"], "new_cause": case.cause, "new_detail": case.detail, "new_severity": case.severity}
+        for key, row in open_now.items()
+        if (case := wanted.get(key)) is not None
+        and (row["cause"], row["detail"], row["severity"]) != (case.cause, case.detail, case.severity)
+    ]
+    if changed:  # the case goes on under what is now known of it; nobody is told twice
+        connection.execute(
+            update(alerts)
+            .where(alerts.c.id == bindparam("of"))
+            .values(
+                cause=bindparam("new_cause"),
+                detail=bindparam("new_detail"),
+                severity=bindparam("new_severity"),
+            ),
+            changed,
+        )
+    _tell(connection, "opened", [dict(zip(columns, row, strict=True)) for row in rows], now_us)
+    _tell(connection, "resolved", gone, now_us)
+    return len(rows), len(gone)
+
+
+def _resolved_before(connection: Connection, new: list[Deadline]) -> set[tuple[str, str, str]]:
+    """Which of these cases were open once and are resolved: the same cause does not alert again."""
+    columns = ("kind", "subject", "cause", "resolved_us")
+    rows = select_in(connection, alerts, columns, "subject", {case.subject for case in new})
+    return {(kind, subject, cause) for kind, subject, cause, resolved_us in rows if resolved_us is not None}
+
+
+def _unanswered(connection: Connection, policy: "Policy", now_us: int) -> list[dict[str, Any]]:
+    """Critical alerts that nobody has acknowledged in time."""
+    limit_us = now_us - round(policy.escalate_minutes * MINUTE_US)
+    return _open(
+        connection,
+        (alerts.c.severity == CRITICAL)
+        & alerts.c.acknowledged_us.is_(None)
+        & alerts.c.escalated_us.is_(None)
+        & (alerts.c.opened_us <= limit_us),
+    )
+
+
+def _escalate(connection: Connection, policy: "Policy", now_us: int) -> int:
+    """Critical alerts that nobody has acknowledged in time go to the next person, once."""
+    waiting = _unanswered(connection, policy, now_us)
+    if waiting:
+        connection.execute(
+            update(alerts).where(alerts.c.id == bindparam("of")).values(escalated_us=now_us),
+            [{"of": row["id"]} for row in waiting],
+        )
+        _tell(connection, "escalated", waiting, now_us)
+    return len(waiting)
+
+
+def acknowledge(engine: Engine, alert_id: int, by: str, now_us: int) -> dict[str, Any] | None:
+    """Note who has taken on an open alert; the first one stands. None when there is no such open alert."""
+    with writing(engine) as connection:
+        rows = _open(connection, alerts.c.id == alert_id)
+        if not rows:
+            return None
+        if rows[0]["acknowledged_us"] is None:
+            rows[0] |= {"acknowledged_by": by, "acknowledged_us": now_us}
+            connection.execute(
+                update(alerts).where(alerts.c.id == alert_id).values(acknowledged_by=by, acknowledged_us=now_us)
+            )
+            _tell(connection, "acknowledged", rows, now_us)
+        return rows[0]
+
+
+def _tell(connection: Connection, what: str, rows: list[dict[str, Any]], now_us: int) -> None:
+    told = [("alert", row["subject"], message(what, row, now_us), now_us) for row in rows]
+    insert(connection, outbox, ("kind", "key", "payload", "created_us"), told)

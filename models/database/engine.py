@@ -1,0 +1,149 @@
+"""Opening the database: SQLite (write-ahead log, full sync) or PostgreSQL, behind one SQLAlchemy engine."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from threading import Lock
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+
+from config.errors import LabtrailError
+from models.database import postgres_pipeline as pipeline
+
+SQLITE_CACHE_KIB = 32_768
+BUSY_MS = 30_000
+POOL_MAX = 8
+CONNECT_SECONDS = 10
+ABANDONED_MS = 45_000
+"""A writing transaction whose client does nothing for so long is ended by PostgreSQL: a worker that stands still
+(paused, swapped out, cut off) must not keep its locks from the others."""
+TRANSACTION_MS = 120_000
+"""A writing transaction is ended by PostgreSQL after so long, whatever it does: a worker that stands still with half
+of its statements sent is to the server not one that does nothing."""
+POSTGRES_MIN = 17
+"""The first version that ends a transaction after a time, whatever its client does."""
+
+
+class DatabaseError(LabtrailError):
+    """The database can't be opened; the message says what to write into LABTRAIL_DATABASE."""
+
+
+def make_engine(url: str) -> Engine:
+    """An engine for `sqlite:///path` or `postgresql+psycopg://user:password@host/name`."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise DatabaseError(
+            "LABTRAIL_DATABASE is no database address: write sqlite:///path or postgresql+psycopg://…"
+        ) from None
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database and parsed.database != ":memory:":
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(
+            parsed,
+            hide_parameters=True,
+            pool_use_lifo=True,  # the connection that has just written still has its pages at hand
+            connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False},
+        )
+        event.listen(engine, "connect", _sqlite_connect)
+        event.listen(engine, "begin", _sqlite_begin)
+        return engine
+    if parsed.get_driver_name() != "psycopg":
+        raise DatabaseError(f"LABTRAIL_DATABASE names {parsed.drivername}: use sqlite or postgresql+psycopg")
+    options = parsed.query.get("options", f"-c idle_in_transaction_session_timeout={ABANDONED_MS}")
+    engine = create_engine(
+        parsed,
+        hide_parameters=True,
+        pool_size=POOL_MAX,
+        max_overflow=0,
+        pool_pre_ping=True,
+        connect_args={
+            "options": options,
+            "connect_timeout": CONNECT_SECONDS,
+            # a server that vanished is noticed within half a minute, not after the system's two hours
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,
+        },
+    )
+    event.listen(engine, "connect", _postgres_connect)
+    event.listen(engine, "do_execute", pipeline.take_along)
+    event.listen(engine, "do_executemany", pipeline.all_rows)
+    return engine
+
+
+def _postgres_connect(connection: Any, _: Any) -> None:
+    if connection.info.server_version >= POSTGRES_MIN * 10_000:
+        connection.autocommit = True
+        connection.execute(f"SET transaction_timeout = {TRANSACTION_MS}")
+        connection.autocommit = False
+
+
+def _sqlite_connect(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # the driver must not begin transactions of its own: _sqlite_begin does
+    for pragma in (
+        f"busy_timeout={BUSY_MS}",
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        f"cache_size=-{SQLITE_CACHE_KIB}",
+        "temp_store=MEMORY",
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _sqlite_begin(connection: Connection) -> None:
+    # a transaction that will write takes the write lock at once: taking it later could fail half-way
+    write = connection.get_execution_options().get("labtrail_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+# SQLite's own wait for the write lock polls, and whoever polls luckily goes first: threads of one process queue here
+_turns: WeakKeyDictionary[Engine, Lock] = WeakKeyDictionary()
+
+
+@contextmanager
+def writing(engine: Engine, *, pipelined: bool = False, long: bool = False) -> Iterator[Connection]:
+    """One transaction that writes: committed at the end, rolled back if an exception leaves it.
+
+    `pipelined`: on PostgreSQL, statements go together (models/database/postgres_pipeline.py), also the first with
+    BEGIN and the last with COMMIT; the driver, which would send these two by themselves, leaves it to us.
+    `long`: a person's work on all of the tables, which may take its time.
+    """
+    turn = _turns.setdefault(engine, Lock()) if engine.dialect.name == "sqlite" else nullcontext()
+    options: dict[str, Any] = {"labtrail_write": True}
+    ours = pipelined and engine.dialect.name == "postgresql"
+    if ours:
+        options |= {pipeline.WAITING: [], "isolation_level": "AUTOCOMMIT"}
+    with turn, engine.connect().execution_options(**options) as connection, connection.begin():
+        if ours:
+            pipeline.run(connection, "BEGIN")
+        if long:
+            _without_limits(connection)
+        yield connection
+        if ours:
+            pipeline.run(connection, "COMMIT")
+            pipeline.send(connection)
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """One transaction that only reads, from a single snapshot."""
+    connection = engine.connect()
+    if engine.dialect.name == "postgresql":
+        connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    with connection, connection.begin():
+        _without_limits(connection)  # it holds no lock, and may well compute between two of its queries
+        yield connection
+
+
+def _without_limits(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(
+            "SELECT set_config(name, '0', true)"
+            " FROM unnest(ARRAY['idle_in_transaction_session_timeout', 'transaction_timeout']) AS t(name)"
+            " WHERE current_setting(name, true) IS NOT NULL"  # of PostgreSQL 16 only the first
+        )

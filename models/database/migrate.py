@@ -1,0 +1,78 @@
+"""Migrations: bring a database to the tables that this version of the code uses."""
+
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine
+
+from config.errors import LabtrailError
+from models.database.engine import reading, writing
+from models.database.partitions import provide
+
+FOLDER = Path(__file__).parent / "migrations"
+
+
+class SchemaError(LabtrailError):
+    """The database's tables are not those of this version."""
+
+
+def _config(**attributes: Any) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    config.attributes.update(attributes)
+    return config
+
+
+def revisions(engine: Engine) -> tuple[str | None, str]:
+    """(where the database is, where this code is)."""
+    with reading(engine) as connection:
+        at = MigrationContext.configure(connection).get_current_revision()
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    return at, head or ""
+
+
+def migrate(engine: Engine, year: int | None = None) -> list[str]:
+    """Bring the database up to date in one transaction; the revisions applied, none if it was.
+
+    On PostgreSQL also makes the partitions of the years to come. `year`: the present one (UTC), from which they are
+    counted; by default that of the database server's clock.
+    """
+    script = ScriptDirectory.from_config(_config())
+    with writing(engine, long=True) as connection:
+        at = MigrationContext.configure(connection).get_current_revision()
+        known = {r.revision for r in script.walk_revisions()}
+        if at is not None and at not in known:
+            raise SchemaError(f"the database is at {at}, newer than this Labtrail: install the newer version")
+        applied = [r.revision for r in script.iterate_revisions("head", at or "base")]
+        if applied:
+            command.upgrade(_config(connection=connection), "head")
+        provide(connection, year)
+        return [r for r in reversed(applied) if r != at]
+
+
+def require_current(engine: Engine) -> None:
+    """Raise SchemaError unless the database is up to date."""
+    at, head = revisions(engine)
+    if at != head:
+        raise SchemaError(f"the database is at {at or 'nothing'}, this version needs {head}: run labtrail migrate")
+
+
+def draft(message: str) -> None:
+    """Write a new migration from what the tables have and an empty upgraded database has not (for developers)."""
+    from models.database.engine import make_engine
+
+    engine = make_engine("sqlite://")
+    migrate(engine)
+    with writing(engine) as connection:
+        number = len(list((FOLDER / "versions").glob("[0-9]*.py"))) + 1
+        command.revision(_config(connection=connection), message=message, autogenerate=True, rev_id=f"{number:04d}")
+
+
+if __name__ == "__main__":
+    import sys
+
+    draft(" ".join(sys.argv[1:]) or "change")

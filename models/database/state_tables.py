@@ -1,0 +1,211 @@
+"""The state: tables that are a pure function of the evidence, of specimens first, then of supplies."""
+
+from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, String, Table, Text, text
+
+from models.database.columns import Bytes, metadata, moment
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("order_id", Text, primary_key=True),
+    Column("status", Text, nullable=False),  # placed, cancelled
+    Column("patient", Text),
+    Column("priority", Text),
+    Column("tests", Text, nullable=False),  # JSON array
+    Column("site", Text),
+    moment("placed_us"),
+    moment("cancelled_us"),
+    Column("placed_event", Text),
+)
+
+specimens = Table(
+    "specimens",
+    metadata,
+    Column("accession", Text, primary_key=True),
+    Column("order_id", Text, index=True),
+    Column("patient", Text),
+    Column("site", Text),  # where it was collected
+    Column("container", Text),
+    Column("tests", Text, nullable=False),  # JSON array, sorted
+    Column("priority", Text),
+    Column("status", Text, nullable=False),
+    Column("custodian", Text),
+    Column("location", Text),
+    Column("manifest", Text),  # of the latest leg
+    Column("destination", Text),
+    moment("collected_us"),
+    moment("labeled_us"),
+    moment("dispatched_us"),  # first of each; every leg is in `legs`
+    moment("picked_up_us"),
+    moment("received_us"),
+    moment("resulted_us"),
+    moment("lab_received_us"),
+    Column("parent", Text, index=True),
+    Column("discrepancies", Text, nullable=False),  # JSON array of codes, sorted
+    Column("deadlines", Text),  # JSON array of models.deadlines.Deadline, or null
+    Column("alerts_open", Integer, nullable=False, server_default="0"),
+    moment("alert_check_us"),  # when the sweep must look at this specimen next
+    Index("ix_specimens_status_site", "status", "site"),
+    Index(
+        "ix_specimens_alert_check_us",
+        "alert_check_us",
+        sqlite_where=text("alert_check_us IS NOT NULL"),
+        postgresql_where=text("alert_check_us IS NOT NULL"),
+    ),
+)
+
+discrepancies = Table(
+    "discrepancies",
+    metadata,
+    Column("accession", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("events", Text, nullable=False),  # JSON array of the event ids that it rests on
+    Column("site", Text),
+    PrimaryKeyConstraint("accession", "code", "detail"),
+    Index("ix_discrepancies_code_site", "code", "site"),
+)
+
+results = Table(
+    "results",
+    metadata,
+    Column("accession", Text, nullable=False),
+    Column("test", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("value", Text),
+    Column("unit", Text),
+    Column("flag", Text),
+    Column("critical", Integer, nullable=False),  # 0 or 1, by flag or by the catalog's critical values
+    Column("reported_us", BigInteger, nullable=False),
+    moment("first_final_us"),
+    moment("acknowledged_us"),
+    Column("acknowledged_by", Text),
+    Column("revisions", Integer, nullable=False),  # reports after the first
+    PrimaryKeyConstraint("accession", "test"),
+)
+
+legs = Table(  # one row for each manifest that a specimen travelled on
+    "legs",
+    metadata,
+    Column("accession", Text, nullable=False),
+    Column("manifest", Text, nullable=False),
+    Column("number", Integer, nullable=False),  # 1 for the first leg
+    Column("origin", Text),
+    Column("destination", Text),
+    Column("transport", Text),
+    Column("tote", Text),
+    Column("seal", Text),
+    moment("dispatched_us"),
+    moment("picked_up_us"),
+    moment("received_us"),
+    Column("received_site", Text),
+    Column("courier", Text),
+    PrimaryKeyConstraint("accession", "manifest"),
+    Index("ix_legs_manifest", "manifest"),
+)
+
+relations = Table(  # which aliquot was poured from which parent
+    "relations",
+    metadata,
+    Column("child", Text, nullable=False),
+    Column("parent", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    PrimaryKeyConstraint("child", "event_id"),
+    Index("ix_relations_parent", "parent"),
+)
+
+linked_uses = Table(  # supply.used and supply.wasted events that name a specimen
+    "linked_uses",
+    metadata,
+    Column("accession", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("item", Text, nullable=False),
+    Column("lot", Text, nullable=False),
+    Column("site", Text, nullable=False),
+    Column("time_us", BigInteger, nullable=False),
+    PrimaryKeyConstraint("accession", "event_id"),
+    Index("ix_linked_uses_lot", "item", "lot"),
+)
+
+# --- state: supplies ------------------------------------------------------------------------------
+
+movements = Table(
+    "movements",
+    metadata,
+    Column("site", Text, nullable=False),
+    Column("item", Text, nullable=False),
+    Column("time_us", BigInteger, nullable=False),
+    Column("rank", Integer, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("line", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("lot", Text),  # as the event states it; null: first-expired-first-out decides
+    Column("quantity_u", BigInteger, nullable=False),
+    Column("supply_order", Text),
+    Column("accession", Text),  # the specimen that it was used for
+    Column("taken", Text),  # JSON array of [lot, quantity_u] where first-expired-first-out decided
+    PrimaryKeyConstraint("site", "item", "time_us", "rank", "event_id", "line"),
+    Index("ix_movements_lot", "item", "lot", "accession"),
+    Index("ix_movements_event", "event_id"),
+)
+
+stock = Table(
+    "stock",
+    metadata,
+    Column("site", Text, nullable=False),
+    Column("item", Text, nullable=False),
+    Column("lot", Text, nullable=False),
+    Column("on_hand_u", BigInteger, nullable=False),
+    PrimaryKeyConstraint("site", "item", "lot"),
+    Index("ix_stock_lot", "item", "lot"),
+)
+
+stock_items = Table(  # the fold's state for each site and item, up to the latest movement
+    "stock_items",
+    metadata,
+    Column("site", Text, nullable=False),
+    Column("item", Text, nullable=False),
+    Column("on_hand_u", BigInteger, nullable=False),
+    Column("on_order_u", BigInteger, nullable=False),
+    Column("state", Bytes, nullable=False),  # JSON of models.stock.StockState
+    PrimaryKeyConstraint("site", "item"),
+)
+
+stock_marks = Table(  # states along the way, so that a late movement need not fold everything again
+    "stock_marks",
+    metadata,
+    Column("site", Text, nullable=False),
+    Column("item", Text, nullable=False),
+    Column("time_us", BigInteger, nullable=False),
+    Column("state", Bytes, nullable=False),
+    PrimaryKeyConstraint("site", "item", "time_us"),
+)
+
+usage_daily = Table(  # what was used on each UTC day, for days of cover
+    "usage_daily",
+    metadata,
+    Column("site", Text, nullable=False),
+    Column("item", Text, nullable=False),
+    Column("day", Integer, nullable=False),  # days since 1970-01-01
+    Column("quantity_u", BigInteger, nullable=False),
+    PrimaryKeyConstraint("site", "item", "day"),
+)
+
+lot_facts = Table(  # what receipts and recalls say about a lot, whichever site said it
+    "lot_facts",
+    metadata,
+    Column("item", Text, nullable=False),
+    Column("lot", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("time_us", BigInteger, nullable=False),
+    Column("expires", String(10)),  # of a receipt
+    Column("notice", Text),  # of a recall
+    PrimaryKeyConstraint("item", "lot", "event_id"),
+    Index("ix_lot_facts_event", "event_id"),
+)
+
+
+STATE = (
+    orders, specimens, discrepancies, results, legs, relations, linked_uses,
+    movements, stock, stock_items, stock_marks, usage_daily, lot_facts,
+)  # fmt: skip

@@ -1,0 +1,122 @@
+"""Sessions on the server, and the count of wrong PINs. A cookie's value is known here as its hash only."""
+
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Connection, delete, insert, select, update
+
+from models.database.bulk import upsert
+from models.people.users import Device, User, devices, sessions, sign_in_failures, users
+
+MINUTE_US = 60_000_000
+FAILURES_FREE = 5
+"""Wrong PINs of one badge at one device before the first wait."""
+WAIT_MINUTES_MAX = 15
+"""The longest wait. It holds for that badge at that device only: nobody can lock out a person, let alone a clinic."""
+DEVICE_FAILURES_MAX = 60
+"""Wrong PINs at one device, whoever's, within `FORGET_US`: then the device waits too, a minute at a time."""
+FORGET_US = 60 * MINUTE_US
+SEEN_STEP_US = MINUTE_US // 4
+"""A touch is written when the last written one is older than this: not every request writes."""
+
+
+KEPT_DAYS = 400
+"""Sessions that are over are kept this long, to tell who was signed in where."""
+
+
+class Limits(NamedTuple):
+    """How long a session lasts: untouched, and in all."""
+
+    idle_us: int
+    whole_us: int
+
+
+class Stored(Struct, frozen=True, kw_only=True):
+    """An open session with its person and device."""
+
+    key: bytes
+    badge: str
+    name: str
+    language: str
+    role: str
+    site: str
+    sites: tuple[str, ...]
+    device_id: int
+    device_name: str
+    created_us: int
+    seen_us: int
+    glass_until_us: int | None
+
+
+_sites = msgspec.json.Decoder(tuple[str, ...])
+
+
+def open_session(
+    connection: Connection, key: bytes, user: User, device: Device, role: str, site: str, now_us: int
+) -> None:
+    """A new session: `role` holds at all sites where the person has it; `site` is where they are."""
+    values = {"key": key, "badge": user.badge, "device_id": device.id, "role": role, "site": site}
+    sites = msgspec.json.encode(user.sites(role)).decode()
+    connection.execute(insert(sessions).values(**values, sites=sites, created_us=now_us, seen_us=now_us))
+    connection.execute(delete(sessions).where(sessions.c.created_us < now_us - KEPT_DAYS * 24 * 60 * MINUTE_US))
+
+
+def find_session(connection: Connection, key: bytes, limits: Limits, now_us: int) -> Stored | None:
+    """The session of a cookie; None when it was ended, is too old, or its person or device is barred."""
+    s, u, d = sessions.c, users.c, devices.c
+    columns = (s.key, s.badge, u.name, u.language, s.role, s.site, s.sites, s.device_id, d.name.label("device_name"),
+               s.created_us, s.seen_us, s.glass_until_us)  # fmt: skip
+    row = connection.execute(
+        select(*columns)
+        .join(users, u.badge == s.badge)
+        .join(devices, d.id == s.device_id)
+        .where(s.key == key, s.ended_us.is_(None), u.disabled_us.is_(None), d.revoked_us.is_(None))
+        .where(s.seen_us > now_us - limits.idle_us, s.created_us > now_us - limits.whole_us)
+    ).first()
+    if row is None:
+        return None
+    return Stored(**{**row._mapping, "key": bytes(row.key), "sites": _sites.decode(row.sites)})
+
+
+def touch(connection: Connection, key: bytes, now_us: int) -> None:
+    """The person is still there."""
+    change = update(sessions).where(sessions.c.key == key, sessions.c.seen_us < now_us)
+    connection.execute(change.values(seen_us=now_us))
+
+
+def end_session(connection: Connection, key: bytes, why: str, now_us: int) -> None:
+    change = update(sessions).where(sessions.c.key == key, sessions.c.ended_us.is_(None))
+    connection.execute(change.values(ended_us=now_us, ended_why=why))
+
+
+def begin_attempt(connection: Connection, device_id: int, badge: str, now_us: int) -> int | None:
+    """Count one try of a PIN as wrong before it is looked at, so that tries at the same time all count.
+
+    None: go on, and `forget_failures` if it was right. Else the moment from which the badge may be tried again.
+    """
+    f = sign_in_failures.c
+    connection.execute(delete(sign_in_failures).where(f.last_us < now_us - FORGET_US))
+    columns = ("device_id", "badge", "count", "last_us", "locked_until_us")
+    upsert(connection, sign_in_failures, columns, [(device_id, badge, 0, now_us, 0)], ())
+    # the rows of the device are held until the end: tries at the same time go one after the other
+    own = select(f.badge, f["count"], f.last_us, f.locked_until_us).where(f.device_id == device_id)
+    rows = connection.execute(own.order_by(f.badge).with_for_update()).all()
+    tries, until = next((count, locked) for whose, count, _, locked in rows if whose == badge)
+    if sum(count for _, count, _, _ in rows) >= DEVICE_FAILURES_MAX:
+        until = max(until, max(last for _, count, last, _ in rows if count) + MINUTE_US)
+    mine = (f.device_id == device_id) & (f.badge == badge)
+    if until > now_us:
+        connection.execute(delete(sign_in_failures).where(mine, f["count"] == 0))
+        return int(until)
+    over = tries + 1 - FAILURES_FREE
+    wait_us = min(WAIT_MINUTES_MAX, 2 ** min(over, 10)) * MINUTE_US if over >= 0 else 0
+    values = {"count": tries + 1, "last_us": now_us, "locked_until_us": now_us + wait_us if wait_us else 0}
+    connection.execute(update(sign_in_failures).where(mine).values(values))
+    return None
+
+
+def forget_failures(connection: Connection, device_id: int, badge: str) -> None:
+    """The PIN was right."""
+    f = sign_in_failures.c
+    connection.execute(delete(sign_in_failures).where(f.device_id == device_id, f.badge == badge))

@@ -1,0 +1,169 @@
+"""Recording: which records of a batch are new, their links in the hash chains, and what goes into quarantine.
+
+Part of the store's one transaction (models/recording/store.py). Evidence is only ever added.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from models.database.bulk import ask_in, insert, select_in, upsert
+from models.database.evidence_tables import chains, events, progress, quarantine
+from models.ledger.chain import genesis, link
+from models.rules.events import Event, Reason, Refused, check, parse, time_of
+
+if TYPE_CHECKING:
+    from config.catalog import Catalog
+
+
+class Record(Struct, frozen=True, gc=False):
+    """One record of the log. `appended_us`: when the log took it."""
+
+    topic: str
+    partition: int
+    offset: int
+    raw: bytes
+    appended_us: int
+
+
+Verdict = Literal["recorded", "duplicate", "quarantined"]
+Heads = dict[str, tuple[int, bytes]]
+"""By subject, the length of its chain and its last hash."""
+
+
+class Outcome(Struct, frozen=True, gc=False):
+    """What became of one record. `reason` and `detail` only for the quarantined."""
+
+    verdict: Verdict
+    event_type: str
+    appended_us: int
+    reason: Reason | None = None
+    detail: str = ""
+
+
+class Item(Struct):
+    """A record on its way through the transaction."""
+
+    record: Record
+    event: Event | None
+    verdict: Verdict = "recorded"
+    reason: Reason | None = None
+    detail: str = ""
+
+    def refuse(self, reason: Reason, detail: str) -> None:
+        self.verdict, self.reason, self.detail = "quarantined", reason, detail[:2000].replace("\x00", "")
+
+    def outcome(self) -> Outcome:
+        kind = self.event.type if self.event else ""
+        return Outcome(self.verdict, kind, self.record.appended_us, self.reason, self.detail)
+
+
+EVENT_COLUMNS = (
+    "id", "subject", "chain_seq", "link_hash", "type", "time_us", "site", "actor", "raw", "topic", "partition",
+    "offset", "appended_us", "recorded_us",
+)  # fmt: skip
+QUARANTINE_COLUMNS = (
+    "topic", "partition", "offset", "reason", "detail", "raw", "appended_us", "time_us", "state",
+)  # fmt: skip
+
+
+def read(records: Sequence[Record], catalog: "Catalog", outside: re.Pattern[str] | None) -> list[Item]:
+    """Parse and check a batch. Pure: what an event says decides, nothing that is on record."""
+    items = []
+    for record in records:
+        event = None
+        try:
+            event = parse(record.raw, record.appended_us)
+            check(event, catalog, outside)
+            items.append(Item(record, event))
+        except Refused as refused:
+            item = Item(record, event)
+            item.refuse(refused.reason, refused.detail)
+            items.append(item)
+    return items
+
+
+def same_content(one: bytes, other: bytes) -> bool:
+    """Whether two records say the same: the same bytes, or the same JSON written differently."""
+    return one == other or msgspec.json.decode(one) == msgspec.json.decode(other)
+
+
+def sift(connection: Connection, items: Sequence[Item]) -> tuple[list[Item], Heads]:
+    """Mark duplicates and id conflicts; return the items to record, and the chains' ends of all that were looked at.
+
+    The first recorded event of an id stands.
+    """
+    valid = [(item, item.event) for item in items if item.event is not None and item.verdict == "recorded"]
+    there = ask_in(connection, events, ("id", "raw"), "id", {event.id for _, event in valid})
+    ends = ask_in(connection, chains, ("subject", "length", "head"), "subject", {event.subject for _, event in valid})
+    known: dict[str, bytes] = dict(tuple(row) for row in there())
+    fresh = []
+    for item, event in valid:
+        raw = known.get(event.id)
+        if raw is None:
+            known[event.id] = item.record.raw
+            fresh.append(item)
+        elif same_content(raw, item.record.raw):
+            item.verdict = "duplicate"
+        else:
+            item.refuse("id-conflict", f"the id {event.id!r} is on record with other content: give this one its own")
+    return fresh, {subject: (length, bytes(head)) for subject, length, head in ends()}
+
+
+def record(connection: Connection, fresh: Sequence[Item], heads: Heads, now_us: int) -> dict[str, int]:
+    """Write the events and their links, from these ends on. Returns each touched subject's chain length before."""
+    heads = dict(heads)
+    before: dict[str, int] = {}
+    rows = []
+    for item in fresh:
+        event, source = item.event, item.record
+        if event is None:
+            continue
+        length, head = heads.get(event.subject) or (0, genesis(event.subject))
+        before.setdefault(event.subject, length)
+        head = link(head, length + 1, source.raw)
+        heads[event.subject] = (length + 1, head)
+        rows.append(
+            (event.id, event.subject, length + 1, head, event.type, event.time_us, event.site, event.actor,
+             source.raw, source.topic, source.partition, source.offset, source.appended_us, now_us)
+        )  # fmt: skip
+    insert(connection, events, EVENT_COLUMNS, rows)
+    touched = [(subject, *heads[subject]) for subject in before]
+    upsert(connection, chains, ("subject", "length", "head"), touched)
+    return before
+
+
+def set_aside(connection: Connection, items: Sequence[Item]) -> None:
+    """Put the refused records into quarantine, each arrival once."""
+    refused = [item for item in items if item.verdict == "quarantined"]
+    known = {
+        (topic, partition, offset)
+        for topic, partition, offset in select_in(
+            connection,
+            quarantine,
+            ("topic", "partition", "offset"),
+            "offset",
+            {i.record.offset for i in refused},
+        )
+    }
+    rows = [
+        (i.record.topic, i.record.partition, i.record.offset, i.reason, i.detail, i.record.raw,
+         i.record.appended_us, time_of(i.record.raw), "open")
+        for i in refused
+        if (i.record.topic, i.record.partition, i.record.offset) not in known
+    ]  # fmt: skip
+    insert(connection, quarantine, QUARANTINE_COLUMNS, rows)
+
+
+def advance(connection: Connection, items: Sequence[Item]) -> None:
+    """Note how far each partition is committed to the tables."""
+    reached: dict[tuple[str, int], int] = {}
+    for item in items:
+        place = (item.record.topic, item.record.partition)
+        reached[place] = max(reached.get(place, 0), item.record.offset + 1)
+    rows = [(topic, partition, offset) for (topic, partition), offset in sorted(reached.items())]
+    upsert(connection, progress, ("topic", "partition", "next_offset"), rows)

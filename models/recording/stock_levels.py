@@ -1,0 +1,185 @@
+"""The shelves: stock folded from the movements of one site and item, in order of time.
+
+Part of the store's one transaction (models/recording/store.py). A movement later than all before is applied to the
+stored state, an earlier one starts again from the last mark before it. What is read and written for all the places of
+a batch goes in one statement for each table.
+"""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import TYPE_CHECKING
+
+import msgspec
+from sqlalchemy import Connection, func, select
+
+from models.database.bulk import delete, select_pairs, upsert
+from models.database.postgres_pipeline import Row
+from models.database.state_tables import movements, stock, stock_items, stock_marks, usage_daily
+from models.recording.supplies import MOVEMENT_COLUMNS, Changes, Place, known_lots, movement_row
+from models.rules.stock import DAY_US, Expiry, Key, Movement, StockState, Taken, apply, to_u
+
+if TYPE_CHECKING:
+    from config.catalog import Catalog
+
+MARK_EVERY = 64
+_START: Key = StockState().at
+_encode = msgspec.json.Encoder().encode
+_state = msgspec.json.Decoder(StockState)
+_outs = frozenset({"used", "wasted", "transfer-out"})
+
+
+class _Writes(msgspec.Struct):
+    """Rows that wait until all places are folded."""
+
+    taken: list[Row] = []
+    marks: list[Row] = []
+    stock: list[Row] = []
+    stock_gone: list[Row] = []
+    items: list[Row] = []
+    items_gone: list[Row] = []
+
+    def write(self, connection: Connection) -> None:
+        upsert(connection, movements, (*MOVEMENT_COLUMNS, "taken"), self.taken, ("taken",))
+        upsert(connection, stock_marks, ("site", "item", "time_us", "state"), self.marks)
+        upsert(connection, stock, ("site", "item", "lot", "on_hand_u"), self.stock)
+        delete(connection, stock, ("site", "item", "lot"), self.stock_gone)
+        upsert(connection, stock_items, ("site", "item", "on_hand_u", "on_order_u", "state"), self.items)
+        delete(connection, stock_items, ("site", "item"), self.items_gone)
+
+
+def settle(connection: Connection, changes: Changes, places: set[Place], catalog: "Catalog") -> None:
+    """Fold the stock of these places. The caller holds their locks."""
+    first: dict[Place, Key] = {}
+    new: dict[Place, list[Movement]] = {}
+    for m in changes.removed:
+        first[m.site, m.item] = min(first.get((m.site, m.item), m.key), m.key)
+    for m in changes.added:
+        new.setdefault((m.site, m.item), []).append(m)
+    states, writes = _load(connection, places), _Writes()
+    known: dict[Key, str | None] = {}
+    pending: dict[Place, list[Movement]] = {}
+    before = {place: dict(state.lots) for place, state in states.items()}
+    for place, state in states.items():
+        moves = sorted(new.get(place, []), key=lambda m: m.key)
+        lots = {lot for item, lot in changes.expiries if item == place[1]} & state.lots.keys()
+        begins = (first.get(place), moves[0].key if moves else None, _first_of(connection, place, lots))
+        since = min((key for key in begins if key and key <= state.at), default=None)
+        if since is not None:
+            states[place], moves = _rewind(connection, place, since, known)
+        pending[place] = moves
+    expiries = _expiries(connection, states, pending)
+    for place, state in states.items():
+        _apply(writes, place, state, pending[place], expiries.get(place[1], {}), catalog, known)
+        _put(writes, place, before[place], state)
+    writes.write(connection)
+    add_usage(connection, changes)
+
+
+def refold_place(connection: Connection, place: Place, catalog: "Catalog") -> None:
+    """Fold one place again from its first movement."""
+    known: dict[Key, str | None] = {}
+    state, moves = _rewind(connection, place, _START, known)
+    expiries = _expiries(connection, {place: state}, {place: moves})
+    writes = _Writes()
+    _apply(writes, place, state, moves, expiries.get(place[1], {}), catalog, known)
+    _put(writes, place, {}, state)
+    writes.write(connection)
+
+
+def _load(connection: Connection, places: Iterable[Place]) -> dict[Place, StockState]:
+    """The stored state of each place, in a fixed order."""
+    states = {place: StockState() for place in sorted(places)}
+    rows = select_pairs(connection, stock_items, ("site", "item", "state"), ("site", "item"), list(states))
+    for site, item, state in rows:
+        states[site, item] = _state.decode(bytes(state))
+    return states
+
+
+def _rewind(
+    connection: Connection, place: Place, since: Key, known: dict[Key, str | None]
+) -> tuple[StockState, list[Movement]]:
+    """The last marked state before `since`, and every movement after it; `known`: what each took until now."""
+    mine = (stock_marks.c.site == place[0], stock_marks.c.item == place[1])
+    connection.execute(stock_marks.delete().where(*mine, stock_marks.c.time_us >= since[0]))
+    mark = connection.execute(
+        select(stock_marks.c.state).where(*mine).order_by(stock_marks.c.time_us.desc()).limit(1)
+    ).first()
+    state = _state.decode(bytes(mark[0])) if mark else StockState()
+    rows = connection.execute(
+        select(movements.c.taken, *(movements.c[c] for c in MOVEMENT_COLUMNS)).where(
+            movements.c.site == place[0], movements.c.item == place[1], movements.c.time_us >= state.at[0]
+        )
+    )
+    moves = []
+    for taken, *row in rows:
+        move = Movement(*row)
+        if move.key > state.at:
+            moves.append(move)
+            known[move.key] = taken
+    return state, sorted(moves, key=lambda m: m.key)
+
+
+def _asks(moves: list[Movement]) -> bool:
+    """Whether first-expired-first-out must decide for any of them."""
+    return any(m.lot is None and m.kind in _outs for m in moves)
+
+
+def _first_of(connection: Connection, place: Place, lots: set[str]) -> Key | None:
+    """Before the first movement that names one of these lots, none of them can be taken: their expiry is nothing."""
+    if not lots:
+        return None
+    mine = (movements.c.site == place[0], movements.c.item == place[1], movements.c.lot.in_(sorted(lots)))
+    began_us = connection.execute(select(func.min(movements.c.time_us)).where(*mine)).scalar()
+    return _START if began_us is None else (began_us, 0, "", 0)
+
+
+def _expiries(
+    connection: Connection, states: dict[Place, StockState], pending: dict[Place, list[Movement]]
+) -> dict[str, Expiry]:
+    """By item, the expiry of each lot among which first-expired-first-out must choose, as last stated."""
+    wanted = {
+        (place[1], lot)
+        for place, moves in pending.items()
+        if _asks(moves)
+        for lot in (*states[place].lots, *(m.lot for m in moves if m.lot is not None))
+    }
+    found: dict[str, dict[str, date | None]] = {}
+    for (item, lot), facts in known_lots(connection, wanted).items():
+        found.setdefault(item, {})[lot] = facts.expires
+    return dict(found)
+
+
+def _apply(
+    writes: _Writes, place: Place, state: StockState, moves: list[Movement], expiry: Expiry, catalog: "Catalog",
+    known: dict[Key, str | None],
+) -> None:  # fmt: skip
+    par = catalog.par_levels.get(place)
+    reorder_u = to_u(par.reorder_point) if par else None
+    for move in moves:
+        lots: Taken | None = apply(state, move, expiry, reorder_u)
+        if lots is not None and (taken := _encode(lots).decode()) != known.get(move.key):
+            writes.taken.append((*movement_row(move), taken))
+        if state.since_mark >= MARK_EVERY:
+            state.since_mark = 0
+            writes.marks.append((*place, move.time_us, _encode(state)))
+
+
+def _put(writes: _Writes, place: Place, before: dict[str, int], state: StockState) -> None:
+    writes.stock += [(*place, lot, on_hand) for lot, on_hand in state.lots.items() if before.get(lot) != on_hand]
+    writes.stock_gone += [(*place, lot) for lot in before.keys() - state.lots.keys()]
+    if state.at == _START:  # everything was voided: as if nothing had ever been on record here
+        writes.items_gone.append(place)
+    else:
+        writes.items.append((*place, state.on_hand_u, state.on_order_u, _encode(state)))
+
+
+def add_usage(connection: Connection, changes: Changes) -> None:
+    daily: dict[tuple[str, str, int], int] = {}
+    for sign, moves in ((1, changes.added), (-1, changes.removed)):
+        for m in moves:
+            if m.kind == "used":
+                key = (m.site, m.item, m.time_us // DAY_US)
+                daily[key] = daily.get(key, 0) + sign * m.quantity_u
+    columns = ("site", "item", "day", "quantity_u")
+    sums = (("quantity_u", "usage_daily.quantity_u + excluded.quantity_u"),)
+    upsert(connection, usage_daily, columns, [(*key, total) for key, total in sorted(daily.items())], sums)

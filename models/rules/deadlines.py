@@ -1,0 +1,201 @@
+"""Deadlines: what must have happened to a specimen by when, and what is wrong with it already.
+
+`deadlines` gives, for one folded specimen, every case that is or will be an alert, with the moment it becomes due.
+What is late at a moment T is then those due at or before T: a pure function of the tables and T.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from models.rules.events import Event
+from models.rules.specimen import (
+    COLLECTED,
+    DISPATCHED,
+    DISPOSED,
+    HOUR_US,
+    IN_TRANSIT,
+    LABELED,
+    MINUTE_US,
+    MISSING,
+    RECEIVED,
+    REJECTED,
+    RESULTED,
+    Specimen,
+)
+from models.rules.transport_conditions import stability_hours
+
+if TYPE_CHECKING:
+    from config.catalog import Catalog, Route
+    from config.policy import Policy
+
+CRITICAL, WARNING = "critical", "warning"
+# a tube that may be another patient's is the worst that custody can show
+_GRAVE = frozenset({"identity-mismatch", "label-mismatch", "superseded-label"})
+
+
+class Deadline(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One case. `cause` tells it from another case of the same kind and subject: a new cause may alert again."""
+
+    kind: str
+    subject: str
+    site: str | None
+    severity: str
+    due_us: int
+    cause: str
+    detail: str
+    priority: str = "routine"
+
+
+Found = Iterator[Deadline]
+
+
+def _severity(s: Specimen) -> str:
+    return CRITICAL if s.priority == "stat" else WARNING
+
+
+def _priority(s: Specimen) -> str:
+    return s.priority or "routine"
+
+
+def _cause(s: Specimen, what: object) -> str:
+    return f"{what}, {s.voided} voided" if s.voided else str(what)
+
+
+def turnaround_hours(test: str, priority: str | None, catalog: "Catalog") -> float | None:
+    """Allowed hours from receipt at a lab to the result. A test without a STAT turnaround uses the routine one."""
+    row = catalog.tests.get(test)
+    if row is None:
+        return None
+    if priority == "stat" and row.tat_stat_hours is not None:
+        return row.tat_stat_hours
+    return row.tat_routine_hours
+
+
+def overdue_results(s: Specimen, catalog: "Catalog", _: "Policy") -> Found:
+    if s.lab_received is None or s.status in (REJECTED, MISSING):
+        return
+    done = {r.test for r in s.results if r.first_final_us is not None}
+    for test in s.tests:
+        hours = turnaround_hours(test, s.priority, catalog)
+        if test in done or hours is None:
+            continue
+        due_us = s.lab_received.time_us + round(hours * HOUR_US)
+        yield Deadline(
+            kind="overdue-result", subject=f"{s.accession}/{test}", site=s.site, severity=_severity(s),
+            due_us=due_us, cause=_cause(s, due_us),
+            detail=f"{test} is due {hours:g} h after receipt at the lab", priority=_priority(s),
+        )  # fmt: skip
+
+
+def _route(origin: str | None, destination: str | None, catalog: "Catalog") -> "Route | None":
+    """The route of a leg; where the destination isn't known yet, the strictest one from there."""
+    if origin is None:
+        return None
+    if destination is not None:
+        return catalog.routes.get((origin, destination))
+    outward = [r for (start, _), r in catalog.routes.items() if start == origin]
+    return min(outward, key=lambda r: r.dispatch_hours_max, default=None)
+
+
+def _open_step(s: Specimen, catalog: "Catalog", policy: "Policy") -> tuple[str, int, str | None] | None:
+    """(step, due, site) of the one step that the specimen waits for."""
+    leg = s.legs[-1] if s.legs else None
+    if s.status == COLLECTED and s.collected_us is not None:
+        return "label", s.collected_us + round(policy.label_minutes_max * MINUTE_US), s.site
+    if s.status == LABELED:
+        route = _route(s.site, None, catalog)
+        since = s.collected_us if s.collected_us is not None else s.first_us("specimen.labeled")
+        if route is None or since is None:
+            return None
+        return "dispatch", since + round(route.dispatch_hours_max * HOUR_US), s.site
+    if s.status == RECEIVED:
+        return _onward(s, catalog)
+    if leg is None or s.status not in (DISPATCHED, IN_TRANSIT):
+        return None
+    sent = leg.dispatch
+    route = _route(sent.site, sent.data.destination, catalog) if sent else None  # type: ignore[union-attr]
+    if sent is None or route is None:
+        return None
+    if s.status == DISPATCHED:
+        return "pick-up", sent.time_us + round(route.pickup_hours_max * HOUR_US), sent.site
+    return "receipt", leg.picked_up[0].time_us + round(route.transit_hours_max * HOUR_US), route.to_site
+
+
+def _onward(s: Specimen, catalog: "Catalog") -> tuple[str, int, str | None] | None:
+    """Received, but not at a lab: it must be sent on."""
+    last: Event | None = max((e for leg in s.legs for e in leg.received), key=lambda e: e.order, default=None)
+    if last is None or s.lab_received is not None:
+        return None
+    route = _route(last.site, None, catalog)
+    return ("dispatch", last.time_us + round(route.dispatch_hours_max * HOUR_US), last.site) if route else None
+
+
+def overdue_steps(s: Specimen, catalog: "Catalog", policy: "Policy") -> Found:
+    waits = _open_step(s, catalog, policy)
+    if waits is None:
+        return
+    step, due_us, site = waits
+    yield Deadline(
+        kind="overdue-step", subject=s.accession, site=site, severity=_severity(s), due_us=due_us,
+        cause=_cause(s, f"{step} {len(s.legs)}"), detail=f"waits for {step}", priority=_priority(s),
+    )  # fmt: skip
+
+
+def stability_at_risk(s: Specimen, catalog: "Catalog", policy: "Policy") -> Found:
+    """Part of the shortest stability limit has passed, and the tube has not reached a lab."""
+    if s.collected_us is None or s.lab_received is not None or s.status in (REJECTED, MISSING, DISPOSED, RESULTED):
+        return
+    hours = stability_hours(s, catalog)
+    if hours is None:
+        return
+    yield Deadline(
+        kind="stability-at-risk", subject=s.accession, site=s.site, severity=_severity(s),
+        due_us=s.collected_us + round(policy.at_risk_fraction * hours * HOUR_US), cause=_cause(s, f"{hours:g}"),
+        detail=f"stable for {hours:g} h from collection: must reach the lab", priority=_priority(s),
+    )  # fmt: skip
+
+
+def missing(s: Specimen, _: "Catalog", __: "Policy") -> Found:
+    if s.status == MISSING:
+        lost = s.steps["specimen.missing"][-1]
+        yield Deadline(
+            kind="missing-specimen", subject=s.accession, site=s.site, severity=CRITICAL, due_us=lost.time_us,
+            cause=lost.id, detail=f"reported missing at {lost.site}", priority=_priority(s),
+        )  # fmt: skip
+
+
+def critical_unacknowledged(s: Specimen, _: "Catalog", policy: "Policy") -> Found:
+    for result in s.results:
+        if result.critical and result.acknowledged_us is None:
+            yield Deadline(
+                kind="critical-unacknowledged", subject=f"{s.accession}/{result.test}", site=s.site,
+                severity=CRITICAL, due_us=result.reported_us + round(policy.critical_ack_minutes_max * MINUTE_US),
+                cause=_cause(s, result.reported_us), detail=f"critical {result.test}: nobody has read it back",
+                priority=_priority(s),
+            )  # fmt: skip
+
+
+def custody_discrepancy(s: Specimen, _: "Catalog", __: "Policy") -> Found:
+    """Open while a discrepancy stands, until the specimen is disposed of."""
+    if not s.discrepancies or s.status == DISPOSED:
+        return
+    times = {e.id: e.time_us for e in s.events}
+    evident = [max((times[i] for i in d.events if i in times), default=s.collected_us or 0) for d in s.discrepancies]
+    codes = sorted({d.code for d in s.discrepancies})
+    yield Deadline(
+        kind="custody-discrepancy", subject=s.accession, site=s.site,
+        severity=CRITICAL if _GRAVE & set(codes) else WARNING, due_us=min(evident),
+        cause=_cause(s, " ".join(codes)), detail=", ".join(codes), priority=_priority(s),
+    )  # fmt: skip
+
+
+KINDS: tuple[Callable[[Specimen, "Catalog", "Policy"], Found], ...] = (
+    overdue_results, overdue_steps, stability_at_risk, missing, critical_unacknowledged, custody_discrepancy,
+)  # fmt: skip
+
+
+def deadlines(s: Specimen, catalog: "Catalog", policy: "Policy") -> list[Deadline]:
+    """Every case of one specimen, in a stable order."""
+    return [case for kind in KINDS for case in kind(s, catalog, policy)]

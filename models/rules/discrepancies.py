@@ -1,0 +1,247 @@
+"""Discrepancies: where the evidence about a specimen contradicts itself, the rules or the catalog.
+
+Each rule is a small function over the folded state; `RULES` is the table of them. A discrepancy names the events it
+rests on, and is gone by itself when the missing evidence arrives or the wrong event is voided. docs/custody.md says
+what to do about each.
+"""
+
+from collections.abc import Callable
+from itertools import pairwise, zip_longest
+from typing import TYPE_CHECKING, Any
+
+from models.rules.event_types import TYPES
+from models.rules.events import Event
+from models.rules.specimen import MINUTE_US, SIGHTINGS, Discrepancy, History, Leg, Specimen
+from models.rules.transport_conditions import Case, Found, found, seals, stability, step, supplies, temperatures
+
+if TYPE_CHECKING:
+    from config.catalog import Catalog
+    from config.policy import Policy
+
+
+def _shipped(leg: Leg, following: Leg | None) -> bool:
+    """Whether the tube left under this manifest. A tube moved to another manifest before pick-up did not."""
+    return bool(leg.picked_up or leg.received) or following is None or _site(leg) != _site(following)
+
+
+def _site(leg: Leg) -> str | None:
+    return leg.dispatched[0].site if leg.dispatched else None
+
+
+def missing_steps(case: Case) -> Found:
+    """A later step is on record, an earlier one that it needs is not."""
+    s, steps = case.s, case.s.steps
+    physical = [e for e in s.events if e.type in _PHYSICAL]
+    if physical and not s.birth and "specimen.collected" not in steps:
+        yield found("missing-step", "collected", physical[0])
+    labeled = "specimen.labeled" in steps or "specimen.relabeled" in steps
+    if not labeled and not s.birth:
+        travelled = next((e for e in physical if e.type in _NEEDS_LABEL), None)
+        if travelled is not None:
+            yield found("missing-step", "labeled", travelled)
+    for leg, following in case.hops:
+        scans = leg.picked_up + leg.received
+        if scans and not leg.dispatched and not _wrong_manifest(case, leg):
+            yield found("missing-step", "dispatched", scans[0])
+        if leg.received and not leg.picked_up:
+            yield found("missing-step", "picked-up", leg.received[0])
+        if following and not leg.received and _shipped(leg, following):
+            yield found("missing-step", "received", *following.dispatched[:1], *leg.dispatched[:1])
+    arrived = s.legs[-1].received if s.legs else s.birth
+    if not arrived and not s.direct:
+        needs_receipt = next((e for e in physical if _needs_receipt(e, s)), None)
+        if needs_receipt is not None:
+            yield found("missing-step", "received", needs_receipt)
+
+
+_PHYSICAL = SIGHTINGS | {"result.reported", "result.acknowledged"}
+_NEEDS_LABEL = frozenset(
+    {"specimen.dispatched", "specimen.picked-up", "specimen.received", "specimen.aliquoted", "specimen.stored",
+     "result.reported"}
+)  # fmt: skip
+_AT_A_LAB = frozenset({"specimen.rejected", "specimen.aliquoted", "specimen.stored"})
+
+
+def _needs_receipt(event: Event, s: Specimen) -> bool:
+    """A result, or work on the tube away from where it was collected, shows that it was received."""
+    if event.type == "result.reported":
+        return True
+    away = event.site != s.site and not any(leg.dispatched and _site(leg) == event.site for leg in s.legs)
+    return event.type in _AT_A_LAB and away
+
+
+def _wrong_manifest(case: Case, leg: Leg) -> bool:
+    """A scan names a manifest that the tube was not put on, while another one has it and is not received.
+
+    One that it was put on only after this leg's first scan is the next leg, and no excuse for this one.
+    """
+    return any(
+        other.manifest != leg.manifest and other.dispatched and not other.received and other.start < leg.start
+        for other in case.s.legs
+    )
+
+
+def not_on_manifest(case: Case) -> Found:
+    for leg in case.s.legs:
+        if leg.manifest and not leg.dispatched and _wrong_manifest(case, leg):
+            yield found("not-on-manifest", leg.manifest, *leg.picked_up, *leg.received)
+
+
+def missing_from_manifest(case: Case) -> Found:
+    """Reported missing while on a manifest, and not seen since."""
+    s = case.s
+    lost = s.steps.get("specimen.missing")
+    if not lost or any(e.type in SIGHTINGS and e.order > lost[-1].order for e in s.events):
+        return
+    data: Any = lost[-1].data
+    manifest = data.manifest or (s.legs[-1].manifest if s.legs and not s.legs[-1].received else None)
+    if manifest:
+        yield found("missing-from-manifest", manifest, lost[-1])
+
+
+def out_of_order(case: Case) -> Found:
+    """Two steps whose times contradict each other by more than two devices' clocks may differ."""
+    s = case.s
+    chain = [s.first("specimen.collected"), s.first("specimen.labeled")]
+    for leg, following in case.hops:
+        if _shipped(leg, following):
+            chain += [slot[0] if slot else None for slot in (leg.dispatched, leg.picked_up, leg.received)]
+    pairs = list(pairwise([e for e in chain if e is not None]))
+    receipts = [e for leg in s.legs for e in leg.received] + s.direct
+    if receipts:
+        first = min(receipts, key=lambda e: e.order)
+        pairs += [(first, e) for e in (s.first("result.reported"), s.first("specimen.rejected")) if e]
+    elif s.steps.get("specimen.collected"):
+        pairs += [(s.steps["specimen.collected"][0], e) for e in s.steps.get("result.reported", ())[:1]]
+    for earlier, later in pairs:
+        if earlier.time_us > later.time_us + case.skew_us:
+            yield found("out-of-order", f"{step(later)} before {step(earlier)}", later, earlier)
+
+
+def repeated_steps(case: Case) -> Found:
+    s, steps = case.s, case.s.steps
+    if len(steps) == len(s.events) and len(s.legs) < 2:
+        return  # every step once
+    for name in ("collected", "rejected", "disposed"):
+        if len(events := steps.get(f"specimen.{name}", [])) > 1:
+            yield found("repeated-step", name, *events)
+    labeled = steps.get("specimen.labeled", [])
+    if len(labeled) > 1 + len(steps.get("specimen.relabeled", [])):
+        yield found("repeated-step", "labeled", *labeled)
+    for leg, following in case.hops:
+        if len(leg.dispatched) > 1:
+            yield found("repeated-step", "dispatched", *leg.dispatched)
+        elif following and following.dispatched and leg.dispatched and not _shipped(leg, following):
+            yield found("repeated-step", "dispatched", leg.dispatched[0], following.dispatched[0])
+        if len(leg.picked_up) > 1:
+            yield found("repeated-step", "picked-up", *leg.picked_up)
+        yield from _same_site(leg.received)
+    yield from _same_site(s.direct)
+
+
+def _same_site(receipts: list[Event]) -> Found:
+    for site in {e.site for e in receipts}:
+        here = [e for e in receipts if e.site == site]
+        if len(here) > 1:
+            yield found("repeated-step", "received", *here)
+
+
+def labels(case: Case) -> Found:
+    """The read-back differs from the accession, or a label that was voided is still on the tube."""
+    voids: dict[str, Event] = {}
+    for event in case.s.steps.get("specimen.relabeled", ()):
+        voids.setdefault(event.data.voids, event)  # type: ignore[union-attr]  # the type is specimen.relabeled
+    for event in case.s.steps.get("specimen.labeled", ()):
+        data: Any = event.data
+        old = voids.get(data.label) or voids.get(data.scanned)
+        if old is not None and event.time_us > old.time_us:
+            yield found("superseded-label", old.data.voids, event, old)  # type: ignore[union-attr]
+        elif data.scanned.strip() != case.s.accession and data.scanned not in voids:
+            yield found("label-mismatch", f"scanned {data.scanned.strip()[:64]!r}", event)
+
+
+def identity(case: Case) -> Found:
+    """Two events disagree on whose specimen this is."""
+    for field, types in _NAMING:
+        named: dict[str, Event] = {}
+        for event in case.s.events:
+            if event.type in types and (value := getattr(event.data, field)) is not None:
+                named.setdefault(value, event)
+        if len(named) > 1:
+            yield found("identity-mismatch", field, *named.values())
+        elif field == "patient" and named:
+            patient, event = next(iter(named.items()))
+            facts = case.history.orders.get(case.s.order or "")
+            if facts and facts.patient not in (None, patient) and facts.placed_event:
+                yield Discrepancy("identity-mismatch", field, (event.id, facts.placed_event))
+
+
+_NAMING = [
+    (field, frozenset(name for name, row in TYPES.items() if field in row.data.__struct_fields__))
+    for field in ("patient", "order")
+]
+"""Each field that says whose specimen it is, and the types of event that have it."""
+
+
+def wrong_destination(case: Case) -> Found:
+    for leg in case.s.legs:
+        if leg.dispatch is None:
+            continue
+        meant: str = leg.dispatch.data.destination  # type: ignore[union-attr]  # the type is specimen.dispatched
+        for event in leg.received:
+            if event.site != meant:
+                yield found("wrong-destination", f"at {event.site}, sent to {meant}", event, leg.dispatch)
+
+
+def after_disposal(case: Case) -> Found:
+    disposed = case.s.first("specimen.disposed")
+    if disposed is None:
+        return
+    for event in case.s.events:
+        if event.type in SIGHTINGS and event.time_us > disposed.time_us + case.skew_us:
+            yield found("after-disposal", step(event), event, disposed)
+
+
+def future_time(case: Case) -> Found:
+    """Scanned, by its own clock, after the log had it: that device's clock is wrong."""
+    for event in case.s.events:
+        if event.appended_us and event.time_us > event.appended_us + case.skew_us:
+            yield found("future-time", step(event), event)
+
+
+_ANY: frozenset[str] = frozenset()
+_RECEIVED = frozenset({"specimen.received"})
+_SCANNED = frozenset({"specimen.picked-up", "specimen.received"})
+
+RULES: tuple[tuple[Callable[[Case], Found], frozenset[str]], ...] = (
+    (missing_steps, _ANY),
+    (not_on_manifest, _SCANNED),
+    (missing_from_manifest, frozenset({"specimen.missing"})),
+    (out_of_order, _ANY),
+    (repeated_steps, _ANY),
+    (labels, frozenset({"specimen.labeled"})),
+    (identity, _ANY),
+    (wrong_destination, _RECEIVED),
+    (temperatures, _SCANNED),
+    (stability, _RECEIVED),
+    (seals, frozenset({"specimen.picked-up"})),
+    (supplies, _ANY),
+    (after_disposal, frozenset({"specimen.disposed"})),
+    (future_time, _ANY),
+)
+"""Each rule with the event types without any of which it has nothing to find (none: it always looks)."""
+
+
+def find(s: Specimen, history: History, catalog: "Catalog", policy: "Policy") -> list[Discrepancy]:
+    """All discrepancies, sorted; those with the same code and detail are one, resting on all their events."""
+    hops = list(zip_longest(s.legs, s.legs[1:]))
+    case = Case(s, history, catalog, policy, round(policy.clock_skew_minutes * MINUTE_US), hops)
+    merged: dict[tuple[str, str], set[str]] = {}
+    steps = s.steps
+    for rule, needs in RULES:
+        if not needs or not needs.isdisjoint(steps):
+            for one in rule(case):
+                merged.setdefault((one.code, one.detail), set()).update(one.events)
+    if not merged:
+        return []
+    return sorted(Discrepancy(code, detail, tuple(sorted(ids))) for (code, detail), ids in merged.items())

@@ -1,0 +1,293 @@
+"""Events: the CloudEvents envelope, one frozen struct per type, and the checks at the edge.
+
+`parse` turns the bytes of one log record into an `Event` or raises `Refused` with the quarantine reason.
+The bytes themselves are what is stored; attributes and fields that are not known stay in them.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from models.rules.event_types import TYPES, Aliquoted, Collected, Data, Name, NotCollected, OrderPlaced
+from models.rules.identifiers import BADGE, MANIFEST, SPECIMEN, TOTE, Kind, is_identifier, looks_like
+
+if TYPE_CHECKING:
+    from config.catalog import Catalog
+
+T = TypeVar("T")
+EVENT_BYTES_MAX = 64 * 1024
+TIME_US_MIN, TIME_US_END = 0, 7_258_118_400_000_000
+"""1970 up to 2200: what comes of adding days to a time, or of its offset, can still be written as a date."""
+SPECIMENS_TOPIC = "lab.specimens"
+SUPPLIES_TOPIC = "lab.supplies"
+ALERTS_TOPIC = "lab.alerts"
+
+Reason = Literal[
+    "not-json", "not-cloudevents", "unknown-type", "invalid-data", "bad-identifier", "unknown-site",
+    "unknown-item", "unknown-test", "unknown-container", "no-offset", "too-large", "id-conflict",
+]  # fmt: skip
+
+
+class Event(Struct, frozen=True, gc=False):
+    """One thing that happened. `time_us` is microseconds since 1970-01-01 UTC."""
+
+    id: str
+    type: str
+    subject: str
+    time_us: int
+    site: str
+    actor: str
+    data: Data
+    rank: int
+    order: tuple[int, int, str]
+    """The place in a history: time, then lifecycle rank, then id."""
+    appended_us: int = 0
+    """When the log took it: only the discrepancy `future-time` looks at it."""
+
+
+class Refused(Exception):
+    """A record that can't be taken as an event. `reason` is the contract's code, `detail` says what to mend."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason: Reason = reason
+        self.detail = detail
+
+
+class _Envelope(Struct):
+    specversion: Literal["1.0"]
+    id: Name
+    source: Annotated[str, Meta(min_length=1, max_length=512)]
+    type: Annotated[str, Meta(min_length=1, max_length=128)]
+    subject: Name
+    time: Annotated[str, Meta(min_length=1, max_length=64)]
+    actor: Name
+    site: Name | None = None
+    data: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class _Route(Struct):
+    type: Any = None
+    subject: Any = None
+
+
+class _Time(Struct):
+    time: Any = None
+
+
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What the decoders raise, whatever the bytes are."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_envelope = msgspec.json.Decoder(_Envelope)
+_route = msgspec.json.Decoder(_Route)
+_data: dict[str, msgspec.json.Decoder[Any]] = {name: msgspec.json.Decoder(row.data) for name, row in TYPES.items()}
+# a recall comes from the maker and holds everywhere; an order may be placed from outside the clinics
+_SITE_OPTIONAL = frozenset({"supply.recalled", "order.placed", "order.cancelled", "event.voided"})
+
+
+def site_is_optional(event_type: str) -> bool:
+    """Whether events of this type may leave out where they happened."""
+    return event_type in _SITE_OPTIONAL
+
+
+def microseconds(moment: datetime) -> int:
+    """Microseconds since 1970 of an aware datetime."""
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment} has no time zone: a naive time is an error")
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def moment_of(time_us: int) -> datetime:
+    """The UTC datetime of microseconds since 1970."""
+    return _EPOCH + timedelta(microseconds=time_us)
+
+
+def utc_text(time_us: int | None) -> str | None:
+    """`YYYY-MM-DDTHH:MM:SS.ffffffZ`, the form of every exported time; None stays None."""
+    return None if time_us is None else f"{moment_of(time_us):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def _time_us(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise Refused(
+            "not-cloudevents", "time is not a date and time: write it like 2026-11-21T09:12:44-05:00"
+        ) from None
+    if moment.tzinfo is None:
+        raise Refused("no-offset", "time has no offset: end it with Z or the offset from UTC, like -05:00")
+    time_us = microseconds(moment)
+    if not TIME_US_MIN <= time_us < TIME_US_END:
+        raise Refused("not-cloudevents", "time is not within the years 1970 to 2199: set the device's clock")
+    return time_us
+
+
+def _is_json(raw: bytes) -> bool:
+    try:
+        msgspec.json.decode(raw)
+    except _UNREADABLE:
+        return False
+    return True
+
+
+def _holds_nul(raw: bytes) -> bool:
+    """Whether any text or name in the record holds the character NUL, which no database keeps in a text."""
+    try:
+        waiting: list[Any] = [msgspec.json.decode(raw)]
+    except _UNREADABLE:
+        return True  # so deep, or with such numbers, that it can't be looked through
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str) and "\0" in value:
+            return True
+        if isinstance(value, dict):
+            waiting += [*value, *value.values()]
+        elif isinstance(value, list):
+            waiting += value
+    return False
+
+
+def parse(raw: bytes, appended_us: int = 0) -> Event:
+    """One record's bytes as an event. Raises Refused; never any other exception, whatever the bytes are."""
+    if len(raw) > EVENT_BYTES_MAX:
+        raise Refused("too-large", f"the event has {len(raw)} bytes; at most {EVENT_BYTES_MAX} are taken: split it")
+    try:
+        raw.decode()
+        head = _envelope.decode(raw)
+    except msgspec.ValidationError as fault:
+        # found before the end was read: what follows may be no JSON at all
+        raise Refused("not-cloudevents" if _is_json(raw) else "not-json", str(fault)) from None
+    except _UNREADABLE as fault:
+        raise Refused("not-json", str(fault)) from None
+    row = TYPES.get(head.type)
+    if row is None:
+        raise Refused("unknown-type", f"no event type {head.type!r}: see docs/schema for those there are")
+    time_us = _time_us(head.time)
+    if b"\\u0000" in raw and _holds_nul(raw):
+        raise Refused("invalid-data", "the event holds the character NUL: remove it")
+    try:
+        data = _data[head.type].decode(head.data)
+    except _UNREADABLE as fault:
+        raise Refused("invalid-data", str(fault)) from None
+    if head.site is None and head.type not in _SITE_OPTIONAL:
+        raise Refused("not-cloudevents", "the attribute site is missing: it says where this happened")
+    order = (time_us, row.rank, head.id)
+    return Event(
+        head.id, head.type, head.subject, time_us, head.site or "", head.actor, data, row.rank, order, appended_us
+    )
+
+
+def time_of(raw: bytes) -> int | None:
+    """When a record says that it happened, as far as can be told: for what could not be taken as an event."""
+    try:
+        time = msgspec.json.decode(raw, type=_Time).time
+        return _time_us(time) if isinstance(time, str) else None
+    except (*_UNREADABLE, Refused):
+        return None
+
+
+def route(raw: bytes) -> tuple[str, bytes | None]:
+    """The topic and key under which a record is appended, bad ones too: any bytes have a place."""
+    try:
+        head = _route.decode(raw)
+    except _UNREADABLE:
+        return SPECIMENS_TOPIC, None
+    if not isinstance(head.type, str) or not isinstance(head.subject, str) or not head.subject:
+        return SPECIMENS_TOPIC, None
+    supply = head.type.startswith("supply.") or (head.type == "event.voided" and "/" in head.subject)
+    return (SUPPLIES_TOPIC if supply else SPECIMENS_TOPIC), head.subject.encode("utf-8", "replace")[:256]
+
+
+def _identifiers(event: Event) -> Iterator[tuple[str, str, Kind]]:
+    """Where, value, kind of each identifier that must verify."""
+    yield "actor", event.actor, BADGE
+    subject = TYPES[event.type].subject
+    if subject == "specimen" or (subject != "order" and looks_like(event.subject, SPECIMEN)):
+        yield "subject", event.subject, SPECIMEN
+    for field, kind in _numbered[event.type]:
+        if (value := getattr(event.data, field)) is not None:
+            yield field, value, kind
+    if isinstance(event.data, Aliquoted):
+        for child in event.data.children:
+            yield "children", child.accession, SPECIMEN
+
+
+def _having(fields: dict[str, T]) -> dict[str, tuple[tuple[str, T], ...]]:
+    """By event type, those of these fields that its data has: an event is asked only for what it can hold."""
+    return {
+        name: tuple((field, of) for field, of in fields.items() if field in row.data.__struct_fields__)
+        for name, row in TYPES.items()
+    }
+
+
+_numbered: dict[str, tuple[tuple[str, Kind], ...]] = _having(
+    {"manifest": MANIFEST, "tote": TOTE, "released_by": BADGE, "specimen": SPECIMEN}
+)
+_named: dict[str, tuple[tuple[str, Reason], ...]] = _having(
+    {"destination": "unknown-site", "to": "unknown-site", "site": "unknown-site", "test": "unknown-test"}
+)
+
+
+def stock_subject(subject: str) -> tuple[str, str]:
+    """(site, item) of a supply subject `SITE/ITEM`; the site is `*` for a recall."""
+    site, slash, item = subject.partition("/")
+    if not slash or not site or not item:
+        raise Refused("invalid-data", f"the subject {subject!r} is not SITE/ITEM")
+    return site, item
+
+
+def _names(event: Event) -> Iterator[tuple[Reason, str]]:
+    """Every catalog name that the event uses, with the reason that holds where it isn't known."""
+    data: Any = event.data
+    if event.site:
+        yield "unknown-site", event.site
+    for field, reason in _named[event.type]:
+        if (name := getattr(data, field)) is not None:
+            yield reason, name
+    if event.type.startswith("supply."):
+        site, item = stock_subject(event.subject)
+        if (site == "*") != (event.type == "supply.recalled"):
+            raise Refused("invalid-data", "a recall has the subject */ITEM, every other supply event SITE/ITEM")
+        if site != "*":
+            yield "unknown-site", site
+        yield "unknown-item", item
+    yield from _listed(data)
+
+
+def _listed(data: Data) -> Iterator[tuple[Reason, str]]:
+    """The names in lists, and the container."""
+    if isinstance(data, Collected):
+        for line in data.supplies:
+            yield "unknown-item", line.item
+        for test in data.tests:
+            yield "unknown-test", test
+        yield "unknown-container", data.container
+    elif isinstance(data, OrderPlaced):
+        for test in data.tests:
+            yield "unknown-test", test
+    elif isinstance(data, NotCollected) and data.container is not None:
+        yield "unknown-container", data.container
+    elif isinstance(data, Aliquoted):
+        for child in data.children:
+            yield "unknown-container", child.container
+
+
+def check(event: Event, catalog: "Catalog", outside: re.Pattern[str] | None = None) -> None:
+    """Check digits first, then every name against the catalog. Raises Refused."""
+    for where, value, kind in _identifiers(event):
+        if not is_identifier(value, kind, outside):
+            raise Refused("bad-identifier", f"{where} {value!r} is no valid {kind} number: scan it again")
+    known: dict[Reason, Mapping[str, Any]] = {
+        "unknown-site": catalog.sites,
+        "unknown-item": catalog.supplies,
+        "unknown-test": catalog.tests,
+        "unknown-container": catalog.containers,
+    }
+    for reason, name in _names(event):
+        if name not in known[reason]:
+            raise Refused(reason, f"{name!r} is not in the catalog: mend the event, or add it and requeue")

@@ -1,0 +1,231 @@
+"""Stock: what is on hand of each lot at each site, folded from movements.
+
+On hand is the latest count plus what came in and minus what went out after it; with no count, from zero. A use
+without a lot takes the lots that expire first (FEFO) among those on hand at that time. Stock may go negative: a
+receipt that nobody has entered yet is shown, not hidden. Quantities are whole millionths of a unit.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct
+
+from models.rules.events import Event, stock_subject
+
+if TYPE_CHECKING:
+    from config.catalog import ParLevel
+    from config.policy import Policy
+
+UNIT = 1_000_000
+DAY_US = 86_400_000_000
+NO_LOT = ""
+"""Stands for "which lot is not known": a use without a lot while nothing at all is known to be on hand."""
+
+Kind = Literal["ordered", "received", "transfer-in", "transfer-out", "used", "wasted", "counted"]
+Key = tuple[int, int, str, int]
+
+
+class Movement(Struct, frozen=True):
+    """One line of one event at one site and item. `line` tells the supplies of one collection apart."""
+
+    site: str
+    item: str
+    time_us: int
+    rank: int
+    event_id: str
+    line: int
+    kind: Kind
+    lot: str | None
+    quantity_u: int
+    supply_order: str | None = None
+    accession: str | None = None
+
+    @property
+    def key(self) -> Key:
+        return (self.time_us, self.rank, self.event_id, self.line)
+
+
+class StockState(Struct):
+    """The fold's state of one site and item after the movement at `at`."""
+
+    at: tuple[int, int, str, int] = (-(2**62), 0, "", 0)
+    lots: dict[str, int] = {}
+    """On hand of every lot ever seen, in millionths."""
+    orders: list[tuple[str, int]] = []
+    """Outstanding orders, oldest first: order reference ("" if none) and what is still to come."""
+    last_in: str = ""
+    """The event that last put or counted stock here: what makes the next shortage a new one."""
+    since_mark: int = 0
+    """Movements applied since the last stored mark."""
+    low_since_us: int | None = None
+    """When on hand and on order together last fell to the reorder point; None while they are above it."""
+
+    @property
+    def on_hand_u(self) -> int:
+        return sum(self.lots.values())
+
+    @property
+    def on_order_u(self) -> int:
+        return sum(quantity for _, quantity in self.orders)
+
+
+Expiry = Mapping[str, date | None]
+Taken = list[tuple[str, int]]
+
+
+def to_u(quantity: float) -> int:
+    """A quantity as whole millionths."""
+    return round(quantity * UNIT)
+
+
+def from_u(quantity_u: int) -> int | float:
+    """Millionths as the number a person wrote: whole where it is whole."""
+    whole, rest = divmod(quantity_u, UNIT)
+    return whole if rest == 0 else quantity_u / UNIT
+
+
+def movements_of(event: Event) -> list[Movement]:
+    """The movements that one event makes; none for an event that moves no stock."""
+    make = _MAKERS.get(event.type)
+    return make(event) if make else []
+
+
+def _move(event: Event, kind: Kind, **more: Any) -> Movement:
+    site, item = stock_subject(event.subject)
+    data: Any = event.data
+    fields: dict[str, Any] = {
+        "site": site, "item": item, "time_us": event.time_us, "rank": event.rank, "event_id": event.id, "line": 0,
+        "kind": kind, "lot": getattr(data, "lot", None), "quantity_u": to_u(data.quantity),
+    }  # fmt: skip
+    return Movement(**{**fields, **more})
+
+
+def _collected(event: Event) -> list[Movement]:
+    lines = event.data.supplies  # type: ignore[union-attr]  # the type is specimen.collected
+    return [
+        Movement(event.site, line.item, event.time_us, 30, event.id, number, "used", line.lot,
+                 to_u(line.quantity), None, event.subject)
+        for number, line in enumerate(lines)
+    ]  # fmt: skip
+
+
+def _transferred(event: Event) -> list[Movement]:
+    data: Any = event.data
+    return [_move(event, "transfer-out"), _move(event, "transfer-in", site=data.to, line=1, rank=19)]
+
+
+def _used(event: Event, kind: Kind) -> list[Movement]:
+    return [_move(event, kind, accession=event.data.specimen)]  # type: ignore[union-attr]  # uses and wastes have it
+
+
+def _with_order(event: Event, kind: Kind) -> list[Movement]:
+    return [_move(event, kind, supply_order=event.data.order)]  # type: ignore[union-attr]  # receipts and orders
+
+
+_MAKERS: dict[str, Callable[[Event], list[Movement]]] = {
+    "specimen.collected": _collected,
+    "supply.ordered": lambda e: _with_order(e, "ordered"),
+    "supply.received": lambda e: _with_order(e, "received"),
+    "supply.transferred": _transferred,
+    "supply.used": lambda e: _used(e, "used"),
+    "supply.wasted": lambda e: _used(e, "wasted"),
+    "supply.counted": lambda e: [_move(e, "counted")],
+}
+
+
+def _fefo(state: StockState, quantity_u: int, expiry: Expiry) -> Taken:
+    """First expired, first out, over as many lots as it takes; what none covers makes the last one negative."""
+    known = sorted(state.lots, key=lambda lot: (expiry.get(lot) or date.max, lot))
+    taken: Taken = []
+    left = quantity_u
+    for lot in known:
+        if left > 0 and state.lots[lot] > 0:
+            part = min(left, state.lots[lot])
+            taken.append((lot, part))
+            left -= part
+    if left > 0 or not taken:
+        if taken:
+            taken[-1] = (taken[-1][0], taken[-1][1] + left)
+        else:
+            taken.append((known[-1] if known else NO_LOT, left))
+    return taken
+
+
+def _fill(state: StockState, move: Movement) -> None:
+    """A delivery fills the order that it names, else the oldest ones."""
+    left = move.quantity_u
+    named = move.supply_order if any(o == move.supply_order for o, _ in state.orders) else None
+    kept: list[tuple[str, int]] = []
+    for order, open_u in state.orders:
+        part = min(left, open_u) if named is None or order == named else 0
+        left -= part
+        if open_u > part:
+            kept.append((order, open_u - part))
+    state.orders = kept
+
+
+def apply(state: StockState, move: Movement, expiry: Expiry, reorder_u: int | None = None) -> Taken | None:
+    """Apply one movement, the next in order. Returns the lots taken where FEFO decided, else None.
+
+    `reorder_u`: the reorder point, where the catalog has one for this site and item.
+    """
+    state.at = move.key
+    state.since_mark += 1
+    taken: Taken | None = None
+    lot = move.lot if move.lot is not None else NO_LOT
+    match move.kind:
+        case "ordered":
+            state.orders = [*state.orders, (move.supply_order or "", move.quantity_u)]
+        case "received" | "transfer-in":
+            state.lots[lot] = state.lots.get(lot, 0) + move.quantity_u
+            state.last_in = move.event_id
+            if move.kind == "received":
+                _fill(state, move)
+        case "counted":
+            state.lots[lot] = move.quantity_u
+            state.last_in = move.event_id
+        case "used" | "wasted" | "transfer-out":
+            if move.lot is None:
+                taken = _fefo(state, move.quantity_u, expiry)
+            for out, quantity_u in taken or [(lot, move.quantity_u)]:
+                state.lots[out] = state.lots.get(out, 0) - quantity_u
+    if reorder_u is not None:
+        low = state.on_hand_u + state.on_order_u <= reorder_u
+        state.low_since_us = (state.low_since_us or move.time_us) if low else None
+    return taken
+
+
+def fold(moves: Iterable[Movement], expiry: Expiry, reorder_u: int | None = None) -> StockState:
+    """The state after all movements of one site and item, in whatever order they are given."""
+    state = StockState()
+    for move in sorted(moves, key=lambda m: m.key):
+        apply(state, move, expiry, reorder_u)
+    return state
+
+
+class Restock(Struct, frozen=True):
+    """How one item stands at one site. Quantities in units, cover in days (None: nothing was used lately)."""
+
+    due: bool
+    reason: str
+    """`reorder-point` or `days-of-cover` when due, else empty."""
+    on_hand: float
+    on_order: float
+    days_of_cover: float | None
+    suggested: float
+    """What fills to par; 0 when nothing is due."""
+
+
+def restock(on_hand_u: int, on_order_u: int, used_u: int, par: "ParLevel", policy: "Policy") -> Restock:
+    """Whether to order. `used_u`: use over the last `policy.use_rate_days` days."""
+    on_hand, on_order = from_u(on_hand_u), from_u(on_order_u)
+    rate = used_u / UNIT / policy.use_rate_days
+    cover = max(on_hand, 0) / rate if rate > 0 else None
+    reason = ""
+    if on_hand + on_order <= par.reorder_point:
+        reason = "reorder-point"
+    elif cover is not None and cover < par.lead_time_days:
+        reason = "days-of-cover"
+    suggested = max(par.par_level - on_hand - on_order, 0) if reason else 0
+    return Restock(bool(reason), reason, on_hand, on_order, cover, suggested)

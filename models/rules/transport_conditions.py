@@ -1,0 +1,140 @@
+"""The condition in which a tube travelled: its temperature, its time to the lab, its seals, the supplies used for it.
+
+Rules of models/rules/discrepancies.py, whose table names them.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from models.rules.events import Event, moment_of
+from models.rules.specimen import HOUR_US, Discrepancy, History, Leg, LotFacts, Specimen, Use
+
+if TYPE_CHECKING:
+    from config.catalog import Catalog
+    from config.policy import Policy
+
+
+class Case(NamedTuple):
+    """What a rule looks at."""
+
+    s: Specimen
+    history: History
+    catalog: "Catalog"
+    policy: "Policy"
+    skew_us: int
+    hops: list[tuple[Leg, Leg | None]]
+    """Each leg with the one that follows it."""
+
+
+Found = Iterator[Discrepancy]
+
+
+def found(code: str, detail: str, *events: Event) -> Discrepancy:
+    return Discrepancy(code, detail, tuple(e.id for e in events))
+
+
+def step(event: Event) -> str:
+    return event.type.partition(".")[2]
+
+
+def temperatures(case: Case) -> Found:
+    for leg in case.s.legs:
+        transport = getattr(leg.dispatch.data, "transport", "ambient") if leg.dispatch else "ambient"
+        for event in leg.picked_up + leg.received:
+            if event.data.temperature_c is not None:  # type: ignore[union-attr]  # pick-ups and receipts have it
+                yield from _excursion(event, event.data.temperature_c, _band(case, transport))  # type: ignore[union-attr]
+    for event in case.s.direct:
+        if event.data.temperature_c is not None:  # type: ignore[union-attr]  # receipts have it
+            yield from _excursion(event, event.data.temperature_c, _band(case, "ambient"))  # type: ignore[union-attr]
+
+
+def _excursion(event: Event, measured: float, allowed: tuple[float, float]) -> Found:
+    low, high = allowed
+    if not low <= measured <= high:
+        band = f"{low:g} to {high:g} °C" if low > -273 else f"at most {high:g} °C"
+        yield found("temperature-excursion", f"{measured:g} °C when {step(event)}, allowed {band}", event)
+
+
+def _band(case: Case, transport: str) -> tuple[float, float]:
+    if transport == "frozen":
+        return -273.15, case.policy.frozen_max_c
+    tube = case.catalog.containers.get(case.s.container or "")
+    low, high = (tube.temperature_min_c, tube.temperature_max_c) if tube else (-273.15, 1000.0)
+    if transport == "refrigerated":
+        return max(low, case.policy.refrigerated_min_c), min(high, case.policy.refrigerated_max_c)
+    return low, high
+
+
+def stability_hours(s: Specimen, catalog: "Catalog") -> float | None:
+    """The shortest limit among the tests, for the way the first leg travels; None where none is known."""
+    first = s.legs[0].dispatch if s.legs else None
+    cold = first is not None and first.data.transport == "refrigerated"  # type: ignore[union-attr]
+    shortest: float | None = None
+    for name in s.tests:
+        test = catalog.tests.get(name)
+        if test is not None:
+            hours = test.stability_refrigerated_hours if cold else test.stability_room_hours
+            if hours is not None and (shortest is None or hours < shortest):
+                shortest = hours
+    return shortest
+
+
+def stability(case: Case) -> Found:
+    s = case.s
+    hours = stability_hours(s, case.catalog)
+    if hours is None or s.collected_us is None or s.lab_received is None:
+        return
+    if s.lab_received.time_us - s.collected_us > hours * HOUR_US:
+        taken = (s.lab_received.time_us - s.collected_us) / HOUR_US
+        start = s.steps.get("specimen.collected", [])[:1]
+        yield found("stability-exceeded", f"{taken:.1f} h to the lab, stable for {hours:g} h", *start, s.lab_received)
+
+
+def seals(case: Case) -> Found:
+    for leg in case.s.legs:
+        closed = next((e for e in reversed(leg.dispatched) if e.data.seal), None)  # type: ignore[union-attr]
+        for event in leg.picked_up if closed else ():
+            data: Any = event.data
+            meant: Any = closed.data if closed else None
+            if closed and data.seal is not None and data.seal != meant.seal:
+                yield found("seal-mismatch", f"seal {data.seal}, closed with {meant.seal}", closed, event)
+
+
+def uses(s: Specimen, history: History) -> list[Use]:
+    """Every supply with a known lot that was used for this specimen."""
+    own = [
+        Use(line.item, line.lot, e.id, e.site, e.time_us)
+        for e in s.steps.get("specimen.collected", ())
+        for line in e.data.supplies  # type: ignore[union-attr]  # the type is specimen.collected
+        if line.lot is not None
+    ]
+    return own + list(history.uses)
+
+
+def supplies(case: Case) -> Found:
+    for use in uses(case.s, case.history):
+        facts = case.history.lots.get((use.item, use.lot), LotFacts())
+        what = f"{use.item} lot {use.lot}"
+        if facts.expires is not None and expired(use, facts.expires, case.catalog):
+            yield Discrepancy("expired-supply", f"{what} expired {facts.expires}", (use.event_id,))
+        if facts.notice is not None:
+            yield Discrepancy("recalled-supply", what, (use.event_id,))
+
+
+def expired(use: Use, expires: date, catalog: "Catalog") -> bool:
+    """Whether the last day of the lot was over, where it was used."""
+    last = expires.toordinal()
+    latest = _EPOCH_DAY + use.time_us // (24 * HOUR_US) + 1  # no clock on earth is further ahead of UTC
+    return latest > last and local_day(use, catalog) > last
+
+
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+
+
+def local_day(use: Use, catalog: "Catalog") -> int:
+    """The calendar day at the site of use, as an ordinal: a lot holds to the end of its last day there."""
+    moment: datetime = moment_of(use.time_us)
+    site = catalog.sites.get(use.site)
+    return moment.astimezone(ZoneInfo(site.timezone) if site else UTC).toordinal()

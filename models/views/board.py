@@ -1,0 +1,202 @@
+"""What the managers' board and the supply pages ask: where everything is, how old, what is late, what is in stock."""
+
+import re
+from collections.abc import Collection
+from datetime import date
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from sqlalchemy import Connection, func, or_, select
+
+from models.alerts.cases import used_lately
+from models.database.acts_tables import alerts
+from models.database.state_tables import lot_facts, orders, specimens, stock, stock_items
+from models.recording.supplies import known_lots
+from models.rules.deadlines import CRITICAL
+from models.rules.identifiers import looks_like
+from models.rules.stock import UNIT, from_u, restock
+from models.views.pages import bag_of_tote
+
+if TYPE_CHECKING:
+    from config.catalog import Catalog
+    from config.policy import Policy
+
+ROWS_MAX = 500
+STEPS = ("collected", "labeled", "dispatched", "in-transit", "received")
+"""The statuses in which a specimen waits for the next step."""
+
+
+class Waiting(Struct, frozen=True, kw_only=True):
+    """Specimens that wait at one step: how many, and how long, in hours."""
+
+    status: str
+    count: int
+    oldest_hours: float
+    under: tuple[int, ...]
+    """How many have waited for less than each of AGE_HOURS, the last number for all that is older."""
+
+
+AGE_HOURS = (1.0, 2.0, 4.0, 8.0, 24.0)
+_SINCE = {
+    "collected": specimens.c.collected_us, "labeled": specimens.c.labeled_us,
+    "dispatched": specimens.c.dispatched_us, "in-transit": specimens.c.picked_up_us,
+    "received": specimens.c.received_us,
+}  # fmt: skip
+
+
+def flow(connection: Connection, sites: Collection[str] | None) -> dict[tuple[str, str], int]:
+    """(site of collection, status) -> specimens; "" where no site is known."""
+    s = specimens.c
+    query = select(s.site, s.status, func.count()).group_by(s.site, s.status)
+    if sites is not None:
+        query = query.where(s.site.in_(sites))
+    return {(site or "", status): int(number) for site, status, number in connection.execute(query)}
+
+
+def ageing(connection: Connection, sites: Collection[str] | None, now_us: int) -> list[Waiting]:
+    """For each step, how long its specimens have waited for the next one."""
+    found = []
+    for status in STEPS:
+        since = _SINCE[status]
+        query = select(since).where(specimens.c.status == status, since.is_not(None))
+        if sites is not None:
+            query = query.where(specimens.c.site.in_(sites))
+        hours = [max(now_us - at, 0) / 3.6e9 for (at,) in connection.execute(query)]
+        under = [0] * (len(AGE_HOURS) + 1)
+        for age in hours:
+            under[next((n for n, most in enumerate(AGE_HOURS) if age < most), len(AGE_HOURS))] += 1
+        found.append(Waiting(status=status, count=len(hours), oldest_hours=max(hours, default=0), under=tuple(under)))
+    return found
+
+
+class AlertRow(Struct, frozen=True, kw_only=True):
+    id: int
+    kind: str
+    subject: str
+    accession: str | None
+    priority: str
+    site: str | None
+    severity: str
+    detail: str
+    since_us: int
+    acknowledged_by: str | None
+    acknowledged_us: int | None
+    escalated_us: int | None
+
+
+def open_alerts(connection: Connection, sites: Collection[str] | None) -> list[AlertRow]:
+    """Open alerts: what nobody has taken on first, then critical before warning, then the oldest."""
+    a = alerts.c
+    query = select(*(a[name] for name in AlertRow.__struct_fields__)).where(a.resolved_us.is_(None))
+    if sites is not None:
+        query = query.where(or_(a.site.in_(sites), a.site.is_(None)))
+    critical_first = (a.severity != CRITICAL).label("critical_first")
+    query = query.order_by(a.acknowledged_us.is_not(None), critical_first, a.since_us, a.id).limit(ROWS_MAX)
+    return [AlertRow(**row._mapping) for row in connection.execute(query)]
+
+
+class Lot(Struct, frozen=True, kw_only=True):
+    lot: str
+    on_hand: float
+    expires: date | None
+    notice: str | None
+
+
+class StockRow(Struct, frozen=True, kw_only=True):
+    """How one item stands at one site. Quantities in units, cover in days (None: nothing was used lately)."""
+
+    site: str
+    item: str
+    name: str
+    unit: str
+    on_hand: float
+    on_order: float
+    reorder_point: float | None
+    par_level: float | None
+    lead_time_days: float | None
+    days_of_cover: float | None
+    due: bool
+    reason: str
+    suggested: float
+    lots: tuple[Lot, ...]
+
+
+def stock_rows(
+    connection: Connection, catalog: "Catalog", policy: "Policy", sites: Collection[str] | None, now_us: int
+) -> list[StockRow]:
+    """Every (site, item) with a par level or anything on record; what is due first, then by least cover."""
+    i = stock_items.c
+    query = select(i.site, i.item, i.on_hand_u, i.on_order_u)
+    have = {(site, item): (on_hand, on_order) for site, item, on_hand, on_order in connection.execute(query)}
+    keys = [key for key in {*have, *catalog.par_levels} if sites is None or key[0] in sites]
+    used, lots = used_lately(connection, policy, now_us), _lots(connection, sites)
+    rows = [_stock_row(key, have.get(key, (0, 0)), used.get(key, 0), lots, catalog, policy) for key in keys]
+    return sorted(rows, key=lambda r: (not r.due, r.days_of_cover is None, r.days_of_cover or 0, r.site, r.item))
+
+
+def _stock_row(
+    key: tuple[str, str], have_u: tuple[int, int], used_u: int, lots: dict[tuple[str, str], list[Lot]],
+    catalog: "Catalog", policy: "Policy",
+) -> StockRow:  # fmt: skip
+    par, supply = catalog.par_levels.get(key), catalog.supplies.get(key[1])
+    stands = restock(*have_u, used_u, par, policy) if par else None
+    rate = used_u / UNIT / policy.use_rate_days
+    return StockRow(
+        site=key[0], item=key[1], name=supply.name if supply else key[1], unit=supply.unit if supply else "",
+        on_hand=from_u(have_u[0]), on_order=from_u(have_u[1]),
+        reorder_point=par.reorder_point if par else None, par_level=par.par_level if par else None,
+        lead_time_days=par.lead_time_days if par else None,
+        days_of_cover=max(from_u(have_u[0]), 0) / rate if rate > 0 else None,
+        due=stands.due if stands else False, reason=stands.reason if stands else "",
+        suggested=stands.suggested if stands else 0, lots=tuple(lots.get(key, ())),
+    )  # fmt: skip
+
+
+def _lots(connection: Connection, sites: Collection[str] | None) -> dict[tuple[str, str], list[Lot]]:
+    """The lots with anything on hand, or owed, in the order in which they expire."""
+    query = select(stock).where(stock.c.on_hand_u != 0)
+    if sites is not None:
+        query = query.where(stock.c.site.in_(sites))
+    rows = connection.execute(query).all()
+    facts = known_lots(connection, {(row.item, row.lot) for row in rows})
+    found: dict[tuple[str, str], list[Lot]] = {}
+    for row in rows:
+        known = facts.get((row.item, row.lot))
+        lot = Lot(
+            lot=row.lot, on_hand=from_u(row.on_hand_u), expires=known.expires if known else None,
+            notice=known.notice if known else None,
+        )  # fmt: skip
+        found.setdefault((row.site, row.item), []).append(lot)
+    for lots in found.values():
+        lots.sort(key=lambda lot: (lot.expires or date.max, lot.lot))
+    return found
+
+
+def lot_on_hand(connection: Connection, site: str, item: str, lot: str) -> float:
+    at = (stock.c.site == site, stock.c.item == item, stock.c.lot == lot)
+    return from_u(connection.execute(select(stock.c.on_hand_u).where(*at)).scalar() or 0)
+
+
+def find(connection: Connection, code: str) -> str | None:
+    """The page of whatever a scanned or typed code names; None when nothing on record has it."""
+    if re.fullmatch(r"[A-Za-z0-9._:/ -]{1,128}", code) is None:
+        return None
+    known = connection.execute(select(specimens.c.accession).where(specimens.c.accession == code)).scalar()
+    if known is not None:
+        return f"/specimens/{code}"
+    if looks_like(code, "M"):
+        return f"/manifests/{code}"
+    if looks_like(code, "T"):
+        manifest = bag_of_tote(connection, code)
+        return f"/manifests/{manifest}" if manifest else None
+    if connection.execute(select(orders.c.order_id).where(orders.c.order_id == code)).scalar() is not None:
+        return f"/orders/{code}"
+    if connection.execute(select(specimens.c.order_id).where(specimens.c.order_id == code).limit(1)).scalar():
+        return f"/orders/{code}"
+    item = connection.execute(
+        select(lot_facts.c.item).where(lot_facts.c.lot == code).order_by(lot_facts.c.item).limit(1)
+    ).scalar()
+    if item is not None:
+        return f"/lots/{item}/{code}"
+    patient = connection.execute(select(orders.c.order_id).where(orders.c.patient == code).limit(2)).scalars().all()
+    return f"/orders/{patient[0]}" if len(patient) == 1 else None

@@ -1,0 +1,141 @@
+"""What the state gauges show, read from the tables in one transaction.
+
+The caller gives the transaction (`models.database.reading`), the catalog, the policy and the moment; the
+same four give the same snapshot on every worker. Label values come from the catalog and from tables of the
+code; any other name is counted under `other`: the series never grow with the number of specimens.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+from sqlalchemy import Connection, case, func, select
+
+from models.database import acts_tables as tables_acts
+from models.database import evidence_tables as tables_evidence
+from models.printing.jobs import IN_HAND, STATES
+from models.printing.tables import print_jobs
+from models.views.gauges_lab import (
+    OTHER,
+    Cells,
+    age_s,
+    alert_gauges,
+    discrepancies,
+    known,
+    late_gauges,
+    specimens,
+    zeros,
+)
+from models.views.gauges_supplies import stock_gauges
+
+if TYPE_CHECKING:
+    from config.catalog import Catalog
+    from config.policy import Policy
+
+WAITING = ("queued", *IN_HAND)
+"""States of a print job that is not yet out."""
+
+
+class StateSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of the lab at one moment, one field for each gauge. Ages are in seconds, stock in units.
+
+    Every combination of known labels is there, with 0 where nothing is: an alert on a gauge then resolves by
+    a value, not by a series that goes away. The fields of stock have the (site, item) pairs that anything is
+    on record of; reorder point and lead time only those with a par level, days of cover only those in use.
+    """
+
+    refreshed_s: float
+    """When the tables were read, seconds since 1970."""
+    specimens: Cells
+    """(site, status)"""
+    overdue: Cells
+    """(kind, site, priority)"""
+    oldest_overdue_s: Cells
+    """(kind, site)"""
+    overdue_steps: Cells
+    """(step, site, priority)"""
+    oldest_overdue_step_s: Cells
+    """(step, site)"""
+    on_hand: Cells
+    """(site, item), as the other fields of stock"""
+    on_order: Cells
+    reorder_point: Cells
+    lead_time_s: Cells
+    days_of_cover: Cells
+    restock_due: Cells
+    restock_suggested: Cells
+    expiring: Cells
+    recalled: Cells
+    alerts_open: Cells
+    """(kind, severity, site)"""
+    oldest_unacknowledged_s: Cells
+    """(kind, severity, site)"""
+    discrepancies: Cells
+    """(code, site)"""
+    quarantined: float
+    outbox_pending: float
+    outbox_oldest_s: float
+    print_jobs: Cells
+    """(printer, state)"""
+    oldest_print_job_s: Cells
+    """(printer,)"""
+
+
+def snapshot(connection: Connection, catalog: "Catalog", policy: "Policy", now_us: int) -> StateSnapshot:
+    """Every state gauge at `now_us` (microseconds since 1970), from the one transaction of `connection`.
+
+    Costs a few indexed counts, and one small row for each case that is late. Raises what the database raises.
+    """
+    sites = (*sorted(catalog.sites), OTHER)
+    overdue, oldest, steps, oldest_step = late_gauges(connection, sites, now_us)
+    opened, unacknowledged = alert_gauges(connection, sites, now_us)
+    unsent_us = case((tables_acts.outbox.c.kind != "print", tables_acts.outbox.c.created_us))
+    # a printer that is off is another matter than alerts that do not get out
+    pending, oldest_unsent_us = connection.execute(select(func.count(), func.min(unsent_us))).one()
+    waiting = (
+        select(func.count())
+        .select_from(tables_evidence.quarantine)
+        .where(tables_evidence.quarantine.c.state == "open")
+    )
+    stock = stock_gauges(connection, catalog, policy, now_us)
+    jobs, oldest_job = _print_jobs(connection, (*sorted(catalog.printers), OTHER), now_us)
+    return StateSnapshot(
+        refreshed_s=now_us / 1e6,
+        specimens=specimens(connection, sites),
+        overdue=overdue,
+        oldest_overdue_s=oldest,
+        overdue_steps=steps,
+        oldest_overdue_step_s=oldest_step,
+        on_hand=stock.on_hand,
+        on_order=stock.on_order,
+        reorder_point=stock.reorder_point,
+        lead_time_s=stock.lead_time_s,
+        days_of_cover=stock.days_of_cover,
+        restock_due=stock.restock_due,
+        restock_suggested=stock.restock_suggested,
+        expiring=stock.expiring,
+        recalled=stock.recalled,
+        alerts_open=opened,
+        oldest_unacknowledged_s=unacknowledged,
+        discrepancies=discrepancies(connection, sites),
+        quarantined=connection.execute(waiting).scalar_one(),
+        outbox_pending=pending,
+        outbox_oldest_s=age_s(oldest_unsent_us, now_us),
+        print_jobs=jobs,
+        oldest_print_job_s=oldest_job,
+    )
+
+
+def _print_jobs(connection: Connection, printers: Sequence[str], now_us: int) -> tuple[Cells, Cells]:
+    """(printer, state) -> jobs, and (printer,) -> the age of its oldest one that is not yet out."""
+    c = print_jobs.c
+    jobs, oldest = zeros(printers, STATES), zeros(printers)
+    rows = connection.execute(
+        select(c.printer, c.state, func.count(), func.min(c.created_us)).group_by(c.printer, c.state)
+    )
+    for name, state, number, created_us in rows:
+        printer = known(name, printers)
+        jobs[printer, state] += number
+        if state in WAITING:
+            oldest[printer,] = max(oldest[printer,], age_s(created_us, now_us))
+    return jobs, oldest
