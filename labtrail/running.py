@@ -27,7 +27,7 @@ from labtrail.demo import live_clinics
 from labtrail.stopping import heed
 from models.database.migrate import require_current
 from station.app import create_app, end_streams
-from station.demo import create_demo_people
+from station.auth.demo_people import create_demo_people
 from station.health import health_app
 
 WEB_STOP_SECONDS = 3

@@ -1,6 +1,6 @@
 """The station: one Litestar application, wired here.
 
-Everything that it serves states who may call it (`station/access.py`); a route that does not stops the start.
+Everything that it serves states who may call it (`station/auth/access.py`); a route that does not stops the start.
 """
 
 import asyncio
@@ -27,19 +27,34 @@ from config.catalog import Catalog
 from config.errors import LabtrailError
 from config.settings import Settings
 from models.database.migrate import require_current
-from station import api_alerts, api_events, api_notifications, api_reads, api_session, pages
-from station.access import access_of, guard, public, session_of
-from station.audit import AuditTrail
-from station.context import THREADS_MAX, Services, station_of
-from station.documented import Document
+from station import pages
+from station.api import (
+    alerts as api_alerts,
+)
+from station.api import (
+    events as api_events,
+)
+from station.api import (
+    notifications as api_notifications,
+)
+from station.api import (
+    reads as api_reads,
+)
+from station.api import (
+    session as api_session,
+)
+from station.api.openapi import Document
+from station.api.outcomes import Outcomes
+from station.auth.access import access_of, guard, public, session_of
+from station.auth.audit import AuditTrail
+from station.auth.pins import Pins
+from station.auth.sessions import Sessions
+from station.auth.sign_in import Gate
 from station.health import Problems, health_routes
 from station.live import Board
-from station.outcomes import Outcomes
-from station.pins import Pins
 from station.problems import handlers
-from station.security import Protection
-from station.sessions import Sessions
-from station.sign_in import Gate
+from station.protection import Protection
+from station.services import THREADS_MAX, Services, station_of
 
 BODY_BYTES_MAX = 64 * 1024
 API = (api_events, api_reads, api_alerts, api_notifications, api_session)

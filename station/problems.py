@@ -16,8 +16,8 @@ from msgspec.structs import replace
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.errors import LabtrailError
-from station.language import teller_of
-from station.words import Tell
+from station.languages.language import teller_of
+from station.languages.words import Tell
 
 PROBLEM = "application/problem+json"
 log = logging.getLogger(__name__)

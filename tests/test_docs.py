@@ -18,7 +18,7 @@ from models.rules import transport_conditions as conditions
 from models.rules.event_types import TYPES
 from models.rules.events import Reason
 from models.rules.meanings import MEANINGS
-from station.custody_words import HAPPENED
+from station.custody_report.words import HAPPENED
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

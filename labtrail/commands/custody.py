@@ -62,14 +62,14 @@ def _record(accession: str, at: str | None, data: Path | None) -> "CustodyRecord
 
 def _drawn(record: "CustodyRecord", form: Format) -> bytes:
     if form is Format.pdf:
-        from station.custody_pdf import custody_pdf
+        from station.custody_report.pdf import custody_pdf
 
         return custody_pdf(record)
     if form is Format.json:
         from models.views.custody_record import custody_json
 
         return custody_json(record)
-    from station.custody_text import custody_text
+    from station.custody_report.text import custody_text
 
     return custody_text(record).encode()
 

@@ -62,7 +62,7 @@ def add(
     data: Data = None,
 ) -> None:
     """Add a person; asks for a PIN and prints the badge number."""
-    from station.people import grant_of, new_person
+    from station.auth.people import grant_of, new_person
 
     with _home(data) as (settings, catalog, engine):
         grants = tuple(grant_of(text, catalog) for text in role)
@@ -89,7 +89,7 @@ def list_people(data: Data = None) -> None:
 
 def disable(badge: Badge, data: Data = None) -> None:
     """Bar a badge at once: open sessions end too."""
-    from station.people import disable as bar
+    from station.auth.people import disable as bar
 
     with _home(data) as (_, _, engine):
         bar(engine, badge, now_us())
@@ -98,7 +98,7 @@ def disable(badge: Badge, data: Data = None) -> None:
 
 def set_pin(badge: Badge, data: Data = None) -> None:
     """Give a person a new PIN; enables a disabled badge, ends open sessions."""
-    from station.people import new_pin
+    from station.auth.people import new_pin
 
     with _home(data) as (settings, _, engine):
         new_pin(engine, settings, badge, _asked_pin(), now_us())
@@ -107,7 +107,7 @@ def set_pin(badge: Badge, data: Data = None) -> None:
 
 def set_roles(badge: Badge, role: Roles, data: Data = None) -> None:
     """Replace a person's roles and sites; ends open sessions."""
-    from station.people import grant_of, new_roles
+    from station.auth.people import grant_of, new_roles
 
     with _home(data) as (_, catalog, engine):
         new_roles(engine, badge, [grant_of(text, catalog) for text in role], now_us())
@@ -124,7 +124,7 @@ def enroll(
     data: Data = None,
 ) -> None:
     """Enroll a browser, or a program; prints the token, this once."""
-    from station.people import new_device
+    from station.auth.people import new_device
 
     with _home(data) as (settings, catalog, engine):
         made = new_device(engine, catalog, name, site, now_us(), role=service)
@@ -156,7 +156,7 @@ def revoke(
     number: Annotated[int, typer.Argument(metavar="NUMBER", help="From `devices list`.")], data: Data = None
 ) -> None:
     """Take a device's token back at once: sessions at it end too."""
-    from station.people import revoke as take_back
+    from station.auth.people import revoke as take_back
 
     with _home(data) as (_, _, engine):
         take_back(engine, number, now_us())

@@ -12,12 +12,12 @@ from models.alerts.notifications import alerting
 from models.people.audit import NearMiss, near_miss_rows
 from models.views.board import AGE_HOURS, AlertRow, StockRow, Waiting, ageing, find, flow, open_alerts, stock_rows
 from models.views.pages import discrepancy_counts
-from station.access import Session, requires
-from station.context import Station
+from station.auth.access import Session, requires
 from station.pages.charts import Bar, age_bars, cover_bars, flow_bars
 from station.pages.notices import Notices, notices
 from station.pages.render import Page, page, today_at
 from station.pages.supplies import site_of
+from station.services import Station
 
 STATUSES = (
     "collected", "labeled", "dispatched", "in-transit", "received", "resulted", "stored", "rejected", "missing",

@@ -18,11 +18,11 @@ from models.recording.supplies import known_lots
 from models.rules.specimen import LotFacts
 from models.views.board import Lot, stock_rows
 from models.views.pages import OrderRow, SpecimenRow, open_orders, order, specimens_of_order
-from station.access import Session, requires
-from station.context import Station
+from station.auth.access import Session, requires
 from station.pages.labels import Unread, unread
 from station.pages.patients import answers, patient_of
 from station.pages.render import Page, page, today_at
+from station.services import Station
 
 if TYPE_CHECKING:
     from config.policy import Policy

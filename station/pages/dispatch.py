@@ -15,10 +15,10 @@ from models.rules.events import moment_of
 from models.rules.identifiers import MANIFEST, SPECIMEN, TOTE, is_identifier
 from models.rules.specimen import COLLECTED, DISPATCHED, DISPOSED, MISSING, REJECTED
 from models.views.pages import Bag, SpecimenRow, bag, open_bags, specimen, waiting_for_dispatch
-from station.access import Session, requires
-from station.context import Station
+from station.auth.access import Session, requires
 from station.pages.printouts import manifest_pdf
 from station.pages.render import Page, page, zone_of
+from station.services import Station
 
 SENDERS = ("ma", "lab", "manager")
 TRANSPORTS = ("ambient", "refrigerated", "frozen")

@@ -20,10 +20,10 @@ from models.rules.event_types import Labeled
 from models.rules.events import parse
 from models.rules.specimen import COLLECTED, LABELED
 from models.views.pages import SpecimenRow
-from station.access import Session, requires
-from station.context import Services, Station
-from station.language import teller_of
+from station.auth.access import Session, requires
+from station.languages.language import teller_of
 from station.problems import Refusal
+from station.services import Services, Station
 
 STICKERS = ("ma", "lab", "manager")
 """Who may put a label on a tube."""

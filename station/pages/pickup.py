@@ -5,9 +5,9 @@ from typing import Any
 from litestar import Request, get
 
 from models.views.pages import Bag, open_bags
-from station.access import Session, requires
-from station.context import Station
+from station.auth.access import Session, requires
 from station.pages.render import Page, page
+from station.services import Station
 
 
 @get("/pick-up", access=requires("courier"))

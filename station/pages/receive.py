@@ -12,9 +12,9 @@ from sqlalchemy import Connection, select
 from models.database.state_tables import legs
 from models.rules.identifiers import MANIFEST, SPECIMEN, TOTE, is_identifier
 from models.views.pages import Bag, SpecimenRow, bag, bag_of_tote, coming_bags, specimen
-from station.access import Session, requires
-from station.context import Station
+from station.auth.access import Session, requires
 from station.pages.render import Page, page
+from station.services import Station
 
 RECEIVERS = ("lab", "courier", "ma", "manager")
 CONDITIONS = {

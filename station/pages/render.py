@@ -13,10 +13,10 @@ from markupsafe import Markup
 
 from config.catalog import Catalog
 from models.rules.events import moment_of
-from station.context import Services
-from station.custody_words import HAPPENED
-from station.language import language_of, session_or_none
-from station.words import SPANISH, Say, teller, translate
+from station.custody_report.words import HAPPENED
+from station.languages.language import language_of, session_or_none
+from station.languages.words import SPANISH, Say, teller, translate
+from station.services import Services
 
 FOLDER = Path(__file__).resolve().parent.parent
 COLOURS = {

@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 from models.rules.custody import is_critical
 from models.views.pages import Outstanding, SpecimenRow, results_of, specimen, waiting_for_results
 from models.views.result_reports import Report, reports_of
-from station.access import Session, requires
-from station.context import Station
+from station.auth.access import Session, requires
 from station.pages.render import Page, page
+from station.services import Station
 
 FLAGS = ("normal", "low", "high", "abnormal", "critical-low", "critical-high", "critical")
 STATUSES = ("preliminary", "final", "corrected", "cancelled")

@@ -16,9 +16,9 @@ from models.recording.supplies import known_lots
 from models.rules.specimen import LotFacts
 from models.views.board import StockRow, lot_on_hand, stock_rows
 from models.views.exports import recall_trace
-from station.access import Session, requires
-from station.context import Station
+from station.auth.access import Session, requires
 from station.pages.render import Page, page, today_at
+from station.services import Station
 
 KEEPERS = ("ma", "lab", "manager")
 ACTS = {

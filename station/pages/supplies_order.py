@@ -6,11 +6,11 @@ from litestar import Request, Response, get
 from litestar.params import FromQuery
 
 from models.views.board import StockRow, stock_rows
-from station.access import Session, requires
-from station.context import Station
+from station.auth.access import Session, requires
 from station.pages.printouts import order_csv, order_pdf
 from station.pages.render import Page, page, zone_of
 from station.pages.supplies import KEEPERS, site_of
+from station.services import Station
 
 
 async def due(session: Session, station: Station, site: str) -> list[StockRow]:

@@ -11,11 +11,11 @@ from sqlalchemy import Connection
 from models.views.custody_record import CustodyRecord
 from models.views.custody_record_query import custody_record
 from models.views.pages import OrderRow, SpecimenRow, bag, order, specimens_of_order
-from station import custody_words
-from station.access import Session, requires
+from station.auth.access import Session, requires
 from station.checkpoints import newest_checkpoint
-from station.context import Station
+from station.custody_report import words as custody_words
 from station.pages.render import Page, page
+from station.services import Station
 
 READERS = ("ma", "courier", "lab", "manager")
 

@@ -18,7 +18,7 @@ from config.catalog import Catalog, load_catalog
 from config.settings import Settings, load_settings
 from models.database.engine import make_engine, reading, writing
 from models.people.patients import PatientRecord, read_keys, save_patients
-from station.people import grant_of, new_device, new_person
+from station.auth.people import grant_of, new_device, new_person
 from tests.processes import Server, free_port, wait_until
 
 PIN = "8261-5590-k"

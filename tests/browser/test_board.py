@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from station.people import new_device
+from station.auth.people import new_device
 from tests.browser.house import House, Person
 from tests.browser.things import event, labeled_tubes, wait_for
 

@@ -18,8 +18,8 @@ from models.rules.events import microseconds
 from models.rules.identifiers import make_identifier
 from models.views.custody_record import CustodyRecord, custody_json, hand_overs
 from models.views.custody_record_query import custody_record
-from station.custody_pdf import custody_pdf
-from station.custody_text import custody_text
+from station.custody_report.pdf import custody_pdf
+from station.custody_report.text import custody_text
 from tests.cli.story import COLLECTOR, COURIER, RECEIVER, START, event
 
 CATALOG = load_catalog(DEFAULT_CATALOG)

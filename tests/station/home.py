@@ -30,7 +30,7 @@ from models.recording.evidence import Record
 from models.recording.store import Store
 from models.rules.identifiers import BADGE, MANIFEST, SPECIMEN, make_identifier
 from station.app import create_app
-from station.people import Enrolled, new_device, new_person
+from station.auth.people import Enrolled, new_device, new_person
 from tests.processes import wait_until
 
 NOW_US = 1_795_270_000_000_000  # 2026-11-21T14:06:40Z

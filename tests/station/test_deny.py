@@ -16,7 +16,7 @@ from config.errors import LabtrailError
 from models.database.acts_tables import alerts
 from models.database.engine import writing
 from models.people.users import ROLES, revoke_device
-from station.access import Access, access_of
+from station.auth.access import Access, access_of
 from tests.station.home import Browser, Home, accession, collected, dispatched, event, manifest
 
 PUBLIC = frozenset({
@@ -208,7 +208,8 @@ def test_a_session_that_is_over_gets_401_everywhere(world: World, end: str) -> N
 def test_a_route_that_says_not_who_may_call_it_stops_the_start(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     from litestar import get
 
-    from station import api_alerts, app
+    from station import app
+    from station.api import alerts as api_alerts
 
     @get("/forgotten")
     async def forgotten() -> str:

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from models.rules.identifiers import is_identifier
-from station.intake import EVENTS_MAX
+from station.api.intake import EVENTS_MAX
 from tests.station.home import Home, accession, collected, dispatched, event, manifest, scanned
 
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from models.alerts.notifications import PAGES
-from station.api_notifications import RECEIVERS
+from station.api.notifications import RECEIVERS
 from tests.monitoring.programs import ALERTMANAGER_CONFIG
 from tests.monitoring.test_rules import ALERTS
 from tests.station.home import Home

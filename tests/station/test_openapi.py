@@ -12,9 +12,9 @@ from schemathesis.specs.openapi.checks import content_type_conformance, response
 
 from models.people.users import ROLES
 from models.rules.event_types import TYPES
-from station.documented import COLLECTED
-from station.intake import REASONS
-from station.roles import ACTS
+from station.api.intake import REASONS
+from station.api.openapi import COLLECTED
+from station.auth.roles import ACTS
 from tests.station.home import Home, collected
 
 EXAMPLES_MAX = 25

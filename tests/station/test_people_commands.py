@@ -11,7 +11,7 @@ import pytest
 from labtrail.cli import run
 from models.database.engine import reading
 from models.people.users import find_user, list_devices
-from station.demo import FILE, create_demo_people
+from station.auth.demo_people import FILE, create_demo_people
 from tests.station.home import PIN, Home
 
 

@@ -10,7 +10,7 @@ from models.database.engine import writing
 from models.people.sessions import DEVICE_FAILURES_MAX, FAILURES_FREE, WAIT_MINUTES_MAX
 from models.people.users import Grant, disable_user, revoke_device, set_grants, set_pin
 from models.rules.identifiers import BADGE, make_identifier
-from station.pins import Pins, SecretError, check_pin
+from station.auth.pins import Pins, SecretError, check_pin
 from tests.station.home import PIN, Browser, Home, Made
 
 UNKNOWN = make_identifier(BADGE, 2026, 777_777)

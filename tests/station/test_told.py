@@ -25,8 +25,8 @@ from models.rules import deadlines, discrepancies, events
 from models.rules import transport_conditions as conditions
 from models.rules.event_types import TYPES
 from models.rules.meanings import MEANINGS
-from station import custody_words
-from station.words import SPANISH, TOLD, teller
+from station.custody_report import words as custody_words
+from station.languages.words import SPANISH, TOLD, teller
 from tests.monitoring.programs import ALERTMANAGER_CONFIG
 
 SPANISH_OF = teller("es")

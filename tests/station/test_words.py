@@ -12,11 +12,11 @@ from models.alerts.cases import SPECIMEN_KINDS, STANDING_KINDS
 from models.people.users import ROLES
 from models.rules.events import Reason
 from models.rules.meanings import MEANINGS
-from station import intake
-from station.custody_words import HAPPENED
+from station.api import intake
+from station.custody_report.words import HAPPENED
+from station.languages.words import SPANISH, translate
 from station.pages import board, dispatch, home, receive, results, supplies
 from station.pages.render import KINDS
-from station.words import SPANISH, translate
 
 FOLDER = Path(station.__file__).parent
 OUTCOMES = ("recorded", "duplicate", "quarantined", "accepted")

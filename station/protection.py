@@ -12,9 +12,9 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from config.settings import Settings
-from station.api_notifications import PATHS
+from station.api.notifications import PATHS
+from station.auth.sessions import cookie_names
 from station.problems import PROBLEM, ProblemBody
-from station.sessions import cookie_names
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"}) | PATHS

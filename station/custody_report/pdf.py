@@ -29,7 +29,7 @@ from reportlab.platypus import (
 
 import labels
 from models.views.custody_record import CustodyRecord, custody_json
-from station import custody_words as words
+from station.custody_report import words
 
 FONTS = Path(labels.__file__).parent / "fonts"
 REGULAR, BOLD, WIDE = "LabtrailSans", "LabtrailSans-Bold", "LabtrailWide"

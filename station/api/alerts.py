@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 from models.alerts.sweep import acknowledge
 from models.people.audit import Glass, glass_rows, note, review_glass
 from models.views.api_lists import AlertView, alert_view, alert_views
-from station.access import Session, api, requires
-from station.context import Station
+from station.auth.access import Session, api, requires
 from station.problems import Refusal
+from station.services import Station
 
 STAFF = ("ma", "courier", "lab", "manager")
 OPEN_NAME = "api"

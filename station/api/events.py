@@ -13,14 +13,14 @@ from msgspec import Struct
 
 from agents.eventlog import Position
 from models.views.api import EventView, event_view
-from station.access import Session, api
-from station.context import Station
-from station.documented import events_body
-from station.intake import BODY_BYTES_MAX, Admitted, admit
-from station.language import teller_of
-from station.outcomes import Asked, Judged, judge
+from station.api.intake import BODY_BYTES_MAX, Admitted, admit
+from station.api.openapi import events_body
+from station.api.outcomes import Asked, Judged, judge
+from station.auth.access import Session, api
+from station.languages.language import teller_of
+from station.languages.words import Tell
 from station.problems import ProblemBody, Refusal
-from station.words import Tell
+from station.services import Station
 
 WAIT_SECONDS = 2.0
 """Contract section 8: committed within this time, or 202."""

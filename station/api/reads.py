@@ -16,11 +16,11 @@ from models.views.api import ManifestView, SpecimenView, manifest_view, specimen
 from models.views.api_lists import StockView, stock_views
 from models.views.custody_record import CustodyRecord
 from models.views.custody_record_query import custody_record
-from station.access import Session, api, without_ending
+from station.auth.access import Session, api, without_ending
 from station.checkpoints import newest_checkpoint
-from station.context import Station
-from station.custody_pdf import custody_pdf
+from station.custody_report.pdf import custody_pdf
 from station.problems import Refusal
+from station.services import Station
 
 MEDIA = {"png": "image/png", "pdf": "application/pdf", "zpl": "application/zpl"}
 EVERYONE = ("ma", "courier", "lab", "manager")

@@ -21,8 +21,8 @@ from config.settings import Settings
 from models.database.engine import reading, writing
 from models.people.sessions import MINUTE_US, SEEN_STEP_US, Limits, Stored, find_session, touch
 from models.people.users import Device, find_device
-from station.access import Access, Asking, expand
-from station.pins import token_hash
+from station.auth.access import Access, Asking, expand
+from station.auth.pins import token_hash
 
 DEVICE_COOKIE_DAYS = 400
 """As long as browsers keep a cookie; the device is revoked on the server."""

@@ -10,9 +10,9 @@ from msgspec import Meta, Struct
 
 from models.alerts.notifications import Alerting, Told, alerting, record_told
 from models.rules.events import microseconds
-from station.access import api
-from station.context import Station
+from station.auth.access import api
 from station.problems import Refusal
+from station.services import Station
 
 RECEIVERS = ("lab-supervisor", "clinic-lead", "supply-manager", "on-call", "heartbeat")
 """The receivers of config/alertmanager/alertmanager.yml."""

@@ -14,12 +14,12 @@ from agents.eventlog import EventLog
 from config.catalog import Catalog
 from config.settings import Settings
 from models.database.engine import reading, writing
-from station.audit import AuditTrail
+from station.api.outcomes import Outcomes
+from station.auth.audit import AuditTrail
+from station.auth.pins import Pins
+from station.auth.sessions import Sessions
+from station.auth.sign_in import Gate
 from station.live import Board
-from station.outcomes import Outcomes
-from station.pins import Pins
-from station.sessions import Sessions
-from station.sign_in import Gate
 
 THREADS_MAX = 12
 P = ParamSpec("P")

@@ -13,8 +13,8 @@ from config.settings import Settings
 from models.database.engine import reading
 from models.people.users import Grant, Role, find_device, find_user
 from models.rules.identifiers import BADGE, make_identifier
-from station.people import new_device, new_person, new_pin
-from station.pins import SecretError, check_pin, token_hash
+from station.auth.people import new_device, new_person, new_pin
+from station.auth.pins import SecretError, check_pin, token_hash
 
 FILE = "demo-sign-in.json"
 FIRST_SERIAL = 900_001

@@ -14,10 +14,10 @@ from models.people.sessions import MINUTE_US, end_session
 from models.printing.serials import allocate
 from models.rules.events import moment_of, utc_text
 from models.rules.identifiers import BADGE, MANIFEST, SPECIMEN, TOTE, is_identifier
-from station.access import Session, public, requires
-from station.context import Station
+from station.auth.access import Session, public, requires
+from station.auth.sign_in import sign_in
 from station.problems import Refusal
-from station.sign_in import sign_in
+from station.services import Station
 
 GLASS_MINUTES_MAX = 60
 

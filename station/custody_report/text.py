@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterator
 
 from models.views.custody_record import CustodyRecord
-from station import custody_words as words
+from station.custody_report import words
 
 COLUMNS = 100
 _LABEL = 14

@@ -4,8 +4,8 @@ from typing import Any
 
 from litestar import Request
 
-from station.access import STATE_KEY, Asking
-from station.words import LANGUAGES, Tell, teller
+from station.auth.access import STATE_KEY, Asking
+from station.languages.words import LANGUAGES, Tell, teller
 
 LANGUAGE_COOKIE = "labtrail-language"
 

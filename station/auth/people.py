@@ -29,7 +29,7 @@ from models.people.users import (
 from models.printing.serials import allocate
 from models.rules.events import moment_of
 from models.rules.identifiers import BADGE, is_identifier
-from station.pins import Pins, new_token, token_hash
+from station.auth.pins import Pins, new_token, token_hash
 
 LANGUAGES = ("en", "es")
 NAME_CHARACTERS_MAX = 80

@@ -17,7 +17,7 @@ from models.people.users import EVERYWHERE, ROLES
 from models.views.sites import sites_of_alert, sites_of_event, sites_of_manifest, sites_of_order, sites_of_specimen
 
 if TYPE_CHECKING:
-    from station.context import Services
+    from station.services import Services
 
 Scope = Literal["none", "site", "specimen", "manifest", "event", "alert", "order"]
 STATE_KEY = "labtrail_session"

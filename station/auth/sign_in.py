@@ -15,12 +15,12 @@ from models.people.audit import Entry, note
 from models.people.sessions import begin_attempt, forget_failures, open_session
 from models.people.users import EVERYWHERE, ROLES, Device, User, find_user
 from models.rules.identifiers import BADGE, is_identifier
-from station.access import Asking
-from station.pins import new_token, token_hash
+from station.auth.access import Asking
+from station.auth.pins import new_token, token_hash
 from station.problems import Refusal
 
 if TYPE_CHECKING:
-    from station.context import Services
+    from station.services import Services
 
 ARGON2_AT_ONCE = 2
 """PINs looked at at the same time: each takes 19 MiB and tens of milliseconds of a core."""

@@ -17,10 +17,10 @@ from msgspec import Raw, Struct
 from agents.eventlog import NewRecord
 from config.catalog import Catalog
 from models.rules.events import EVENT_BYTES_MAX, Refused, check, parse, route
-from station.access import Session
-from station.identity import identity_fields
+from station.api.patient_identity import identity_fields
+from station.auth.access import Session
+from station.auth.roles import acts_of
 from station.problems import EventFault, Refusal
-from station.roles import acts_of
 
 EVENTS_MAX = 500
 BODY_BYTES_MAX = 8 * 1024 * 1024
