@@ -6,7 +6,7 @@ import faust
 from faust.types import AppT
 
 from agents.committing import Committer
-from agents.eventlog import GROUP
+from agents.log.port import GROUP
 from config.settings import Settings
 from models.rules.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC
 
@@ -14,7 +14,7 @@ from models.rules.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC
 def faust_broker(settings: Settings) -> str:
     """Faust's own address of the broker; Kafka goes through the strict commit (embedded/strict.py)."""
     if not settings.embedded:
-        from agents.kafka_client import servers_of
+        from agents.log.kafka_client import servers_of
 
         return ";".join(f"kafka+strict://{server}" for server in servers_of(settings.broker))
     mark = "&" if "?" in settings.broker else "?"
@@ -25,7 +25,7 @@ def credentials(settings: Settings) -> Any:
     """Faust's credentials for a Kafka with TLS or SASL; None for one without."""
     if settings.embedded:
         return None
-    from agents.kafka_client import access_of
+    from agents.log.kafka_client import access_of
 
     return access_of(settings).faust_credentials()
 

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from agents.metrics import WorkerMetrics
+from agents.metrics.definitions import WorkerMetrics
 from config.errors import LabtrailError
 from models.recording.evidence import Outcome, Record
 from models.recording.store import Store

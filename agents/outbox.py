@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Engine, bindparam, delete, select, update
 
-from agents.eventlog import EventLog, NewRecord
+from agents.log.port import EventLog, NewRecord
 from config.errors import LabtrailError
 from models.database.acts_tables import outbox
 from models.database.engine import reading, writing

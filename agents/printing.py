@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, Engine, select
 
-from agents.eventlog import EventLog, NewRecord
+from agents.log.port import EventLog, NewRecord
 from config.catalog import Catalog
 from config.settings import Settings
 from labels.announcing import all_events

@@ -12,11 +12,12 @@ from contextlib import suppress
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
-from agents import outbox, timers
+from agents import leader as timers
+from agents import outbox
 from agents.app import add_agents, make_app
 from agents.committing import Committer
-from agents.eventlog import EventLog
-from agents.metrics import WorkerMetrics
+from agents.log.port import EventLog
+from agents.metrics.definitions import WorkerMetrics
 from agents.printing import Printing
 from config.catalog import Catalog
 from config.settings import Settings

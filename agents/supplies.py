@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from agents.committing import Committer
-from agents.keeping import Fault, keep
+from agents.stream_agents import Fault, keep
 
 
 def supplies(committer: Committer, on_fault: Fault) -> Callable[[Any], Any]:

@@ -19,7 +19,7 @@ import faust
 from rich.console import Console
 from rich.table import Table
 
-from agents.eventlog import NewRecord
+from agents.log.port import NewRecord
 from embedded.batches import acknowledge, batches
 from embedded.log import Log
 

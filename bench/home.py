@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from sqlalchemy import Engine
 
-from agents.eventlog import EventLog, NewRecord, open_log
+from agents.log.port import EventLog, NewRecord, open_log
 from config.catalog import Catalog, load_catalog
 from config.settings import Settings, load_settings
 from labtrail.simulator import ORDERS_A_DAY, arrivals

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from agents import app as labtrail_app
-from agents.kafka_log import KafkaLog
+from agents.log.kafka import KafkaLog
 from bench.home import new_records, peak_kib, read_events, say
 from bench.network_job import Job, cpu_seconds
 from bench.network_limit import capture, limit

@@ -14,10 +14,10 @@ import psycopg
 import yaml
 from kafka import KafkaAdminClient
 
-from agents.eventlog import GROUP, TOPICS
-from agents.kafka_client import KafkaAccess
-from agents.kafka_log import KafkaLog
-from agents.kafka_topics import described
+from agents.log.kafka import KafkaLog
+from agents.log.kafka_client import KafkaAccess
+from agents.log.kafka_topics import described
+from agents.log.port import GROUP, TOPICS
 from config.settings import load_settings
 from models.database.engine import make_engine
 from models.database.migrate import migrate

@@ -12,8 +12,8 @@ from statistics import quantiles
 from typing import Any
 from urllib.request import urlopen
 
-from agents.eventlog import GROUP
-from agents.kafka_log import KafkaLog
+from agents.log.kafka import KafkaLog
+from agents.log.port import GROUP
 from bench.home import PINGS_MAX, WARM_UP, Place, new_records, ping, read_events
 from bench.network_job import Job, Point, between, memory_kib, recorded, rolled_back, watch
 from bench.network_servers import access

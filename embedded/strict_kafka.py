@@ -12,8 +12,8 @@ from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from embedded.in_step import InStep, by_time
 from embedded.strict import StrictCommit
+from embedded.watermark import InStep, by_time
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer

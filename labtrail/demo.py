@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Engine, func, select
 
-from agents.eventlog import EventLog, NewRecord
+from agents.log.port import EventLog, NewRecord
 from config.catalog import Catalog
 from labtrail.commands import now_us
 from labtrail.simulator import Due, live

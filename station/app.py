@@ -21,8 +21,8 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from agents.eventlog import EventLog
-from agents.metrics_reader import watch_state
+from agents.log.port import EventLog
+from agents.metrics.reader import watch_state
 from config.catalog import Catalog
 from config.errors import LabtrailError
 from config.settings import Settings

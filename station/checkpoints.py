@@ -1,7 +1,7 @@
 """The newest signed checkpoint of the ledger, for custody records: checked with the key that signs here."""
 
-from agents.checkpoints import checkpoint_files, read_checkpoint
-from agents.signing import load_or_make_key, verifier_from_text
+from agents.ledger.checkpoints import checkpoint_files, read_checkpoint
+from agents.ledger.signing import load_or_make_key, verifier_from_text
 from config.settings import Settings
 from models.ledger.chain import Checkpoint
 

@@ -7,7 +7,7 @@ from litestar import Litestar, Response, get
 from litestar.handlers import HTTPRouteHandler
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry
 
-from agents.metrics_state import exposition
+from agents.metrics.state import exposition
 
 READY_SECONDS_MAX = 5.0
 Problems = Callable[[], Awaitable[Sequence[str]]]

@@ -10,7 +10,7 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 from sqlalchemy import Connection, Engine
 
-from agents.eventlog import EventLog
+from agents.log.port import EventLog
 from config.catalog import Catalog
 from config.settings import Settings
 from models.database.engine import reading, writing

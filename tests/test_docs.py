@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pytest
 import typer
 
-from agents import metrics
+from agents.metrics import definitions as metrics
 from config.settings import fields
 from labtrail.cli import make_app
 from models.rules import discrepancies

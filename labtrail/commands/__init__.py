@@ -19,7 +19,7 @@ from labtrail.stopping import heed
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from agents.eventlog import EventLog
+    from agents.log.port import EventLog
     from config.settings import Settings
     from models.recording.store import Store
 
@@ -62,15 +62,15 @@ def settings_for(data: Path | None) -> "Settings":
 @contextmanager
 def log_for(settings: "Settings") -> Iterator["EventLog"]:
     """The log of these settings, closed at the end. The embedded one is made if need be, with its topics."""
-    from agents.eventlog import TOPICS, open_log
+    from agents.log.port import TOPICS, open_log
 
     heed()
     log: EventLog
     if settings.embedded:
         log = open_log(settings.broker, dict.fromkeys(TOPICS, settings.partitions))
     else:
-        from agents.kafka_client import access_of
-        from agents.kafka_log import KafkaLog
+        from agents.log.kafka import KafkaLog
+        from agents.log.kafka_client import access_of
 
         log = KafkaLog(access_of(settings))  # its topics are made by `labtrail topics`, with their replicas
     try:

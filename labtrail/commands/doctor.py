@@ -102,7 +102,7 @@ def check_printers(settings: "Settings") -> Findings:
 
 
 def check_broker(settings: "Settings") -> Findings:
-    from agents.eventlog import GROUP
+    from agents.log.port import GROUP
     from embedded.records import log_path
     from labtrail.commands.drain import lacking
     from models.rules.events import ALERTS_TOPIC

@@ -9,7 +9,7 @@ import typer
 from labtrail.commands import CommandError, Data, log_for, progress, settings_for
 
 if TYPE_CHECKING:
-    from agents.eventlog import EventLog
+    from agents.log.port import EventLog
 
 LOOK_EVERY_S = 0.05
 Place = tuple[str, int]
@@ -58,7 +58,7 @@ def drain(
 
     Exit 1 if not in time; what is appended meanwhile is not waited for.
     """
-    from agents.eventlog import GROUP
+    from agents.log.port import GROUP
 
     with log_for(settings_for(data)) as log:
         count = wait_until_committed(log, GROUP, timeout)

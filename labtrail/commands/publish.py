@@ -14,7 +14,7 @@ from embedded.records import VALUE_BYTES_MAX
 from labtrail.commands import Bar, CommandError, Data, log_for, progress, settings_for
 
 if TYPE_CHECKING:
-    from agents.eventlog import EventLog
+    from agents.log.port import EventLog
 
 LINE_BYTES_MAX = VALUE_BYTES_MAX
 READ_BYTES = 1024 * 1024
@@ -60,7 +60,7 @@ def read_lines(read: Callable[[int], bytes]) -> Iterator[Lines]:
 
 def _append(log: "EventLog", source: int, bar: Bar) -> tuple[int, list[int]]:
     """Everything from this file descriptor; how many were appended, and the lines that were too long."""
-    from agents.eventlog import NewRecord
+    from agents.log.port import NewRecord
     from models.rules.events import route
 
     count = 0

@@ -73,7 +73,7 @@ def requeue(
 
     All of them when none is named. What still can't be taken comes back under a new number.
     """
-    from agents.eventlog import NewRecord
+    from agents.log.port import NewRecord
     from models.rules.events import route
 
     settings = settings_for(data)

@@ -10,7 +10,7 @@ from labtrail.commands import CommandError, Data, settings_for
 if TYPE_CHECKING:
     from kafka import KafkaAdminClient
 
-    from agents.kafka_topics import TopicPlan
+    from agents.log.kafka_topics import TopicPlan
 
 REWIND_START = "start"
 
@@ -46,10 +46,10 @@ def topics(
     What differs from the plan is told, a line each, with what to do; --check then exits with 1. After restoring a
     backup of the database, --rewind to before the backup: what the tables know already changes nothing.
     """
-    from agents.eventlog import GROUP, TOPICS
-    from agents.kafka_client import access_of
-    from agents.kafka_log import KafkaLog
-    from agents.kafka_topics import TopicPlan
+    from agents.log.kafka import KafkaLog
+    from agents.log.kafka_client import access_of
+    from agents.log.kafka_topics import TopicPlan
+    from agents.log.port import GROUP, TOPICS
 
     since = _moment(rewind) if rewind and rewind != REWIND_START else None
     settings = settings_for(data)
@@ -98,7 +98,7 @@ def _moment(text: str) -> datetime:
 
 def _bring(admin: "KafkaAdminClient", plans: "list[TopicPlan]", *, check: bool, apply: bool, grow: bool) -> list[str]:
     """Do what was asked; the differences that are left."""
-    from agents.kafka_topics import add_partitions, apply_settings, create_missing, differences
+    from agents.log.kafka_topics import add_partitions, apply_settings, create_missing, differences
 
     if not check:
         for name in create_missing(admin, plans):
@@ -111,7 +111,7 @@ def _bring(admin: "KafkaAdminClient", plans: "list[TopicPlan]", *, check: bool, 
 
 
 def _rewind(admin: "KafkaAdminClient", group: str, since: datetime | None) -> None:
-    from agents.kafka_topics import rewind as set_back
+    from agents.log.kafka_topics import rewind as set_back
     from models.rules.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC
 
     for (topic, partition), offset in set_back(admin, group, [SPECIMENS_TOPIC, SUPPLIES_TOPIC], since).items():

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from sqlalchemy import Engine
 
-    from agents.checkpoints import Evidence
+    from agents.ledger.checkpoints import Evidence
     from config.settings import Settings
     from models.ledger.chain import Checkpoint
     from models.ledger.verify import Verdict
@@ -62,7 +62,7 @@ def verify(
 
 def _evidence(settings: "Settings", checkpoint: Path | None, key: Path | None) -> "Evidence":
     """The checkpoints to check against: those carried off if given, else those of the home, if any."""
-    from agents.checkpoints import Evidence, load_evidence
+    from agents.ledger.checkpoints import Evidence, load_evidence
 
     where = checkpoint or settings.checkpoint_folder
     if checkpoint is not None and not checkpoint.exists():
@@ -89,7 +89,7 @@ def _check(engine: "Engine", evidence: "Evidence") -> "Verdict":
 
 def newest_checkpoint(settings: "Settings") -> "Checkpoint | None":
     """The newest signed checkpoint of the home, its signature checked; None when there is none yet."""
-    from agents.checkpoints import checkpoint_files, read_checkpoint
+    from agents.ledger.checkpoints import checkpoint_files, read_checkpoint
 
     files = checkpoint_files(settings.checkpoint_folder)
     key = _public_key(settings, settings.checkpoint_folder, None) if files else None
@@ -98,7 +98,7 @@ def newest_checkpoint(settings: "Settings") -> "Checkpoint | None":
 
 def _public_key(settings: "Settings", beside: Path, named: Path | None) -> "Ed25519PublicKey | None":
     """The key that signed: the named one, the one carried off with the checkpoints, or this home's own."""
-    from agents.signing import load_or_make_key, verifier_from_text
+    from agents.ledger.signing import load_or_make_key, verifier_from_text
 
     carried = named or beside / PUBLIC_KEY_FILE
     if carried.exists() or named is not None:

@@ -11,7 +11,7 @@ from litestar.openapi.spec import Operation
 from litestar.params import PathParameter, QueryParameter
 from msgspec import Struct
 
-from agents.eventlog import Position
+from agents.log.port import Position
 from models.views.api import EventView, event_view
 from station.api.intake import BODY_BYTES_MAX, Admitted, admit
 from station.api.openapi import events_body

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from agents.eventlog import NewRecord
+from agents.log.port import NewRecord
 from config.catalog import Catalog
 from models.rules.events import EVENT_BYTES_MAX, Refused, check, parse, route
 from station.api.patient_identity import identity_fields

@@ -17,7 +17,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from agents.eventlog import Position
+from agents.log.port import Position
 from models.database.bulk import select_in
 from models.database.engine import reading
 from models.database.evidence_tables import events, progress, quarantine

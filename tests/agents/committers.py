@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
 from agents.committing import Committer
-from agents.metrics import WorkerMetrics
+from agents.metrics.definitions import WorkerMetrics
 from models.recording.evidence import Record
 from tests.core.homes import new_store
 from tests.core.story import CATALOG, us

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from agents import outbox
-from agents.eventlog import EventLog, NewRecord, Position, open_log
+from agents.log.port import EventLog, NewRecord, Position, open_log
 from config.errors import LabtrailError
 from models.database.acts_tables import outbox as table
 from models.database.engine import make_engine, reading, writing

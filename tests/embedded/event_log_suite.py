@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agents.eventlog import EventLog, NewRecord, Position
+from agents.log.port import EventLog, NewRecord, Position
 from config.errors import LabtrailError
 from embedded.records import VALUE_BYTES_MAX, partition_of
 

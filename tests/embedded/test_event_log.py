@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.eventlog import TOPICS, EventLog, NewRecord, open_log
+from agents.log.port import TOPICS, EventLog, NewRecord, open_log
 from config.errors import LabtrailError
 from tests.embedded.event_log_suite import EventLogSuite, topic
 

@@ -7,7 +7,7 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedded.in_step import InStep, by_time
+from embedded.watermark import InStep, by_time
 
 Times = list[list[int]]
 partitions = st.lists(st.lists(st.integers(0, 50), max_size=30), min_size=1, max_size=5)

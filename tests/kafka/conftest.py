@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from agents.kafka_client import KafkaAccess
-from agents.kafka_log import KafkaLog
+from agents.log.kafka import KafkaLog
+from agents.log.kafka_client import KafkaAccess
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from agents.eventlog import EventLog
-from agents.kafka_client import KafkaAccess
-from agents.kafka_log import KafkaLog
+from agents.log.kafka import KafkaLog
+from agents.log.kafka_client import KafkaAccess
+from agents.log.port import EventLog
 from tests.embedded.event_log_suite import EventLogSuite, topic
 
 __all__ = ["topic"]

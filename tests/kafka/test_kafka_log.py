@@ -6,9 +6,9 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, OffsetAndMetadata
 from kafka.structs import TopicPartition
 
-from agents.kafka_client import KafkaAccess, KafkaFault, open_client, servers_of
-from agents.kafka_log import KafkaLog
-from agents.kafka_topics import TopicPlan, add_partitions, apply_settings, create_missing, differences, rewind
+from agents.log.kafka import KafkaLog
+from agents.log.kafka_client import KafkaAccess, KafkaFault, open_client, servers_of
+from agents.log.kafka_topics import TopicPlan, add_partitions, apply_settings, create_missing, differences, rewind
 from embedded.records import VALUE_BYTES_MAX, NewRecord, Position, partition_of
 from tests.kafka.broker import Broker
 from tests.processes import free_port

@@ -10,8 +10,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
-from agents.kafka_client import KafkaAccess, KafkaFault, access_of
-from agents.kafka_log import KafkaLog
+from agents.log.kafka import KafkaLog
+from agents.log.kafka_client import KafkaAccess, KafkaFault, access_of
 from config.settings import load_settings
 from config.values import Secret
 from embedded.records import NewRecord

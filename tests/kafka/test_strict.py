@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaConnectionError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from agents.kafka_log import KafkaLog
+from agents.log.kafka import KafkaLog
 from embedded import strict_kafka
 from embedded.batches import acknowledge, batches
 from embedded.records import NewRecord

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import pytest
 from kafka import KafkaAdminClient
 
-from agents.eventlog import GROUP, TOPICS
-from agents.kafka_client import KafkaAccess
-from agents.kafka_log import KafkaLog
-from agents.kafka_topics import rewind
+from agents.log.kafka import KafkaLog
+from agents.log.kafka_client import KafkaAccess
+from agents.log.kafka_topics import rewind
+from agents.log.port import GROUP, TOPICS
 from embedded.records import NewRecord
 from models.rules.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC
 from tests.kafka import broker

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from sqlalchemy import Engine
 
 from agents import outbox
-from agents.eventlog import EventLog, open_log
+from agents.log.port import EventLog, open_log
 from agents.printing import Printing, label_job
 from config.catalog import Printer as Row
 from config.settings import Settings, load_settings

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import delete, update
 
-from agents import checkpoints
-from agents.checkpoints import checkpoint_files, load_evidence, read_checkpoint, take_checkpoint
-from agents.signing import (
+from agents.ledger import checkpoints
+from agents.ledger.checkpoints import checkpoint_files, load_evidence, read_checkpoint, take_checkpoint
+from agents.ledger.signing import (
     CheckpointError,
     key_from_text,
     load_or_make_key,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.checkpoints import take_checkpoint
-from agents.signing import load_or_make_key
+from agents.ledger.checkpoints import take_checkpoint
+from agents.ledger.signing import load_or_make_key
 from config.catalog import DEFAULT_CATALOG, load_catalog
 from config.policy import Policy
 from labtrail.simulator import simulate

@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.openmetrics.exposition import generate_latest
 
-from agents.metrics import WorkerMetrics
-from agents.metrics_state import LagCollector, Refreshed, StateCollector
+from agents.metrics.definitions import WorkerMetrics
+from agents.metrics.state import LagCollector, Refreshed, StateCollector
 from config.catalog import DEFAULT_CATALOG, load_catalog
 from config.policy import Policy
 from labtrail.simulator import simulate

@@ -8,9 +8,9 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from agents import metrics as declared
-from agents.metrics import METRICS, UNKNOWN_TYPE, WorkerMetrics
-from agents.metrics_state import LagCollector, Refreshed, StateCollector, exposition
+from agents.metrics import definitions as declared
+from agents.metrics.definitions import METRICS, UNKNOWN_TYPE, WorkerMetrics
+from agents.metrics.state import LagCollector, Refreshed, StateCollector, exposition
 from config.catalog import DEFAULT_CATALOG, load_catalog
 from models.recording.evidence import Outcome, Verdict
 from models.views.gauges import StateSnapshot

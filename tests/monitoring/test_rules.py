@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from agents.metrics import METRICS
+from agents.metrics.definitions import METRICS
 from tests.monitoring.programs import PROMETHEUS_CONFIG, ROOT, program, run
 
 RULES = sorted((PROMETHEUS_CONFIG / "rules").glob("*.yml"))

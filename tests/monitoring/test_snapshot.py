@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from sqlalchemy import Engine
 
-from agents.metrics_state import Refreshed, StateCollector
+from agents.metrics.state import Refreshed, StateCollector
 from models.alerts.sweep import acknowledge, sweep
 from models.database.engine import make_engine, reading, writing
 from models.database.migrate import migrate

@@ -13,9 +13,9 @@ from urllib.request import urlopen
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from agents.eventlog import GROUP, TOPICS
-from agents.kafka_client import KafkaAccess
-from agents.kafka_log import KafkaLog
+from agents.log.kafka import KafkaLog
+from agents.log.kafka_client import KafkaAccess
+from agents.log.port import GROUP, TOPICS
 from config.errors import LabtrailError
 from embedded.records import NewRecord
 from models.database.engine import make_engine, reading

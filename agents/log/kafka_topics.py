@@ -10,7 +10,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec, OffsetTi
 from kafka.errors import NoError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 from kafka.structs import TopicPartition as KafkaPartition
 
-from agents.kafka_client import KafkaFault
+from agents.log.kafka_client import KafkaFault
 from embedded.records import VALUE_BYTES_MAX
 from models.rules.events import microseconds
 

@@ -15,9 +15,9 @@ from kafka.admin import OffsetSpec, OffsetTimestamp
 from kafka.errors import KafkaError, RetriableError
 from kafka.structs import TopicPartition as KafkaPartition
 
-from agents.eventlog import TOPICS
-from agents.kafka_client import KafkaAccess, KafkaFault, abandon, explain, open_client
-from agents.kafka_topics import REQUEST_BYTES_MAX, TopicPlan, create_missing, described
+from agents.log.kafka_client import KafkaAccess, KafkaFault, abandon, explain, open_client
+from agents.log.kafka_topics import REQUEST_BYTES_MAX, TopicPlan, create_missing, described
+from agents.log.port import TOPICS
 from embedded.records import (
     APPEND_BYTES_MAX,
     APPEND_RECORDS_MAX,

@@ -18,8 +18,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from agents import metrics as declared
-from agents.metrics import Metric
+from agents.metrics import definitions as declared
+from agents.metrics.definitions import Metric
 from models.views.gauges import StateSnapshot
 from models.views.gauges_lab import Cells
 

@@ -13,7 +13,7 @@ from embedded.records import PARTITIONS, NewRecord, Position, Record, TopicParti
 from models.rules.events import ALERTS_TOPIC, SPECIMENS_TOPIC, SUPPLIES_TOPIC
 
 if TYPE_CHECKING:
-    from agents.kafka_client import KafkaAccess
+    from agents.log.kafka_client import KafkaAccess
 
 __all__ = ["GROUP", "TOPICS", "EventLog", "NewRecord", "Position", "Record", "TopicPartition", "open_log"]
 
@@ -62,8 +62,8 @@ def open_log(broker_url: str, topics: Mapping[str, int] = TOPICS, kafka: "KafkaA
         log = Log.open(log_path(broker_url))
     elif scheme == "kafka":
         # kafka-python and Faust take a while to import, and only those who use Kafka need them
-        from agents.kafka_client import KafkaAccess, servers_of
-        from agents.kafka_log import KafkaLog
+        from agents.log.kafka import KafkaLog
+        from agents.log.kafka_client import KafkaAccess, servers_of
 
         log = KafkaLog(kafka or KafkaAccess(servers=servers_of(broker_url)))
     else:

@@ -5,7 +5,7 @@ holds a patient, an accession, a badge or an order: label values come from the c
 event types, so the number of series is bounded by sites x items x tests, however many specimens there are.
 
 Counters and histograms belong to the process that counts (dashboards `sum` them); the `STATE_GAUGES`
-are read from the database by `agents.metrics_state`, the same on every worker (dashboards take `max by`).
+are read from the database by `agents.metrics.state`, the same on every worker (dashboards take `max by`).
 """
 
 from collections import Counter as Tally

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from msgspec import Struct
 from sqlalchemy import Engine
 
-from agents.signing import CheckpointError, open_note, origin_of, sign, verifier_text
+from agents.ledger.signing import CheckpointError, open_note, origin_of, sign, verifier_text
 from models.database.engine import reading
 from models.ledger import tree
 from models.ledger.chain import Checkpoint

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, ProcessCollector
 from sqlalchemy import Engine, select
 
-from agents.eventlog import EventLog
-from agents.metrics_state import LagCollector, Refreshed, StateCollector
+from agents.log.port import EventLog
+from agents.metrics.state import LagCollector, Refreshed, StateCollector
 from models.database.engine import reading
 from models.database.evidence_tables import progress
 from models.rules.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC
@@ -40,7 +40,7 @@ def watch_state(
     """Export the state of the lab, the log's lag and the process's own use of the machine from this registry.
 
     The state reads the same on every worker and station. Nothing is read before the first scrape; the page
-    is made by `agents.metrics_state.exposition`.
+    is made by `agents.metrics.state.exposition`.
     """
 
     def state() -> StateSnapshot:

@@ -5,8 +5,8 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from agents.checkpoints import take_checkpoint
-from agents.signing import load_or_make_key
+from agents.ledger.checkpoints import take_checkpoint
+from agents.ledger.signing import load_or_make_key
 from models.alerts.sweep import sweep
 from models.database.engine import reading, writing
 from models.ledger import tree
@@ -52,7 +52,7 @@ def add_timers(app: Any, service: "Service") -> None:
         (service.settings.sweep_seconds, grow_tree),
         (service.settings.checkpoint_seconds, checkpoint),
     ):
-        app.timer(interval=interval, on_leader=True, name=f"agents.timers.{work.__name__}")(_safely(work, service))
+        app.timer(interval=interval, on_leader=True, name=f"agents.leader.{work.__name__}")(_safely(work, service))
 
 
 def _safely(work: Callable[["Service"], None], service: "Service") -> Callable[[Any], Any]:
