@@ -11,14 +11,14 @@ from sqlalchemy import Connection, Engine, select
 from agents.log.port import EventLog, NewRecord
 from config.catalog import Catalog
 from config.settings import Settings
-from labels.announcing import all_events
-from labels.contents import Content
+from labels.drawing.contents import Content
+from labels.drawing.layouts import layout_named
 from labels.errors import LabelError
-from labels.layouts import layout_named
 from labels.of_specimen import collector_of, content_of
-from labels.outcomes import Printer
-from labels.printers import make_printer
-from labels.queue import PrintQueue
+from labels.printing.announcing import all_events
+from labels.printing.outcomes import Printer
+from labels.printing.printers import make_printer
+from labels.printing.queue import PrintQueue
 from models.database.engine import reading
 from models.database.state_tables import specimens
 from models.people.patients import Keys, read_keys

@@ -20,11 +20,11 @@ from PIL import Image, ImageChops, ImageFilter
 from rich.console import Console
 from rich.table import Table
 
-from labels.code128 import modules
-from labels.drawing import paint, place
-from labels.examples import another
-from labels.layouts import layout_named
-from labels.render import FORMATS, render
+from labels.drawing.code128 import modules
+from labels.drawing.examples import another
+from labels.drawing.label import paint, place
+from labels.drawing.layouts import layout_named
+from labels.drawing.render import FORMATS, render
 from models.rules.identifiers import make_identifier
 
 SEED = 20261121

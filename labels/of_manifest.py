@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import msgspec
 from sqlalchemy import Connection, Row, select
 
+from labels.drawing.manifest import TUBES_MAX, Manifest, ManifestTube
 from labels.errors import LabelError
-from labels.manifest import TUBES_MAX, Manifest, ManifestTube
 from labels.of_specimen import local_time
 from models.database.evidence_tables import events
 from models.database.state_tables import legs, specimens

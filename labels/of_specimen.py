@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 from sqlalchemy import Connection, Row, select
 
-from labels.contents import AliquotLabel, BadgeLabel, Content, SpecimenLabel, SupplyLabel, ToteLabel
+from labels.drawing.contents import AliquotLabel, BadgeLabel, Content, SpecimenLabel, SupplyLabel, ToteLabel
+from labels.drawing.layouts import Layout, layout_named
 from labels.errors import LabelError
-from labels.layouts import Layout, layout_named
 from models.database.evidence_tables import events
 from models.database.state_tables import specimens
 from models.people.patients import Keys, find_patient

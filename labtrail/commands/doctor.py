@@ -89,7 +89,7 @@ def check_catalog(settings: "Settings") -> Findings:
 def check_printers(settings: "Settings") -> Findings:
     from config.catalog import load_catalog
     from labels.errors import LabelError
-    from labels.printers import make_printer
+    from labels.printing.printers import make_printer
 
     for row in load_catalog(settings.catalog).printers.values():
         try:

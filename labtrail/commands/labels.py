@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from config.settings import Settings
-    from labels.outcomes import Printer
-    from labels.queue import PrintQueue
+    from labels.printing.outcomes import Printer
+    from labels.printing.queue import PrintQueue
     from models.printing.jobs import Job
 
 WAIT_SECONDS = 60.0
@@ -81,11 +81,11 @@ def label(
 def _draw(settings: "Settings", engine: "Engine", accession: str, out: Path, layout: str | None, dpi: int) -> None:
     from agents.printing import keys_of
     from config.catalog import load_catalog
-    from labels.layouts import layout_named
+    from labels.drawing.layouts import layout_named
+    from labels.drawing.render import FORMATS as KNOWN
+    from labels.drawing.render import render
     from labels.of_specimen import label_of, shown_on
-    from labels.printers import write_whole
-    from labels.render import FORMATS as KNOWN
-    from labels.render import render
+    from labels.printing.printers import write_whole
     from models.database.engine import reading
 
     fmt = next((name for name in KNOWN if name == FORMATS.get(out.suffix.lower())), None)
@@ -126,8 +126,8 @@ def _ask(
 
 def _write_again(queue: "PrintQueue", job: "Job") -> None:
     """A label that is a file is written again as it is: same serial, nothing recorded."""
-    from labels.layouts import layout_named
-    from labels.render import render
+    from labels.drawing.layouts import layout_named
+    from labels.drawing.render import render
 
     printer = queue.printers[job.printer]
     content = queue.content_of(job)
@@ -216,10 +216,10 @@ def printers(
 
 
 def _test(printer: "Printer") -> None:
-    from labels.examples import test_label
-    from labels.outcomes import Confirmed
-    from labels.queue import note_of
-    from labels.render import render
+    from labels.drawing.examples import test_label
+    from labels.drawing.render import render
+    from labels.printing.outcomes import Confirmed
+    from labels.printing.queue import note_of
     from models.rules.events import moment_of
 
     content = test_label(printer.name, f"{moment_of(now_us()):%Y-%m-%d %H:%MZ}")
@@ -236,8 +236,8 @@ def contact_sheet(
 
     Look at it after a change of layout: long names, other scripts, and the narrowest barcodes are on it.
     """
-    from labels.contact import contact_sheet as drawn
-    from labels.printers import write_whole
+    from labels.drawing.contact import contact_sheet as drawn
+    from labels.printing.printers import write_whole
 
     write_whole(out, drawn())
     say(f"{out} written")

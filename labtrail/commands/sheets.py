@@ -37,10 +37,10 @@ def label_sheet(
     """
     from agents.printing import keys_of
     from config.catalog import load_catalog
-    from labels.layouts import layout_named
+    from labels.drawing.layouts import layout_named
+    from labels.drawing.pdf import sheet_named, sheets
     from labels.of_specimen import label_of, shown_on
-    from labels.pdf import sheet_named, sheets
-    from labels.printers import write_whole
+    from labels.printing.printers import write_whole
     from models.database.engine import reading
 
     settings, wanted = settings_for(data), layout_named(layout)
@@ -62,10 +62,10 @@ def manifest(
     With boxes to tick, courier, seal and room for signatures; no patient's name is on it.
     """
     from config.catalog import load_catalog
-    from labels.manifest import manifest_pdf
+    from labels.drawing.manifest import manifest_pdf
+    from labels.drawing.pdf import A4_MM, LETTER_MM
     from labels.of_manifest import manifest_of
-    from labels.pdf import A4_MM, LETTER_MM
-    from labels.printers import write_whole
+    from labels.printing.printers import write_whole
     from models.database.engine import reading
     from models.rules.identifiers import MANIFEST, is_identifier
 

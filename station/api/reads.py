@@ -8,9 +8,9 @@ from litestar.params import FromPath, PathParameter, QueryParameter
 from sqlalchemy import Connection
 
 from agents.printing import keys_of
+from labels.drawing.render import Format, render
 from labels.errors import LabelError
 from labels.of_specimen import label_of
-from labels.render import Format, render
 from models.people.patients import PatientError
 from models.views.api import ManifestView, SpecimenView, manifest_view, specimen_view
 from models.views.api_lists import StockView, stock_views

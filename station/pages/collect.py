@@ -11,8 +11,8 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from config.catalog import Catalog, Container
+from labels.drawing.gs1 import parse, supply_for
 from labels.errors import LabelError
-from labels.gs1 import parse, supply_for
 from models.people.patients import PatientRecord
 from models.recording.supplies import known_lots
 from models.rules.specimen import LotFacts

@@ -9,8 +9,8 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Struct
 from sqlalchemy import Connection
 
+from labels.drawing.gs1 import parse, supply_for
 from labels.errors import LabelError
-from labels.gs1 import parse, supply_for
 from models.database.state_tables import lot_facts
 from models.recording.supplies import known_lots
 from models.rules.specimen import LotFacts

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser
 
-from labels.code128 import modules
+from labels.drawing.code128 import modules
 from models.rules.identifiers import is_identifier, make_identifier
 from tests.browser.conftest import ARGUMENTS, chromium
 from tests.browser.house import READY, House, Person

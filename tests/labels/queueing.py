@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Engine
 
-from labels.outcomes import Confirmed, Outcome, Printer, Status, Unconfirmed
-from labels.queue import Pace, PrintQueue
+from labels.printing.outcomes import Confirmed, Outcome, Printer, Status, Unconfirmed
+from labels.printing.queue import Pace, PrintQueue
 from models.database.engine import reading, writing
 from models.printing import jobs as print_jobs
 from models.printing.jobs import Job, NewJob

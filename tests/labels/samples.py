@@ -4,9 +4,9 @@ from datetime import date
 
 import msgspec
 
-from labels.contents import AliquotLabel, BadgeLabel, Content, SpecimenLabel, SupplyLabel, ToteLabel
-from labels.outcomes import Outcome, Printer
-from labels.render import render
+from labels.drawing.contents import AliquotLabel, BadgeLabel, Content, SpecimenLabel, SupplyLabel, ToteLabel
+from labels.drawing.render import render
+from labels.printing.outcomes import Outcome, Printer
 
 SPECIMEN = SpecimenLabel(
     accession="S2600012334",

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from labels import code128
+from labels.drawing import code128
 from labels.errors import LabelError
 
 A = [chr(n) for n in range(32, 96)] + [chr(n) for n in range(32)]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from labels.cups import CupsPrinter
-from labels.outcomes import Confirmed, Failed, NotReady, Outcome, Unconfirmed
-from labels.render import render
+from labels.drawing.render import render
+from labels.printing.cups import CupsPrinter
+from labels.printing.outcomes import Confirmed, Failed, NotReady, Outcome, Unconfirmed
 from tests.labels.samples import SPECIMEN, sent_by
 
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from config.catalog import DEFAULT_CATALOG, load_catalog
-from labels import gs1
+from labels.drawing import gs1
+from labels.drawing.gs1 import FNC1, Element, Scan
+from labels.drawing.symbols import matrix_rows
 from labels.errors import LabelError
-from labels.gs1 import FNC1, Element, Scan
-from labels.symbols import matrix_rows
 from tests.labels.samples import SUPPLY
 
 TODAY = date(2026, 11, 21)

@@ -7,9 +7,9 @@ import pytest
 import zxingcpp
 from pypdf import PdfReader
 
+from labels.drawing.manifest import Manifest, ManifestTube, manifest_pdf
+from labels.drawing.pdf import A4_MM, LETTER_MM
 from labels.errors import LabelError
-from labels.manifest import Manifest, ManifestTube, manifest_pdf
-from labels.pdf import A4_MM, LETTER_MM
 from models.rules.identifiers import make_identifier
 
 

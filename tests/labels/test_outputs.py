@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from PIL import Image
 from zplkit.rendering import Limits
 
-from labels import code128, pdf, zpl_native
-from labels.contents import Content
-from labels.drawing import paint, place
+from labels.drawing import code128, pdf, zpl_native
+from labels.drawing.contents import Content
+from labels.drawing.label import paint, place
+from labels.drawing.layouts import layout_named
+from labels.drawing.render import render
+from labels.drawing.zpl import bitmap, picture
 from labels.errors import LabelError
-from labels.layouts import layout_named
-from labels.render import render
-from labels.zpl import bitmap, picture
 from models.rules.identifiers import make_identifier
 from tests.labels.samples import ALL, RESOLUTIONS, SPECIMEN, specimen
 from tests.labels.test_render import HOSTILE, opened

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, select, update
 
-from labels.contents import AliquotLabel, SpecimenLabel
+from labels.drawing.contents import AliquotLabel, SpecimenLabel
+from labels.drawing.render import render
 from labels.errors import LabelError
 from labels.of_specimen import content_of, details_of, label_of
-from labels.render import render
 from models.database.engine import reading, writing
 from models.people import patients
 from models.people.patients import PatientError, PatientRecord, find_patient, read_csv, read_keys, save_patients

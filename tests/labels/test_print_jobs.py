@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, update
 
 from config.catalog import Printer as Row
-from labels import announcing
-from labels.outcomes import Confirmed, Failed, NotReady, Unconfirmed
-from labels.queue import NEXT
+from labels.printing import announcing
+from labels.printing.outcomes import Confirmed, Failed, NotReady, Unconfirmed
+from labels.printing.queue import NEXT
 from models.database.engine import reading, writing
 from models.printing import jobs as print_jobs
 from models.printing.jobs import STATES, TRANSITIONS, Change, Job, PrintJobError, State

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from config.catalog import Printer as Row
-from labels.cups import CupsPrinter
+from labels.drawing.render import render
 from labels.errors import LabelError
-from labels.outcomes import Confirmed, Failed, NotReady, Outcome, Printer, Unconfirmed
-from labels.printers import FilePrinter, make_printer
-from labels.render import render
-from labels.zebra import Waits, ZebraPrinter, read_status
+from labels.printing.cups import CupsPrinter
+from labels.printing.outcomes import Confirmed, Failed, NotReady, Outcome, Printer, Unconfirmed
+from labels.printing.printers import FilePrinter, make_printer
+from labels.printing.zebra import Waits, ZebraPrinter, read_status
 from tests.labels.fake_zebra import FakeZebra
 from tests.labels.samples import SPECIMEN, sent_by, specimen
 

@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import Engine
 
 from labels.errors import LabelError
-from labels.outcomes import Confirmed, Failed, NotReady, Outcome, Unconfirmed
-from labels.printers import FilePrinter
-from labels.queue import FILES_AT_ONCE, LEASE_US, PrintQueue
-from labels.zebra import ZebraPrinter
+from labels.printing.outcomes import Confirmed, Failed, NotReady, Outcome, Unconfirmed
+from labels.printing.printers import FilePrinter
+from labels.printing.queue import FILES_AT_ONCE, LEASE_US, PrintQueue
+from labels.printing.zebra import ZebraPrinter
 from models.database.engine import writing
 from models.printing import jobs as print_jobs
 from models.printing.jobs import Job, State

@@ -9,13 +9,13 @@ import pytest
 import zxingcpp
 from PIL import Image
 
-from labels import fonts
-from labels.contents import NAME_NOT_ON_FILE, Content
-from labels.drawing import PlacedBars, paint, place
+from labels.drawing import fonts
+from labels.drawing.contents import NAME_NOT_ON_FILE, Content
+from labels.drawing.label import PlacedBars, paint, place
+from labels.drawing.layouts import layout_named
+from labels.drawing.render import render
+from labels.drawing.symbols import QUIET_MODULES, module_choices
 from labels.errors import LabelError
-from labels.layouts import layout_named
-from labels.render import render
-from labels.symbols import QUIET_MODULES, module_choices
 from models.rules.identifiers import make_identifier
 from tests.labels.samples import ALL, RESOLUTIONS, SPECIMEN, specimen
 

@@ -7,9 +7,9 @@ import pytest
 import zxingcpp
 
 from bench.labels import DAMAGES, GROUPS, damaged, identifiers, ours, reads
-from labels import code128
-from labels.examples import another
-from labels.render import render
+from labels.drawing import code128
+from labels.drawing.examples import another
+from labels.drawing.render import render
 from models.rules.identifiers import SPECIMEN, is_identifier, make_identifier
 from tests.labels.test_code128 import fewest_symbols
 from tests.labels.test_outputs import printed

@@ -5,10 +5,10 @@ from typing import Literal
 
 from PIL import Image
 
-from labels import pdf, readback, zpl, zpl_native
-from labels.contents import Content
-from labels.drawing import Placed, paint, place
-from labels.layouts import Layout, layout_named
+from labels.drawing import pdf, readback, zpl, zpl_native
+from labels.drawing.contents import Content
+from labels.drawing.label import Placed, paint, place
+from labels.drawing.layouts import Layout, layout_named
 
 Format = Literal["png", "pdf", "zpl", "zpl-native"]
 FORMATS: tuple[Format, ...] = ("png", "pdf", "zpl", "zpl-native")

@@ -15,11 +15,11 @@ from reportlab.lib.units import inch, mm
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
-from labels.contents import Content
-from labels.drawing import Placed, paint, place
+from labels.drawing.contents import Content
+from labels.drawing.label import Placed, paint, place
+from labels.drawing.layouts import MM_PER_INCH, Layout, dots, layout_named
+from labels.drawing.readback import check
 from labels.errors import LabelError
-from labels.layouts import MM_PER_INCH, Layout, dots, layout_named
-from labels.readback import check
 
 LABELS_MAX = 2000
 OFFSET_MM_MAX = 20.0

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from labels.errors import LabelError
 
-FOLDER = Path(__file__).parent / "fonts"
+FOLDER = Path(__file__).parents[1] / "fonts"
 TEXT_CHARACTERS_MAX = 400
 ELLIPSIS = "…"
 

@@ -4,12 +4,12 @@ import io
 
 from PIL import Image
 
-from labels import fonts
-from labels.contents import Content
-from labels.drawing import Placed, paint, place
-from labels.examples import EXAMPLES
-from labels.layouts import Layout, layout_named
-from labels.readback import check
+from labels.drawing import fonts
+from labels.drawing.contents import Content
+from labels.drawing.examples import EXAMPLES
+from labels.drawing.label import Placed, paint, place
+from labels.drawing.layouts import Layout, layout_named
+from labels.drawing.readback import check
 
 RESOLUTIONS = (203, 300, 600)
 _PIXELS_PER_MM = 8

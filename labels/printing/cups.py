@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from urllib.parse import parse_qsl
 
+from labels.drawing.render import Format
 from labels.errors import LabelError
-from labels.outcomes import Confirmed, Failed, NotReady, Outcome, Status, Unconfirmed, check_job
-from labels.render import Format
+from labels.printing.outcomes import Confirmed, Failed, NotReady, Outcome, Status, Unconfirmed, check_job
 
 COMMAND_SECONDS_MAX = 15.0
 CONFIRM_SECONDS = 30.0

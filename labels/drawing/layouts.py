@@ -96,7 +96,7 @@ def read_layouts(text: str) -> dict[str, Layout]:
 @lru_cache(maxsize=1)
 def packaged_layouts() -> dict[str, Layout]:
     """The layouts that come with Labtrail."""
-    return read_layouts((Path(__file__).parent / "layouts.toml").read_text(encoding="utf-8"))
+    return read_layouts((Path(__file__).parents[1] / "layouts.toml").read_text(encoding="utf-8"))
 
 
 def layout_named(name: str) -> Layout:

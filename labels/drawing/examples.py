@@ -4,7 +4,7 @@ from datetime import date
 
 from msgspec.structs import replace
 
-from labels.contents import AliquotLabel, BadgeLabel, Content, SpecimenLabel, SupplyLabel, ToteLabel
+from labels.drawing.contents import AliquotLabel, BadgeLabel, Content, SpecimenLabel, SupplyLabel, ToteLabel
 from models.rules.identifiers import BADGE, MANIFEST, SPECIMEN, TOTE, make_identifier
 
 _LONG_NAME = "WOLFESCHLEGELSTEINHAUSENBERGERDORFF-GARCÍA, María José de los Ángeles"

@@ -10,8 +10,8 @@ import unicodedata
 
 from PIL import Image, ImageDraw
 
-from labels import code128, zpl
-from labels.drawing import Placed, PlacedBars, PlacedMatrix, PlacedText, paint_cells
+from labels.drawing import code128, zpl
+from labels.drawing.label import Placed, PlacedBars, PlacedMatrix, PlacedText, paint_cells
 from labels.errors import LabelError
 
 _START = {103: ">9", 104: ">:", 105: ">;"}

@@ -13,11 +13,11 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.errors import LabtrailError
-from labels.contents import Content
-from labels.layouts import layout_named
-from labels.outcomes import Confirmed, Failed, NotReady, Outcome, Printer, Unconfirmed, check_job
-from labels.printers import FilePrinter
-from labels.render import render
+from labels.drawing.contents import Content
+from labels.drawing.layouts import layout_named
+from labels.drawing.render import render
+from labels.printing.outcomes import Confirmed, Failed, NotReady, Outcome, Printer, Unconfirmed, check_job
+from labels.printing.printers import FilePrinter
 from models.database.engine import reading, writing
 from models.printing import jobs as print_jobs
 from models.printing.jobs import Change, Job, State

@@ -12,9 +12,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 from msgspec import Struct
 
+from labels.drawing.render import Format
 from labels.errors import LabelError
-from labels.outcomes import Confirmed, NotReady, Outcome, Status, Unconfirmed, check_job
-from labels.render import Format
+from labels.printing.outcomes import Confirmed, NotReady, Outcome, Status, Unconfirmed, check_job
 
 PORT = 9100
 ANSWER_BYTES_MAX = 4096

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import zxingcpp
 from PIL import Image
 
-from labels.drawing import Code
+from labels.drawing.label import Code
+from labels.drawing.symbols import Symbology
 from labels.errors import LabelError
-from labels.symbols import Symbology
 
 _FORMATS: dict[Symbology, zxingcpp.BarcodeFormat] = {
     "code-128": zxingcpp.BarcodeFormat.Code128,

@@ -13,12 +13,12 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 
-from labels import code128, fonts, readback
-from labels.drawing import Code, paint_cells
+from labels.drawing import code128, fonts, readback
+from labels.drawing.label import Code, paint_cells
+from labels.drawing.layouts import dots
+from labels.drawing.pdf import A4_MM, LETTER_MM, canvas, pictures
+from labels.drawing.symbols import QUIET_MODULES, module_choices
 from labels.errors import LabelError
-from labels.layouts import dots
-from labels.pdf import A4_MM, LETTER_MM, canvas, pictures
-from labels.symbols import QUIET_MODULES, module_choices
 
 TUBES_MAX = 1000
 MARGIN_MM = 14.0

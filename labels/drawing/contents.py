@@ -6,9 +6,9 @@ from typing import ClassVar, Literal, Protocol
 
 from msgspec import Struct
 
+from labels.drawing.fonts import clean
+from labels.drawing.gs1 import Element, bracketed
 from labels.errors import LabelError
-from labels.fonts import clean
-from labels.gs1 import Element, bracketed
 
 NAME_NOT_ON_FILE = "NAME NOT ON FILE"
 

@@ -6,8 +6,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from labels.drawing.render import Format
 from labels.errors import LabelError
-from labels.render import Format
 
 COPIES_MAX = 20
 JOB_NAME_CHARACTERS_MAX = 80

@@ -6,8 +6,8 @@ from typing import Literal
 
 import zxingcpp
 
+from labels.drawing.layouts import MM_PER_INCH
 from labels.errors import LabelError
-from labels.layouts import MM_PER_INCH
 
 QUIET_MODULES = 10
 """Code 128 needs ten modules of white on either side (ISO/IEC 15417)."""

@@ -9,11 +9,10 @@ from typing import Literal
 from msgspec import Struct
 from PIL import Image, ImageDraw
 
-from labels import code128, fonts
-from labels.contents import Content
-from labels.errors import LabelError
-from labels.layouts import Bars, Box, Layout, Matrix, Text, dots, fill
-from labels.symbols import (
+from labels.drawing import code128, fonts
+from labels.drawing.contents import Content
+from labels.drawing.layouts import Bars, Box, Layout, Matrix, Text, dots, fill
+from labels.drawing.symbols import (
     MATRIX_QUIET_MODULES,
     QR_QUIET_MODULES,
     Symbology,
@@ -22,6 +21,7 @@ from labels.symbols import (
     matrix_rows,
     module_dots,
 )
+from labels.errors import LabelError
 
 
 class PlacedText(Struct, frozen=True):

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from config import catalog
-from labels.cups import CupsPrinter
+from labels.drawing.render import Format
+from labels.drawing.symbols import check_dpi
 from labels.errors import LabelError
-from labels.outcomes import Confirmed, Failed, Outcome, Printer, Status, check_job
-from labels.render import Format
-from labels.symbols import check_dpi
-from labels.zebra import ZebraPrinter
+from labels.printing.cups import CupsPrinter
+from labels.printing.outcomes import Confirmed, Failed, Outcome, Printer, Status, check_job
+from labels.printing.zebra import ZebraPrinter
 
 
 class FilePrinter:
