@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from agents.log.port import EventLog, NewRecord, open_log
 from config.catalog import Catalog, load_catalog
 from config.settings import Settings, load_settings
-from labtrail.simulator import ORDERS_A_DAY, arrivals
+from labtrail.simulator.simulation import ORDERS_A_DAY, arrivals
 from models.database.engine import make_engine
 from models.database.migrate import migrate
 from models.recording.evidence import Record

@@ -13,29 +13,12 @@ from typer.exceptions import TyperException
 
 from config.errors import LabtrailError
 from labtrail import stopping
-from labtrail.commands import (
-    custody,
-    doctor,
-    drain,
-    export,
-    labels,
-    migrate,
-    parts,
-    patients,
-    print_jobs,
-    printable,
-    publish,
-    quarantine,
-    rebuild,
-    recall,
-    report,
-    sheets,
-    simulate,
-    topics,
-    up,
-    users,
-)
-from labtrail.commands import verify as verify_command
+from labtrail.commands.paper import labels, print_jobs, sheets
+from labtrail.commands.people import patients, users
+from labtrail.commands.record import custody, export, quarantine, rebuild, recall, report
+from labtrail.commands.record import verify as verify_command
+from labtrail.commands.service import doctor, drain, migrate, parts, publish, simulate, topics, up
+from labtrail.shared import printable
 
 COMMANDS: tuple[ModuleType, ...] = (
     up, parts, migrate, topics, publish, drain, export, custody, verify_command, rebuild, quarantine, recall,

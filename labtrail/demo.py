@@ -7,9 +7,9 @@ from sqlalchemy import Engine, func, select
 
 from agents.log.port import EventLog, NewRecord
 from config.catalog import Catalog
-from labtrail.commands import now_us
-from labtrail.simulator import Due, live
-from labtrail.simulator_world import SERIAL_FIRST, SERIAL_STEP_MAX
+from labtrail.shared import now_us
+from labtrail.simulator.simulation import Due, live
+from labtrail.simulator.world import SERIAL_FIRST, SERIAL_STEP_MAX
 from models.database.engine import reading
 from models.database.evidence_tables import events
 from models.rules.events import route

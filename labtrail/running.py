@@ -22,8 +22,8 @@ from agents.service import Service
 from config.catalog import Catalog, load_catalog
 from config.errors import LabtrailError
 from config.settings import Settings
-from labtrail.commands import CommandError, database_for, log_for, now_us, say
 from labtrail.demo import live_clinics
+from labtrail.shared import CommandError, database_for, log_for, now_us, say
 from labtrail.stopping import heed
 from models.database.migrate import require_current
 from station.app import create_app, end_streams

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from labtrail.commands.export import cell, csv_lines, json_lines
+from labtrail.commands.record.export import cell, csv_lines, json_lines
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\r=x", '=HYPERLINK("http://x")'])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from labtrail.commands.publish import LINE_BYTES_MAX
+from labtrail.commands.service.publish import LINE_BYTES_MAX
 from tests.cli.running import COMMAND, SECONDS, Up, environment, fails, labtrail, works
 from tests.cli.story import BAD_LINES, good_lines
 

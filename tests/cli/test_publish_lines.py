@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from labtrail.commands.publish import LINE_BYTES_MAX, Lines, read_lines
+from labtrail.commands.service.publish import LINE_BYTES_MAX, Lines, read_lines
 
 
 def _dribble(content: bytes, seed: int) -> Callable[[int], bytes]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from labtrail.simulator import simulate
+from labtrail.simulator.simulation import simulate
 from models.rules.event_types import TYPES
 from models.rules.json_schema import FOLDER, main, schemas
 from tests.events.test_golden import FILES

@@ -13,7 +13,7 @@ from agents.ledger.checkpoints import take_checkpoint
 from agents.ledger.signing import load_or_make_key
 from config.catalog import DEFAULT_CATALOG, load_catalog
 from config.policy import Policy
-from labtrail.simulator import simulate
+from labtrail.simulator.simulation import simulate
 from models.database.engine import make_engine, reading, writing
 from models.database.migrate import migrate
 from models.ledger import tree

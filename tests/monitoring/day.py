@@ -13,7 +13,7 @@ from agents.metrics.definitions import WorkerMetrics
 from agents.metrics.state import LagCollector, Refreshed, StateCollector
 from config.catalog import DEFAULT_CATALOG, load_catalog
 from config.policy import Policy
-from labtrail.simulator import simulate
+from labtrail.simulator.simulation import simulate
 from models.alerts.sweep import sweep
 from models.database.engine import make_engine, reading
 from models.database.migrate import migrate

@@ -15,12 +15,12 @@ from sqlalchemy import Engine
 
 from config.catalog import DEFAULT_CATALOG, load_catalog
 from config.policy import Policy
-from labtrail.daily_report import ROWS_MAX, Grid, Report, daily_report
-from labtrail.daily_report_html import report_html
-from labtrail.daily_report_pdf import report_pdf
-from labtrail.daily_report_pictures import NOTE_WIDTH, WIDTH, Bar, Box, Words, bars, columns
-from labtrail.simulator import simulate
-from labtrail.simulator_truth import Truth
+from labtrail.daily_report.html import report_html
+from labtrail.daily_report.pdf import report_pdf
+from labtrail.daily_report.pictures import NOTE_WIDTH, WIDTH, Bar, Box, Words, bars, columns
+from labtrail.daily_report.report import ROWS_MAX, Grid, Report, daily_report
+from labtrail.simulator.simulation import simulate
+from labtrail.simulator.truth import Truth
 from models.database.engine import make_engine, reading
 from models.database.migrate import migrate
 from models.recording.evidence import Record

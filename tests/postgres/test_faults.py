@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from agents.committing import CommitError
 from config.settings import load_settings
-from labtrail.commands.doctor import check_database
+from labtrail.commands.service.doctor import check_database
 from models.database import engine as database
 from models.database.engine import make_engine, reading, writing
 from tests.agents.committers import commit

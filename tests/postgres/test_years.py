@@ -11,7 +11,7 @@ from sqlalchemy import Engine, event, insert, make_url, text
 from sqlalchemy.exc import IntegrityError
 
 from config.settings import load_settings
-from labtrail.commands.doctor import check_database
+from labtrail.commands.service.doctor import check_database
 from models.database.engine import make_engine, reading, writing
 from models.database.evidence_tables import events
 from models.database.migrate import migrate

@@ -2,7 +2,7 @@
 
 import json
 
-from labtrail.simulator_truth import Truth
+from labtrail.simulator.truth import Truth
 from tests.cli.running import fails, works
 
 

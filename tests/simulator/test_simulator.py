@@ -9,11 +9,11 @@ from random import Random
 import pytest
 
 from config.catalog import load_catalog
-from labtrail.simulator import arrivals, live, simulate
-from labtrail.simulator_truth import Truth
-from labtrail.simulator_tubes import FAULTS
-from labtrail.simulator_values import MEASURED, TOLD, draw_value
-from labtrail.simulator_world import SimulationError, larger_catalog, write_catalog
+from labtrail.simulator.simulation import arrivals, live, simulate
+from labtrail.simulator.truth import Truth
+from labtrail.simulator.tubes import FAULTS
+from labtrail.simulator.values import MEASURED, TOLD, draw_value
+from labtrail.simulator.world import SimulationError, larger_catalog, write_catalog
 from models.rules.event_types import TYPES
 from models.rules.events import check, microseconds, moment_of, parse
 from tests.simulator.truth import CATALOG, exports_of, faults

@@ -1,0 +1,97 @@
+"""`labtrail export`: one table to standard output, in constant memory, the same bytes for the same tables."""
+
+import csv
+import io
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from enum import StrEnum
+from itertools import islice
+from typing import Annotated
+
+import msgspec
+import typer
+
+from labtrail.shared import At, Bar, Data, database_for, moment_us, progress, settings_for
+
+ROWS_AT_A_TIME = 1000
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+Row = Mapping[str, object]
+
+
+class Format(StrEnum):
+    jsonl = "jsonl"
+    csv = "csv"
+
+
+def json_lines(rows: Iterable[Row]) -> Iterator[bytes]:
+    """Each row as one line of JSON, in the order of its columns."""
+    encode = msgspec.json.Encoder().encode
+    return (encode(row) + b"\n" for row in rows)
+
+
+def csv_lines(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[bytes]:
+    """Each row as a line of CSV (RFC 4180, but LF), with a header. Lists and objects are JSON in their cell."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    for cells in _with_header(columns, rows):
+        writer.writerow(cells)
+        yield buffer.getvalue().encode()
+        buffer.seek(0)
+        buffer.truncate()
+
+
+def _with_header(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[Sequence[object]]:
+    yield columns
+    for row in rows:
+        yield [cell(row.get(column)) for column in columns]
+
+
+def cell(value: object) -> object:
+    """A value for a CSV cell. A text that a spreadsheet would run as a formula gets an apostrophe before it."""
+    if value is None or isinstance(value, int | float):
+        return str(value).lower() if isinstance(value, bool) else value
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return "'" + text if text.startswith(_FORMULA) else text
+
+
+def export(
+    table: Annotated[
+        str,
+        typer.Argument(
+            metavar="TABLE",
+            help="specimens, custody, discrepancies, results, stock, movements, alerts, quarantine or ledger.",
+        ),
+    ],
+    form: Annotated[Format, typer.Option("--format", help="JSON Lines or CSV.")] = Format.jsonl,
+    at: At = None,
+    data: Data = None,
+) -> None:
+    """Write one table to standard output.
+
+    Sorted; the same tables give the same bytes.
+    """
+    from config.catalog import load_catalog
+    from models.database.engine import reading
+    from models.views.exports import EXPORTS, export_rows
+
+    if table not in EXPORTS:
+        raise typer.BadParameter(
+            f"there is no table {table!r}: write one of {', '.join(EXPORTS)}", param_hint="TABLE"
+        )
+    settings = settings_for(data)
+    moment = moment_us(at)
+    catalog = load_catalog(settings.catalog)
+    with database_for(settings) as engine, reading(engine) as connection:
+        rows = export_rows(connection, table, moment, catalog=catalog, policy=settings.policy)
+        lines = json_lines(rows) if form is Format.jsonl else csv_lines(EXPORTS[table], rows)
+        # rows on the same terminal would tear a bar apart
+        with nullcontext(Bar()) if sys.stdout.isatty() else progress(f"exporting {table}", unit="rows") as bar:
+            while part := list(islice(lines, ROWS_AT_A_TIME)):
+                sys.stdout.buffer.write(b"".join(part))
+                bar.advance(len(part))
+    sys.stdout.buffer.flush()
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: labtrail export specimens --format csv --data var/demo > specimens.csv")(export)

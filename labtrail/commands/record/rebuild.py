@@ -1,0 +1,22 @@
+"""`labtrail rebuild`: every table of state made anew from the recorded events."""
+
+import typer
+
+from labtrail.shared import Data, database_for, progress, settings_for, store_for
+
+
+def rebuild(data: Data = None) -> None:
+    """Make the tables anew from the recorded events.
+
+    In one transaction; nothing is sent or printed again.
+    """
+    from models.recording.rebuild import rebuild as fold_again
+
+    settings = settings_for(data)
+    with database_for(settings) as engine, progress("rebuilding", None) as bar:
+        count = fold_again(store_for(settings, engine), bar.at)
+    typer.echo(f"rebuilt from {count} events")
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: labtrail rebuild --data var/demo")(rebuild)

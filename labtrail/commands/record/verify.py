@@ -1,0 +1,112 @@
+"""`labtrail verify`: check the whole ledger, and name the first fault."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from labtrail.shared import CommandError, Data, database_for, progress, settings_for
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from sqlalchemy import Engine
+
+    from agents.ledger.checkpoints import Evidence
+    from config.settings import Settings
+    from models.ledger.chain import Checkpoint
+    from models.ledger.verify import Verdict
+
+PUBLIC_KEY_FILE = "ledger.pub"
+
+
+def verify(
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            "--checkpoint", metavar="FILE",
+            help="A signed checkpoint, or a folder of them, that was carried off the machine; "
+            "else those of the home.", show_default=False,
+        ),
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            "--key", metavar="FILE",
+            help="The public key, as in ledger.pub; else the one beside the checkpoint, else this home's.",
+            show_default=False,
+        ),
+    ] = None,
+    data: Data = None,
+) -> None:  # fmt: skip
+    """Check the ledger; name the first fault.
+
+    Every hash chain, the Merkle tree and the signed checkpoints; exit 1 if something was altered, deleted,
+    inserted, swapped, truncated or rewritten.
+    """
+    settings = settings_for(data)
+    evidence = _evidence(settings, checkpoint, key)
+    with database_for(settings) as engine:
+        verdict = _check(engine, evidence)
+    counts = (
+        f"{verdict.events} events of {verdict.subjects} subjects, {verdict.leaves} leaves "
+        f"({verdict.pending} events wait for theirs), {verdict.checkpoints} signed checkpoints"
+    )
+    if verdict.first is not None:
+        more = f" ({verdict.faults} faults in all)" if verdict.faults > 1 else ""
+        raise CommandError(
+            f"the ledger does not hold: {verdict.first.sentence}{more}; checked {counts}: "
+            "keep database and checkpoints as they are, and compare with a backup"
+        )
+    typer.echo(f"the ledger holds: {counts}; root {verdict.root.hex()}")
+
+
+def _evidence(settings: "Settings", checkpoint: Path | None, key: Path | None) -> "Evidence":
+    """The checkpoints to check against: those carried off if given, else those of the home, if any."""
+    from agents.ledger.checkpoints import Evidence, load_evidence
+
+    where = checkpoint or settings.checkpoint_folder
+    if checkpoint is not None and not checkpoint.exists():
+        raise CommandError(f"{checkpoint} is not there: give the path of a checkpoint file or folder")
+    public = _public_key(settings, where if where.is_dir() else where.parent, key)
+    if public is None and checkpoint is not None:
+        raise CommandError(f"no public key to check {checkpoint} with: give ledger.pub by --key")
+    return load_evidence(where, public) if public is not None and where.exists() else Evidence((), None)
+
+
+def _check(engine: "Engine", evidence: "Evidence") -> "Verdict":
+    from sqlalchemy import func, select
+
+    from models.database.engine import reading
+    from models.database.evidence_tables import events, leaves
+    from models.ledger.verify import verify as check
+
+    with reading(engine) as connection:
+        rows = [connection.scalar(select(func.count()).select_from(table)) or 0 for table in (events, leaves)]
+        with progress("verifying", sum(rows), "rows") as bar:
+            witness = evidence.witness() if evidence.witness else None
+            return check(connection, evidence.checkpoints, witness, bar.advance)
+
+
+def newest_checkpoint(settings: "Settings") -> "Checkpoint | None":
+    """The newest signed checkpoint of the home, its signature checked; None when there is none yet."""
+    from agents.ledger.checkpoints import checkpoint_files, read_checkpoint
+
+    files = checkpoint_files(settings.checkpoint_folder)
+    key = _public_key(settings, settings.checkpoint_folder, None) if files else None
+    return read_checkpoint(files[-1], key) if key is not None else None
+
+
+def _public_key(settings: "Settings", beside: Path, named: Path | None) -> "Ed25519PublicKey | None":
+    """The key that signed: the named one, the one carried off with the checkpoints, or this home's own."""
+    from agents.ledger.signing import load_or_make_key, verifier_from_text
+
+    carried = named or beside / PUBLIC_KEY_FILE
+    if carried.exists() or named is not None:
+        return verifier_from_text(carried.read_text())
+    if settings.signing_key_file.exists():
+        return load_or_make_key(settings.signing_key_file).public_key()
+    return None
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: labtrail verify --checkpoint /mnt/usb/checkpoints --data var/demo")(verify)

@@ -1,0 +1,65 @@
+"""`labtrail migrate`: bring the database to the tables of this version."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from labtrail.shared import Data, settings_for
+
+if TYPE_CHECKING:
+    from config.settings import Settings
+
+
+def migrate(
+    service_role: Annotated[
+        str | None,
+        typer.Option(
+            "--service-role",
+            metavar="ROLE",
+            help="PostgreSQL: give this role the rights of workers and stations, which can't rewrite evidence.",
+        ),
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Make or upgrade the tables of the database.
+
+    Safe to run again; `labtrail up` does it by itself.
+    """
+    from config.home import make_home
+
+    settings = settings_for(data)
+    if settings.embedded:
+        settings = make_home(settings)
+    applied = bring_up_to_date(settings)
+    typer.echo(f"applied {', '.join(applied)}" if applied else "the database is up to date")
+    if service_role is not None:
+        _grant(settings, service_role)
+        typer.echo(f"{service_role} may add and read evidence, and not change it")
+
+
+def _grant(settings: "Settings", role: str) -> None:
+    from models.database.engine import make_engine, writing
+    from models.database.grants import grant_service
+
+    engine = make_engine(settings.database)
+    try:
+        with writing(engine) as connection:
+            grant_service(connection, role)
+    finally:
+        engine.dispose()
+
+
+def bring_up_to_date(settings: "Settings") -> list[str]:
+    """The revisions applied; none when the database has the tables of this version."""
+    from models.database.engine import make_engine
+    from models.database.migrate import migrate as upgrade
+
+    engine = make_engine(settings.database)
+    try:
+        return upgrade(engine)
+    finally:
+        engine.dispose()
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: labtrail migrate --data var/demo")(migrate)

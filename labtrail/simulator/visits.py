@@ -1,0 +1,189 @@
+"""Simulated visits: an order, the tubes that it needs, drawn and labeled; with the slips that people make."""
+
+from itertools import count
+from typing import Any
+
+from labtrail.simulator.couriers import Couriers
+from labtrail.simulator.lab import Lab
+from labtrail.simulator.stage import Stage
+from labtrail.simulator.supplies import Stockroom
+from labtrail.simulator.truth import SpecimenTruth
+from labtrail.simulator.tubes import Tube, draw_fault, transport_for
+from labtrail.simulator.world import HOUR, MINUTE, SECOND, SERIAL_FIRST, Device, Place, World, minutes
+from models.rules.event_types import Priority
+
+OPEN_HOURS = (1.0, 11.0)
+"""The clinics' hours, counted from the start of the simulated day."""
+COMMON_TESTS = {
+    "CBCD": 9,
+    "CMP": 8,
+    "LIPID": 6,
+    "A1C": 5,
+    "TSH": 5,
+    "UAC": 4,
+    "BMP": 4,
+    "PTINR": 3,
+    "UCX": 2,
+    "RESP4": 3,
+}
+"""How often these are ordered, against 1 for any other."""
+NEEDLE = "SUP-NDL21"
+
+
+class Visits:
+    """Patients of the clinics, and a few who come to the lab itself."""
+
+    def __init__(self, world: World, stage: Stage, stockroom: Stockroom, couriers: Couriers, lab: Lab) -> None:
+        lab.recollect = self.recollect
+        self._world, self._stage, self._rng = world, stage, world.rng
+        self._stockroom, self._couriers = stockroom, couriers
+        self._orders = count(1 + world.numbers_from - SERIAL_FIRST)
+        self._tests = list(world.catalog.tests)
+        self._weights = [COMMON_TESTS.get(test, 1) for test in self._tests]
+
+    def plan_day(self, start_us: int) -> None:
+        """Put the day's visits on the agenda: two of three in the morning."""
+        rng = self._rng
+        opens, closes = OPEN_HOURS
+        for place in [*self._world.clinics, *self._world.labs]:
+            mean = self._world.orders * place.volume * (0.15 if place.site.kind == "lab" else 1)
+            for _ in range(max(0, round(rng.gauss(mean, mean**0.5)))):
+                peak = rng.random() < 0.65
+                hours = rng.triangular(opens, opens + 5, opens + 1.2) if peak else rng.uniform(opens, closes)
+                self._stage.at(start_us + int(hours * HOUR), self._visit, place)
+
+    def _visit(self, when_us: int, place: Place) -> None:
+        rng = self._rng
+        order, patient = f"R-{next(self._orders)}", f"P-{rng.randint(10_000, 9_999_999)}"
+        priority: Priority = "stat" if rng.random() < place.stat_share else "routine"
+        many = rng.choices((1, 2, 3, 4), (45, 28, 17, 10))[0]
+        tests = tuple(dict.fromkeys(rng.choices(self._tests, self._weights, k=many)))
+        staff, station = rng.choice(place.staff), rng.choice(place.stations)
+        say = self._stage.say
+        data: dict[str, Any] = {"patient": patient, "priority": priority, "tests": list(tests)}
+        if rng.random() < 0.5:
+            data |= {"ordered_by": f"DR-{rng.randint(100, 180)}", "site": place.site.code}
+        say(when_us - minutes(rng, 2, 18), place, station, "order.placed", order, staff, data)
+        if rng.random() < 0.01:
+            say(when_us, place, station, "order.cancelled", order, staff, {"reason": "patient left"})
+            return
+        tubes: dict[str, list[str]] = {}
+        for test in tests:
+            tubes.setdefault(self._world.catalog.tests[test].container, []).append(test)
+        needle = rng.random() < 0.5
+        for number, (container, of_tube) in enumerate(tubes.items()):
+            at_us = when_us + number * rng.randint(12, 40) * SECOND
+            if rng.random() < 0.01:
+                reason = {"order": order, "reason": "unable to obtain specimen", "container": container}
+                say(at_us, place, station, "specimen.not-collected", order, staff, reason)
+                continue
+            about = (place, order, patient, container, tuple(of_tube), priority, draw_fault(rng), needle)
+            self._stage.at(at_us, self.draw, *about)  # an act of its own: the shelf must be as it is then
+            needle = False
+
+    def recollect(self, when_us: int, tube: Tube) -> None:
+        """The patient comes again: a new tube for the same order."""
+        about = (tube.origin, tube.order, tube.patient, tube.container, tube.tests, tube.priority, "", False)
+        self._stage.at(when_us, self.draw, *about)
+
+    def draw(
+        self, when_us: int, place: Place, order: str, patient: str, container: str, tests: tuple[str, ...],
+        priority: Priority, fault: str, needle: bool,
+    ) -> None:  # fmt: skip
+        """One tube, collected and labeled, and put where the courier finds it."""
+        world, rng = self._world, self._rng
+        accession = world.identifier("S")
+        truth = SpecimenTruth(accession, order, place.site.code, container, tests)
+        if self._stage.truth is not None:
+            self._stage.truth.specimens[accession] = truth
+        tube = Tube(
+            accession=accession, order=order, patient=patient, container=container, tests=tests, priority=priority,
+            transport=transport_for(world.catalog, container, tests), origin=place, collected_us=when_us,
+            fault=fault, truth=truth,
+        )  # fmt: skip
+        staff, station = rng.choice(place.staff), rng.choice(place.stations)
+        data: dict[str, Any] = {
+            "order": order, "patient": patient, "container": container, "tests": list(tests), "priority": priority,
+            "volume_ml": world.catalog.containers[container].draw_ml,
+        }  # fmt: skip
+        if rng.random() < 0.1:
+            data["fasting"] = rng.random() < 0.5
+        if (supplies := self._supplies(when_us, place, container, needle, truth)) is not None:
+            data["supplies"] = supplies
+        self._stage.say(when_us, place, station, "specimen.collected", accession, staff, data)
+        truth.statuses.append((when_us, "collected"))
+        if fault.startswith("scanned twice"):
+            self._scan_again(when_us + 65 * SECOND, tube, station, staff, data)
+        labeled_us = self._label(when_us, tube, station, staff)
+        tube.ready_us = labeled_us + 20 * SECOND
+        if place.site.kind == "lab":
+            self._stage.at(tube.ready_us, self._couriers.walk_in, tube)
+        else:
+            self._stage.at(tube.ready_us, self._couriers.hand_in, tube)
+
+    def _supplies(
+        self, when_us: int, place: Place, container: str, needle: bool, truth: SpecimenTruth
+    ) -> list[dict[str, Any]] | None:
+        """What the draw takes from the shelf; None at a lab, whose stock is not kept here."""
+        if place.site.kind == "lab":
+            return None
+        item = self._world.catalog.containers[container].item
+        taken = self._stockroom.take(when_us, place, item)
+        if taken.fault is not None:
+            truth.goes_wrong(when_us, taken.fault)
+        truth.lots.append((item, taken.lot))
+        lines: list[dict[str, Any]] = [{"item": item, "lot": taken.lot, "quantity": 1}]
+        if needle and self._stockroom.take_unscanned(place, NEEDLE):
+            lines.append({"item": NEEDLE, "quantity": 1})
+        return lines
+
+    def _scan_again(self, when_us: int, tube: Tube, station: Device, staff: str, data: dict[str, Any]) -> None:
+        """The collection is scanned a second time; sometimes someone notices and voids it."""
+        say, place = self._stage.say, tube.origin
+        again = say(when_us, place, station, "specimen.collected", tube.accession, staff, data | {"supplies": []})
+        if tube.fault == "scanned twice, voided":
+            void = {"voids": again, "reason": "scanned twice"}
+            when_us += minutes(self._rng, 3, 25)
+            say(when_us, place, station, "event.voided", tube.accession, place.staff[0], void)
+        else:
+            tube.truth.goes_wrong(when_us, "repeated-step")
+
+    def _label(self, drawn_us: int, tube: Tube, station: Device, staff: str) -> int:
+        """Label the tube and read the label back; the answer is when it is ready to go."""
+        rng, truth, fault, accession = self._rng, tube.truth, tube.fault, tube.accession
+        when_us = drawn_us + rng.randint(20, 280) * SECOND
+        if fault == "unlabeled":
+            truth.goes_wrong()
+            return when_us
+        data = {"label": f"{accession}-1", "scanned": accession}
+        if fault == "mislabeled":
+            data["scanned"] = self._world.identifier("S")
+            truth.goes_wrong(when_us, "label-mismatch")
+        elif fault == "wrong patient":
+            data["patient"] = "P-00001"
+            truth.goes_wrong(when_us, "identity-mismatch")
+        elif fault == "slow clock":
+            truth.goes_wrong(drawn_us, "out-of-order")
+            truth.statuses.append((drawn_us + 1, None))
+            when_us = drawn_us - minutes(rng, 15, 50)
+        elif rng.random() < 0.3:
+            data["patient"] = tube.patient
+        self._stage.say(when_us, tube.origin, station, "specimen.labeled", accession, staff, data)
+        if fault == "slow clock":
+            return drawn_us + 5 * MINUTE
+        truth.statuses.append((when_us, "labeled"))
+        if fault in ("relabeled", "old label"):
+            when_us = self._relabel(when_us, tube, station, staff)
+        return when_us
+
+    def _relabel(self, when_us: int, tube: Tube, station: Device, staff: str) -> int:
+        accession, say = tube.accession, self._stage.say
+        when_us += minutes(self._rng, 1, 6)
+        data = {"label": f"{accession}-2", "voids": f"{accession}-1", "reason": "smudged"}
+        say(when_us, tube.origin, station, "specimen.relabeled", accession, staff, data)
+        if tube.fault == "old label":
+            when_us += minutes(self._rng, 1, 4)
+            data = {"label": f"{accession}-1", "scanned": accession}
+            say(when_us, tube.origin, station, "specimen.labeled", accession, staff, data)
+            tube.truth.goes_wrong(when_us, "superseded-label")
+        return when_us
