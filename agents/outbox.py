@@ -16,9 +16,10 @@ from config.errors import LabtrailError
 from models.database.acts_tables import outbox
 from models.database.engine import reading, writing
 from models.rules.events import ALERTS_TOPIC
+from models.rules.times import MINUTE_US
 
-RETRY_US_MAX = 60_000_000
-TAKEN_US = 60_000_000
+RETRY_US_MAX = MINUTE_US
+TAKEN_US = MINUTE_US
 """How long an alert is left to the worker that took it; longer than an append to Kafka may take."""
 Queue = Callable[[Connection, str, str, int], None]
 """`(connection, accession, printer, now_us)`: put a specimen's label into the print queue."""

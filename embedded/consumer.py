@@ -14,13 +14,13 @@ from embedded.log import Log, unpack_headers
 from embedded.records import LogError, Record
 from embedded.retention import expire
 from embedded.strict import StrictCommit
+from models.rules.times import DAY_US
 
 STAND_BY_SECONDS = 0.5
 """Between two tries of a process that waits for the group to become free."""
 FETCH_RECORDS_MAX = 800
 FETCH_BYTES_MAX = 8 * 1024 * 1024
 RETENTION_SECONDS = 600.0
-DAY_US = 24 * 3600 * 1_000_000
 
 
 class Cluster:

@@ -28,7 +28,7 @@ from embedded.records import (
     partition_of,
 )
 from embedded.writer import OFFSET_BITS, Job, Row, Writer, connect, fault_error
-from models.rules.events import microseconds
+from models.rules.times import microseconds
 
 NAME_CHARACTERS_MAX = 200
 REPLAY_RECORDS = 1000

@@ -15,7 +15,8 @@ from models.database.state_tables import specimens
 from models.people.patients import Keys, find_patient
 from models.printing.jobs import Job
 from models.rules.event_types import Aliquoted
-from models.rules.events import moment_of, parse
+from models.rules.events import parse
+from models.rules.times import moment_of
 
 if TYPE_CHECKING:
     from config.catalog import Catalog

@@ -122,14 +122,14 @@ def store_for(settings: "Settings", engine: "Engine") -> "Store":
 
 def now_us() -> int:
     """Microseconds since 1970, by this machine's clock: the one place where commands read it."""
-    from models.rules.events import microseconds
+    from models.rules.times import microseconds
 
     return microseconds(datetime.now(UTC))
 
 
 def moment_us(text: str | None) -> int:
     """The moment given on the command line, now when none is. Raises a usage error."""
-    from models.rules.events import microseconds
+    from models.rules.times import microseconds
 
     if text is None:
         return now_us()

@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from labtrail.simulator.simulation import simulate
-from models.rules.events import microseconds, moment_of
+from models.rules.times import microseconds, moment_of
 from tests import oracle, oracle_discrepancies, oracle_supplies
 from tests.simulator.truth import CATALOG, POLICY, exports_of
 

@@ -20,7 +20,7 @@ from models.database.engine import reading
 from models.ledger import tree
 from models.ledger.chain import Checkpoint
 from models.ledger.merkle import HASH_BYTES, Frontier
-from models.rules.events import moment_of
+from models.rules.times import moment_of
 
 LEAVES_A_FILE = 65_536
 NEWEST_KEPT = 1000

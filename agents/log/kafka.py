@@ -29,7 +29,7 @@ from embedded.records import (
     Record,
     TopicPartition,
 )
-from models.rules.events import microseconds
+from models.rules.times import microseconds
 
 RETRY_SECONDS = 0.2
 REPLAY_WAIT_MS = 200

@@ -12,7 +12,7 @@ from kafka.structs import TopicPartition as KafkaPartition
 
 from agents.log.kafka_client import KafkaFault
 from embedded.records import VALUE_BYTES_MAX
-from models.rules.events import microseconds
+from models.rules.times import microseconds
 
 REQUEST_BYTES_MAX = 2 * VALUE_BYTES_MAX
 """The largest record with its key, headers and framing; also `max.message.bytes` of the topics."""

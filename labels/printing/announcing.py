@@ -14,8 +14,8 @@ import msgspec
 from config.catalog import Printer as PrinterRow
 from config.catalog import Supply
 from models.printing.jobs import Job
-from models.rules.events import utc_text
 from models.rules.identifiers import BADGE, SPECIMEN, looks_like
+from models.rules.times import utc_text
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:labtrail:print")
 _ROLL = re.compile(r"\broll\s+([0-9]{1,6})\b")

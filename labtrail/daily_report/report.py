@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from labtrail.daily_report.pictures import BLUE, GREEN, PALE, Bar, Picture, bars, columns
-from models.rules.events import moment_of
+from models.rules.times import moment_of
 from models.views.daily_report import Clinic, LabDay, Turnaround
 from models.views.daily_report_supplies import Shelf, SupplyDay
 

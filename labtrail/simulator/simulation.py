@@ -22,7 +22,7 @@ from labtrail.simulator.supplies import Stockroom
 from labtrail.simulator.truth import Truth
 from labtrail.simulator.visits import Visits
 from labtrail.simulator.world import DAY, HOUR, SERIAL_FIRST, SimulationError, World
-from models.rules.events import microseconds, moment_of
+from models.rules.times import MINUTE_US, microseconds, moment_of
 
 ORDERS_A_DAY = 32.0
 DAYS_MAX = 3650
@@ -185,7 +185,7 @@ class Writer:
             assert offset is not None
             minutes = int(offset.total_seconds()) // 60
             sign = "-" if minutes < 0 else "+"
-            known = (minutes * 60_000_000, f"{sign}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}")
+            known = (minutes * MINUTE_US, f"{sign}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}")
             self._offsets[zone] = known
         local_us = time_us + known[0]
         day, rest = divmod(local_us, DAY)

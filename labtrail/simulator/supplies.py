@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from labtrail.simulator.stage import Stage
 from labtrail.simulator.world import DAY, HOUR, MINUTE, Place, World, minutes
-from models.rules.events import moment_of
+from models.rules.times import moment_of
 
 SMALL_GOODS = ("SUP-NDL21", "SUP-LBL", "SUP-GLV", "SUP-ALC")
 """Nobody scans their lots: first-expired-first-out decides."""

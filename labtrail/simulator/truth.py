@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from models.rules.events import utc_text
+from models.rules.times import utc_text
 
 FINAL = ("final", "corrected", "cancelled")
 

@@ -15,8 +15,8 @@ from models.database.evidence_tables import quarantine
 from models.database.state_tables import specimens, stock, stock_items, usage_daily
 from models.recording.supplies import known_lots
 from models.rules.deadlines import CRITICAL, WARNING, Deadline
-from models.rules.events import microseconds, moment_of
-from models.rules.stock import DAY_US, StockState, restock
+from models.rules.stock import StockState, restock
+from models.rules.times import DAY_US, microseconds, moment_of
 
 if TYPE_CHECKING:
     from config.catalog import Catalog

@@ -24,13 +24,14 @@ from sqlalchemy import (
 from models.database.acts_tables import alerts
 from models.database.bulk import upsert
 from models.database.columns import metadata
+from models.rules.times import DAY_US, MINUTE_US
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-KEEP_US = 30 * 86_400_000_000
+KEEP_US = 30 * DAY_US
 """Resolved notifications are kept this long."""
-SETTLED_US = 10 * 60_000_000
+SETTLED_US = 10 * MINUTE_US
 """So long the two views may differ: a rule waits, groups are sent together, a resolved alert is held."""
 LIST_MAX = 1000
 WATCHDOG = "Watchdog"

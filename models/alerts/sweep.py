@@ -11,6 +11,7 @@ from models.database.bulk import insert, select_in
 from models.database.engine import reading, writing
 from models.database.state_tables import specimens
 from models.rules.deadlines import CRITICAL, Deadline
+from models.rules.times import MINUTE_US
 
 if TYPE_CHECKING:
     from config.catalog import Catalog
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 SPECIMENS_MAX = 2000
 """Specimens looked at in one transaction; the rest follow in the next."""
 _LEADER = 0x4C54_5357  # any number that is the same on every worker
-MINUTE_US = 60_000_000
 
 
 class Swept(Struct, frozen=True):

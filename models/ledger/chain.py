@@ -16,7 +16,7 @@ from typing import Literal
 from msgspec import Struct
 
 from models.ledger.merkle import HASH_BYTES, SIZE_MAX
-from models.rules.events import microseconds, utc_text
+from models.rules.times import microseconds, utc_text
 
 _GENESIS = b"labtrail/v1/chain\x00"
 _LOOKAHEAD_ROWS = 1000

@@ -9,7 +9,7 @@ from models.database.evidence_tables import events, leaves, tree_nodes, tree_sta
 from models.ledger import tree
 from models.ledger.chain import Checkpoint, Fault, FaultKind, sentence
 from models.ledger.merkle import Frontier, leaf_hash
-from models.rules.events import utc_text
+from models.rules.times import utc_text
 
 _BATCH_ROWS = 1000
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, insert, select, update
 from models.database.acts_tables import outbox
 from models.database.bulk import insert as insert_rows
 from models.people.users import audit, break_glass, near_misses, sessions
-from models.rules.events import moment_of
+from models.rules.times import moment_of
 
 ROWS_MAX = 1000
 """Rows of a list at most."""

@@ -8,8 +8,8 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from models.database.bulk import upsert
 from models.people.users import Device, User, devices, sessions, sign_in_failures, users
+from models.rules.times import MINUTE_US
 
-MINUTE_US = 60_000_000
 FAILURES_FREE = 5
 """Wrong PINs of one badge at one device before the first wait."""
 WAIT_MINUTES_MAX = 15

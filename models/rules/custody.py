@@ -20,7 +20,6 @@ from models.rules.specimen import (
     HAND_OVERS,
     IN_TRANSIT,
     LABELED,
-    MINUTE_US,
     MISSING,
     MOVES,
     RECEIVED,
@@ -35,6 +34,7 @@ from models.rules.specimen import (
     Specimen,
     effective,
 )
+from models.rules.times import MINUTE_US
 
 if TYPE_CHECKING:
     from config.catalog import Catalog

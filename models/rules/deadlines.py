@@ -14,16 +14,15 @@ from models.rules.specimen import (
     COLLECTED,
     DISPATCHED,
     DISPOSED,
-    HOUR_US,
     IN_TRANSIT,
     LABELED,
-    MINUTE_US,
     MISSING,
     RECEIVED,
     REJECTED,
     RESULTED,
     Specimen,
 )
+from models.rules.times import HOUR_US, MINUTE_US
 from models.rules.transport_conditions import stability_hours
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from models.rules.event_types import TYPES
 from models.rules.events import Event
-from models.rules.specimen import MINUTE_US, SIGHTINGS, Discrepancy, History, Leg, Specimen
+from models.rules.specimen import SIGHTINGS, Discrepancy, History, Leg, Specimen
+from models.rules.times import MINUTE_US
 from models.rules.transport_conditions import Case, Found, found, seals, stability, step, supplies, temperatures
 
 if TYPE_CHECKING:

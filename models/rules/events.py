@@ -6,7 +6,7 @@ The bytes themselves are what is stored; attributes and fields that are not know
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 
 from models.rules.event_types import TYPES, Aliquoted, Collected, Data, Name, NotCollected, OrderPlaced
 from models.rules.identifiers import BADGE, MANIFEST, SPECIMEN, TOTE, Kind, is_identifier, looks_like
+from models.rules.times import microseconds
 
 if TYPE_CHECKING:
     from config.catalog import Catalog
@@ -81,8 +82,6 @@ class _Time(Struct):
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What the decoders raise, whatever the bytes are."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _envelope = msgspec.json.Decoder(_Envelope)
 _route = msgspec.json.Decoder(_Route)
 _data: dict[str, msgspec.json.Decoder[Any]] = {name: msgspec.json.Decoder(row.data) for name, row in TYPES.items()}
@@ -93,23 +92,6 @@ _SITE_OPTIONAL = frozenset({"supply.recalled", "order.placed", "order.cancelled"
 def site_is_optional(event_type: str) -> bool:
     """Whether events of this type may leave out where they happened."""
     return event_type in _SITE_OPTIONAL
-
-
-def microseconds(moment: datetime) -> int:
-    """Microseconds since 1970 of an aware datetime."""
-    if moment.tzinfo is None:
-        raise ValueError(f"{moment} has no time zone: a naive time is an error")
-    return (moment - _EPOCH) // _MICROSECOND
-
-
-def moment_of(time_us: int) -> datetime:
-    """The UTC datetime of microseconds since 1970."""
-    return _EPOCH + timedelta(microseconds=time_us)
-
-
-def utc_text(time_us: int | None) -> str | None:
-    """`YYYY-MM-DDTHH:MM:SS.ffffffZ`, the form of every exported time; None stays None."""
-    return None if time_us is None else f"{moment_of(time_us):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
 def _time_us(text: str) -> int:

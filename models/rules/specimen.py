@@ -11,9 +11,6 @@ from msgspec import Struct
 
 from models.rules.events import Event
 
-MINUTE_US = 60_000_000
-HOUR_US = 60 * MINUTE_US
-
 EXPECTED, COLLECTED, LABELED, DISPATCHED, IN_TRANSIT = (
     "expected",
     "collected",

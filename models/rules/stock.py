@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from config.policy import Policy
 
 UNIT = 1_000_000
-DAY_US = 86_400_000_000
 NO_LOT = ""
 """Stands for "which lot is not known": a use without a lot while nothing at all is known to be on hand."""
 

@@ -8,8 +8,9 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from models.rules.events import Event, moment_of
-from models.rules.specimen import HOUR_US, Discrepancy, History, Leg, LotFacts, Specimen, Use
+from models.rules.events import Event
+from models.rules.specimen import Discrepancy, History, Leg, LotFacts, Specimen, Use
+from models.rules.times import HOUR_US, moment_of
 
 if TYPE_CHECKING:
     from config.catalog import Catalog

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, select
 
 from models.database.evidence_tables import events, leaves
 from models.database.state_tables import discrepancies, legs, relations, results, specimens
-from models.rules.events import utc_text
 from models.rules.meanings import MEANINGS
+from models.rules.times import utc_text
 
 ROWS_MAX = 5000
 _strings = msgspec.json.Decoder(tuple[str, ...])

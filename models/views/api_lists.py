@@ -9,8 +9,8 @@ from sqlalchemy import Connection, and_, select
 from models.database.acts_tables import alerts
 from models.database.state_tables import stock
 from models.recording.supplies import known_lots
-from models.rules.events import utc_text
 from models.rules.stock import from_u
+from models.rules.times import utc_text
 
 ROWS_MAX = 5000
 

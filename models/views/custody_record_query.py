@@ -14,9 +14,10 @@ from models.ledger import tree
 from models.ledger.chain import Checkpoint, genesis, link
 from models.ledger.merkle import subtree_root
 from models.rules.deadlines import Deadline
-from models.rules.events import Event, Refused, moment_of, parse, utc_text
+from models.rules.events import Event, Refused, parse
 from models.rules.meanings import MEANINGS
 from models.rules.specimen import effective
+from models.rules.times import moment_of, utc_text
 from models.views.custody_record import (
     Case,
     Contradiction,

@@ -16,8 +16,8 @@ from sqlalchemy import Connection, select
 from models.alerts.cases import cases
 from models.database.state_tables import results, specimens
 from models.rules.deadlines import Deadline, turnaround_hours
-from models.rules.events import microseconds, moment_of
 from models.rules.specimen import MISSING, REJECTED
+from models.rules.times import microseconds, moment_of
 
 if TYPE_CHECKING:
     from config.catalog import Catalog

@@ -9,9 +9,9 @@ from sqlalchemy import Connection, func, select
 from models.alerts.cases import used_lately
 from models.database.state_tables import stock, stock_items, usage_daily
 from models.recording.supplies import known_lots
-from models.rules.events import moment_of
 from models.rules.specimen import LotFacts
 from models.rules.stock import UNIT, from_u, restock
+from models.rules.times import moment_of
 
 if TYPE_CHECKING:
     from config.catalog import Catalog

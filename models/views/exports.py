@@ -16,8 +16,8 @@ from models.database.acts_tables import alerts
 from models.database.evidence_tables import events, leaves, quarantine
 from models.database.state_tables import discrepancies, movements, results, specimens, stock
 from models.recording.supplies import known_lots
-from models.rules.events import utc_text
 from models.rules.stock import from_u
+from models.rules.times import utc_text
 
 if TYPE_CHECKING:
     from config.catalog import Catalog

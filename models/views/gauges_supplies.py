@@ -10,9 +10,9 @@ from sqlalchemy import Connection, select
 from models.alerts.cases import used_lately
 from models.database import state_tables as tables_state
 from models.recording.supplies import known_lots
-from models.rules.events import moment_of
 from models.rules.specimen import LotFacts
 from models.rules.stock import UNIT, restock
+from models.rules.times import moment_of
 from models.views.gauges_lab import OTHER, Cells
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from litestar.params import JSONBody, PathParameter
 from msgspec import Meta, Struct
 
 from models.alerts.notifications import Alerting, Told, alerting, record_told
-from models.rules.events import microseconds
+from models.rules.times import microseconds
 from station.auth.access import api
 from station.problems import Refusal
 from station.services import Station

@@ -10,10 +10,10 @@ from sqlalchemy import Connection
 
 from models.database.state_tables import orders, specimens
 from models.people.audit import NearMiss, break_the_glass, note, record_near_miss
-from models.people.sessions import MINUTE_US, end_session
+from models.people.sessions import end_session
 from models.printing.serials import allocate
-from models.rules.events import moment_of, utc_text
 from models.rules.identifiers import BADGE, MANIFEST, SPECIMEN, TOTE, is_identifier
+from models.rules.times import MINUTE_US, moment_of, utc_text
 from station.auth.access import Session, public, requires
 from station.auth.sign_in import sign_in
 from station.problems import Refusal

@@ -27,8 +27,8 @@ from models.people.users import (
     users,
 )
 from models.printing.serials import allocate
-from models.rules.events import moment_of
 from models.rules.identifiers import BADGE, is_identifier
+from models.rules.times import moment_of
 from station.auth.pins import Pins, new_token, token_hash
 
 LANGUAGES = ("en", "es")

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from models.printing.serials import allocate
-from models.rules.events import moment_of
 from models.rules.identifiers import MANIFEST, SPECIMEN, TOTE, is_identifier
 from models.rules.specimen import COLLECTED, DISPATCHED, DISPOSED, MISSING, REJECTED
+from models.rules.times import moment_of
 from models.views.pages import Bag, SpecimenRow, bag, open_bags, specimen, waiting_for_dispatch
 from station.auth.access import Session, requires
 from station.pages.printouts import manifest_pdf

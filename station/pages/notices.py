@@ -5,9 +5,10 @@ from collections.abc import Collection, Sequence
 from msgspec import Struct
 
 from models.alerts.notifications import PAGES, Alerting, Notification
+from models.rules.times import MINUTE_US
 from models.views.board import AlertRow
 
-SILENT_US = 15 * 60_000_000
+SILENT_US = 15 * MINUTE_US
 """The heartbeat comes each minute (config/alertmanager/alertmanager.yml); after this long its way is broken."""
 SHOWN_MAX = 40
 

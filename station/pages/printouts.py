@@ -20,7 +20,7 @@ from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, T
 
 import labels
 from config.catalog import Catalog
-from models.rules.events import moment_of
+from models.rules.times import moment_of
 from models.views.board import StockRow
 from models.views.pages import Bag
 

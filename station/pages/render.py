@@ -12,7 +12,7 @@ from litestar import MediaType, Request, Response
 from markupsafe import Markup
 
 from config.catalog import Catalog
-from models.rules.events import moment_of
+from models.rules.times import moment_of
 from station.custody_report.words import HAPPENED
 from station.languages.language import language_of, session_or_none
 from station.languages.words import SPANISH, Say, teller, translate

@@ -14,8 +14,8 @@ from models.database.migrate import migrate
 from models.ledger import tree
 from models.recording.evidence import Record
 from models.recording.store import Store
-from models.rules.events import microseconds
 from models.rules.identifiers import make_identifier
+from models.rules.times import microseconds
 from models.views.custody_record import CustodyRecord, custody_json, hand_overs
 from models.views.custody_record_query import custody_record
 from station.custody_report.pdf import custody_pdf

@@ -7,9 +7,10 @@ from typing import Any
 from config.catalog import DEFAULT_CATALOG, Catalog, load_catalog
 from config.policy import Policy
 from models.rules.custody import fold
-from models.rules.events import Event, microseconds, parse
+from models.rules.events import Event, parse
 from models.rules.identifiers import make_identifier
 from models.rules.specimen import History, LotFacts, OrderFacts, Specimen
+from models.rules.times import microseconds
 
 DAWN = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
 CATALOG: Catalog = load_catalog(DEFAULT_CATALOG)

@@ -15,12 +15,11 @@ from models.rules.events import (
     SUPPLIES_TOPIC,
     Refused,
     check,
-    moment_of,
     parse,
     route,
     time_of,
-    utc_text,
 )
+from models.rules.times import moment_of, utc_text
 from tests.events.test_golden import FILES
 from tests.simulator.truth import CATALOG
 

@@ -20,7 +20,8 @@ from models.ledger import tree
 from models.ledger.verify import verify
 from models.recording.evidence import Record
 from models.recording.store import Store
-from models.rules.events import microseconds, route
+from models.rules.events import route
+from models.rules.times import microseconds
 from models.views.exports import export_rows
 
 DOCS = Path(__file__).parents[2] / "docs" / "ledger.md"

@@ -19,7 +19,8 @@ from models.database.engine import make_engine, reading
 from models.database.migrate import migrate
 from models.recording.evidence import Record
 from models.recording.store import Store
-from models.rules.events import microseconds, parse, route
+from models.rules.events import parse, route
+from models.rules.times import microseconds
 from models.views.gauges import snapshot
 from tests.monitoring.programs import PROMETHEUS_CONFIG, program
 from tests.monitoring.servers import Prometheus, prometheus

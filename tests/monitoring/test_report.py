@@ -26,7 +26,8 @@ from models.database.migrate import migrate
 from models.recording.evidence import Record
 from models.recording.store import Store
 from models.rules.deadlines import turnaround_hours
-from models.rules.events import microseconds, moment_of, route
+from models.rules.events import route
+from models.rules.times import microseconds, moment_of
 from models.views.daily_report import LabDay, day_bounds, lab_day, percentile
 from models.views.daily_report_supplies import SupplyDay, supply_day
 

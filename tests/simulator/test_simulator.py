@@ -15,7 +15,8 @@ from labtrail.simulator.tubes import FAULTS
 from labtrail.simulator.values import MEASURED, TOLD, draw_value
 from labtrail.simulator.world import SimulationError, larger_catalog, write_catalog
 from models.rules.event_types import TYPES
-from models.rules.events import check, microseconds, moment_of, parse
+from models.rules.events import check, parse
+from models.rules.times import microseconds, moment_of
 from tests.simulator.truth import CATALOG, exports_of, faults
 
 START = datetime.fromisoformat("2026-11-20T06:00:00-06:00")

@@ -220,7 +220,7 @@ def _test(printer: "Printer") -> None:
     from labels.drawing.render import render
     from labels.printing.outcomes import Confirmed
     from labels.printing.queue import note_of
-    from models.rules.events import moment_of
+    from models.rules.times import moment_of
 
     content = test_label(printer.name, f"{moment_of(now_us()):%Y-%m-%d %H:%MZ}")
     outcome = printer.send(render(content, printer.format, printer.dpi), content.serial)

@@ -59,7 +59,7 @@ def show(
 
 
 def _line(job: "Job", superseded: str | None) -> str:
-    from models.rules.events import utc_text
+    from models.rules.times import utc_text
 
     copies = f" x{job.copies}" if job.copies > 1 else ""
     voids = f", voids {job.voids} ({job.reason})" if job.voids else ""

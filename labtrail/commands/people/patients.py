@@ -23,7 +23,7 @@ def load(
     """
     from models.database.engine import writing
     from models.people.patients import FILE_BYTES_MAX, duplicates, read_csv, save_patients
-    from models.rules.events import moment_of
+    from models.rules.times import moment_of
 
     settings = settings_for(data)
     keys = _keys(settings)

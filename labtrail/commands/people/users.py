@@ -140,7 +140,7 @@ def list_devices(data: Data = None) -> None:
     """Show every device: number, kind, site, name, state."""
     from models.database.engine import reading
     from models.people import users as people
-    from models.rules.events import utc_text
+    from models.rules.times import utc_text
 
     with _home(data) as (_, _, engine), reading(engine) as connection:
         found = people.list_devices(connection)

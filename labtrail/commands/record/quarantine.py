@@ -55,7 +55,7 @@ def show(
 
 
 def _line(row: "QuarantineRow") -> str:
-    from models.rules.events import utc_text
+    from models.rules.times import utc_text
 
     # raw bytes are somebody else's: as ASCII with escapes they can do nothing to a terminal
     beginning = ascii(row.raw[:SHOWN_BYTES].decode("utf-8", "backslashreplace"))[1:-1]

@@ -43,7 +43,7 @@ def recall(
 
 
 def _lines(trace: "RecallTrace") -> list[str]:
-    from models.rules.events import utc_text
+    from models.rules.times import utc_text
 
     orders = sorted({one.order for one in trace.specimens if one.order})
     lines = [

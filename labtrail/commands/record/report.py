@@ -60,7 +60,7 @@ def _report(day: date | None, at: str | None, data: Path | None) -> "Report":
     from config.catalog import load_catalog
     from labtrail.daily_report.report import daily_report
     from models.database.engine import reading
-    from models.rules.events import moment_of
+    from models.rules.times import moment_of
     from models.views.daily_report import lab_day
     from models.views.daily_report_supplies import supply_day
 

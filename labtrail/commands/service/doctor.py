@@ -162,7 +162,7 @@ def _clock(connection: "Connection", settings: "Settings") -> Findings:
     from sqlalchemy import func, select
 
     from models.database.evidence_tables import events
-    from models.rules.events import moment_of
+    from models.rules.times import moment_of
 
     now = datetime.now(UTC)
     if connection.dialect.name == "postgresql":
