@@ -1,14 +1,12 @@
-"""The Faust app: topics, agents and the leader's timers, for the embedded log and for Kafka alike."""
+"""The Faust app and its broker, for the embedded log and for Kafka alike."""
 
 from typing import Any
 
 import faust
 from faust.types import AppT
 
-from agents.committing import Committer
 from agents.log.port import GROUP
 from config.settings import Settings
-from models.rules.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC
 
 
 def faust_broker(settings: Settings) -> str:
@@ -53,23 +51,3 @@ def make_app(settings: Settings) -> AppT:
         web_enabled=False,
         worker_redirect_stdouts=False,
     )
-
-
-def add_agents(app: AppT, settings: Settings, committer: Committer, on_fault: Any) -> None:
-    """One agent per topic, concurrency 1: partitions give the parallelism.
-
-    `on_fault(exception)` is called when an agent can't go on: it then waits, with its batch not acknowledged.
-    """
-    from agents.specimens import specimens
-    from agents.supplies import supplies
-
-    for name, agent in ((SPECIMENS_TOPIC, specimens), (SUPPLIES_TOPIC, supplies)):
-        topic = app.topic(
-            name,
-            key_type=bytes,
-            value_type=bytes,
-            key_serializer="raw",
-            value_serializer="raw",
-            partitions=settings.partitions,
-        )
-        app.agent(topic, name=f"agents.{name}", concurrency=1)(agent(committer, on_fault))

@@ -12,13 +12,14 @@ from contextlib import suppress
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
-from agents import leader as timers
 from agents import outbox
-from agents.app import add_agents, make_app
+from agents.app import make_app
 from agents.committing import Committer
+from agents.leader import Leader
 from agents.log.port import EventLog
 from agents.metrics.definitions import WorkerMetrics
 from agents.printing import Printing
+from agents.stream_agents import add_agents
 from config.catalog import Catalog
 from config.settings import Settings
 from models.recording.store import Store
@@ -81,8 +82,15 @@ class Service:
     async def start(self) -> None:
         """Join the consumer group and begin. Returns when the agents run."""
         self._fault = asyncio.get_running_loop().create_future()
-        add_agents(self.app, self.settings, self.committer, self.fail)
-        timers.add_timers(self.app, self)
+        add_agents(self.app, self.settings.partitions, self.committer, self.fail)
+        leader = Leader(
+            settings=self.settings,
+            catalog=self.catalog,
+            engine=self.engine,
+            metrics=self.metrics,
+            clock=self.clock,
+        )
+        leader.add_timers(self.app)
         self.app.finalize()
         await self.app.start()
         await asyncio.to_thread(self.printing.start)

@@ -13,7 +13,8 @@ from typing import TypeVar
 
 from sqlalchemy import Engine
 
-from agents.log.port import EventLog, NewRecord, open_log
+from agents.log.open import open_log
+from agents.log.port import EventLog, NewRecord
 from config.catalog import Catalog, load_catalog
 from config.settings import Settings, load_settings
 from labtrail.simulator.simulation import ORDERS_A_DAY, arrivals

@@ -1,4 +1,4 @@
-"""The home folder of an installation, and the two keys that lie in it unless settings give them."""
+"""The home folder of an installation."""
 
 import secrets
 from pathlib import Path

@@ -1,43 +1,27 @@
-"""The progress bar that a person at a terminal sees, on standard error."""
+"""Progress: a bar on standard error while that is a terminal; else nothing."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
-from labtrail.shared import Bar
-
-
-class TerminalBar(Bar):
-    def __init__(self, bar: Progress, task: TaskID) -> None:
-        self._bar, self._task = bar, task
+class Bar:
+    """A progress bar; this one shows nothing: standard error is no terminal."""
 
     def advance(self, by: float) -> None:
-        self._bar.advance(self._task, by)
+        """So much more is done."""
 
     def at(self, done: float, total: float) -> None:
-        self._bar.update(self._task, completed=done, total=total)
+        """So much of so much is done."""
 
 
 @contextmanager
-def terminal_bar(what: str, total: float | None, unit: str) -> Iterator[Bar]:
-    """A bar that goes away when the work is done."""
-    done = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
-    columns = (
-        TextColumn(what),
-        BarColumn(),
-        done,
-        TextColumn("" if unit == "bytes" else unit),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield TerminalBar(bar, bar.add_task(what, total=total))
+def progress(what: str, total: float | None = None, unit: str = "events") -> Iterator[Bar]:
+    """A bar on standard error while it is a terminal. `total` None: not known."""
+    if not sys.stderr.isatty():
+        yield Bar()
+        return
+    from labtrail.terminal_bar import terminal_bar  # takes a while to import
+
+    with terminal_bar(what, total, unit) as bar:
+        yield bar

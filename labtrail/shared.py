@@ -4,7 +4,6 @@ Nothing heavy is imported at the top of a command's module, so that `labtrail --
 """
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -62,7 +61,8 @@ def settings_for(data: Path | None) -> "Settings":
 @contextmanager
 def log_for(settings: "Settings") -> Iterator["EventLog"]:
     """The log of these settings, closed at the end. The embedded one is made if need be, with its topics."""
-    from agents.log.port import TOPICS, open_log
+    from agents.log.open import open_log
+    from agents.log.port import TOPICS
 
     heed()
     log: EventLog
@@ -150,25 +150,3 @@ def printable(text: str) -> str:
 def say(text: str) -> None:
     """A line for the person at the terminal: standard error, so that standard output stays data."""
     typer.echo(text, err=True)
-
-
-class Bar:
-    """A progress bar; this one shows nothing: standard error is no terminal."""
-
-    def advance(self, by: float) -> None:
-        """So much more is done."""
-
-    def at(self, done: float, total: float) -> None:
-        """So much of so much is done."""
-
-
-@contextmanager
-def progress(what: str, total: float | None = None, unit: str = "events") -> Iterator[Bar]:
-    """A bar on standard error while it is a terminal. `total` None: not known."""
-    if not sys.stderr.isatty():
-        yield Bar()
-        return
-    from labtrail.progress import terminal_bar
-
-    with terminal_bar(what, total, unit) as bar:
-        yield bar

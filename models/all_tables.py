@@ -1,14 +1,21 @@
-"""All tables, whichever module declares them: what migrations compare the database with."""
+"""All tables, whichever package declares them: what migrations compare the database with.
 
-import importlib
+`python -m models.all_tables MESSAGE` drafts a migration of what an upgraded database lacks (for developers).
+"""
 
+import sys
+
+import models.alerts.notifications
+import models.database.acts_tables
+import models.database.evidence_tables
+import models.database.state_tables
+import models.people.patients
+import models.people.tables
+import models.printing.tables  # noqa: F401 - imported for the tables that they declare
 from models.database.columns import metadata
-
-# modules that declare tables
-for _name in (
-    "database.evidence_tables", "database.state_tables", "database.acts_tables", "printing.tables", "people.patients",
-    "people.users", "alerts.notifications",
-):  # fmt: skip
-    importlib.import_module(f"models.{_name}")
+from models.database.migrate import draft
 
 __all__ = ["metadata"]
+
+if __name__ == "__main__":
+    draft(" ".join(sys.argv[1:]) or "change", metadata)

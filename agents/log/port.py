@@ -5,17 +5,12 @@ The embedded log and Kafka stand behind it; both pass tests/embedded/event_log_s
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from config.errors import LabtrailError
-from embedded.log import Log
-from embedded.records import PARTITIONS, NewRecord, Position, Record, TopicPartition, log_path
+from embedded.records import PARTITIONS, NewRecord, Position, Record, TopicPartition
 from models.rules.events import ALERTS_TOPIC, SPECIMENS_TOPIC, SUPPLIES_TOPIC
 
-if TYPE_CHECKING:
-    from agents.log.kafka_client import KafkaAccess
-
-__all__ = ["GROUP", "TOPICS", "EventLog", "NewRecord", "Position", "Record", "TopicPartition", "open_log"]
+__all__ = ["GROUP", "TOPICS", "EventLog", "NewRecord", "Position", "Record", "TopicPartition"]
 
 GROUP = "labtrail"
 """The consumer group of the agents: which offsets are committed to the tables."""
@@ -47,32 +42,3 @@ class EventLog(Protocol):
         """Create the topics that aren't there: {name: partitions}. One that is there stays as it is."""
 
     def close(self) -> None: ...
-
-
-def open_log(broker_url: str, topics: Mapping[str, int] = TOPICS, kafka: "KafkaAccess | None" = None) -> EventLog:
-    """The log that LABTRAIL_BROKER names, `sqlite:///PATH` or `kafka://HOST:PORT`; its topics are made.
-
-    In one process all that open the same embedded log share it, Faust's transport too: an append wakes the
-    agents at once. `kafka`: TLS, user and time limits of a Kafka; None: plain text. Close what you opened.
-    Raises LabtrailError.
-    """
-    scheme = broker_url.partition("://")[0]
-    log: EventLog
-    if scheme == "sqlite":
-        log = Log.open(log_path(broker_url))
-    elif scheme == "kafka":
-        # kafka-python and Faust take a while to import, and only those who use Kafka need them
-        from agents.log.kafka import KafkaLog
-        from agents.log.kafka_client import KafkaAccess, servers_of
-
-        log = KafkaLog(kafka or KafkaAccess(servers=servers_of(broker_url)))
-    else:
-        raise LabtrailError(
-            f"{broker_url!r} is no broker: set LABTRAIL_BROKER to sqlite:///PATH or kafka://HOST:9092"
-        )
-    try:
-        log.ensure_topics(topics)
-    except BaseException:
-        log.close()
-        raise
-    return log

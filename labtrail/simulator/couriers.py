@@ -7,7 +7,8 @@ from msgspec import Struct
 from labtrail.simulator.lab import Lab
 from labtrail.simulator.stage import Stage
 from labtrail.simulator.tubes import Tube
-from labtrail.simulator.world import HOUR, MINUTE, SECOND, Place, World, minutes
+from labtrail.simulator.world import Place, World, minutes
+from models.rules.times import HOUR_US, MINUTE_US, SECOND_US
 
 ROUND_HOURS = (3.4, 6.2, 8.9, 11.8)
 """When couriers leave the clinics, counted from the start of the simulated day; further on it is later."""
@@ -51,7 +52,7 @@ class Couriers:
             if later:
                 hours.append(ROUND_HOURS[-1] + later * HOP_HOURS + LAST_HUB_ROUND_HOURS)
             for hour in hours if place.route is not None else ():
-                self._stage.at(start_us + int(hour * HOUR) + minutes(self._rng, -8, 8), self._round, place)
+                self._stage.at(start_us + int(hour * HOUR_US) + minutes(self._rng, -8, 8), self._round, place)
 
     def hand_in(self, when_us: int, tube: Tube) -> None:
         """A labeled tube goes into the rack of its clinic; a STAT is fetched at once."""
@@ -110,7 +111,7 @@ class Couriers:
             if bag.first_leg and tube.fault == "not dispatched":
                 tube.truth.goes_wrong()
                 continue
-            when_us += rng.randint(2, 7) * SECOND
+            when_us += rng.randint(2, 7) * SECOND_US
             data: dict[str, Any] = {
                 "manifest": bag.manifest, "destination": bag.destination.site.code, "transport": tube.transport,
             }  # fmt: skip
@@ -134,7 +135,7 @@ class Couriers:
             if bag.first_leg and tube.fault == "not picked up":
                 tube.truth.goes_wrong()
                 continue
-            when_us += rng.randint(2, 5) * SECOND
+            when_us += rng.randint(2, 5) * SECOND_US
             data: dict[str, Any] = {"manifest": bag.manifest, "temperature_c": bag.celsius}
             if seal is not None:
                 data["seal"] = seal
@@ -155,7 +156,7 @@ class Couriers:
         earlier = self._last_manifest.get(bag.origin.site.code)
         self._last_manifest[bag.origin.site.code] = bag.manifest
         for tube in bag.tubes:
-            when_us += rng.randint(2, 6) * SECOND
+            when_us += rng.randint(2, 6) * SECOND_US
             if tube.fault == "not received at hub" and place.site.kind == "hub":
                 self._stage.at(when_us, self._wait_at, place, tube)
                 continue
@@ -202,6 +203,6 @@ class Couriers:
             when_us += minutes(rng, 30, 200)
             say(when_us, place, station, "specimen.found", tube.accession, staff, data)
             tube.truth.statuses.append((when_us, None))
-            when_us += 10 * MINUTE
+            when_us += 10 * MINUTE_US
             self._receive(when_us, place, tube, data)
             self._stage.at(when_us, self._arrived, place, tube)

@@ -6,8 +6,9 @@ from typing import Any
 from labtrail.simulator.stage import Stage
 from labtrail.simulator.tubes import Tube, stability_us
 from labtrail.simulator.values import CULTURES, draw_value
-from labtrail.simulator.world import DAY, HOUR, MINUTE, Place, World, minutes
+from labtrail.simulator.world import Place, World, minutes
 from models.rules.event_types import Flag
+from models.rules.times import DAY_US, HOUR_US, MINUTE_US
 
 LATE_SHARE = 0.04
 FORGOTTEN_SHARE = 0.006
@@ -36,7 +37,7 @@ class Lab:
             test = catalog.tests[code]
             stat = tube.priority == "stat" and test.tat_stat_hours is not None
             hours = test.tat_stat_hours if stat else test.tat_routine_hours
-            tube.truth.due[code] = when_us + int((hours or 0) * HOUR)
+            tube.truth.due[code] = when_us + int((hours or 0) * HOUR_US)
         if tube.fault == "hemolysed":
             self._reject(when_us, place, tube)
             return
@@ -53,7 +54,7 @@ class Lab:
         self._say(when_us, place, tube, "specimen.rejected", data)
         tube.truth.statuses.append((when_us, "rejected"))
         if self.recollect is not None:
-            next_morning_us = self._world.day_us + DAY + HOUR
+            next_morning_us = self._world.day_us + DAY_US + HOUR_US
             self.recollect(next_morning_us + minutes(self._rng, 10, 150), tube)
 
     def _test(self, received_us: int, place: Place, tube: Tube, code: str) -> int | None:
@@ -125,7 +126,7 @@ class Lab:
         ]
         self._say(when_us, place, tube, "specimen.aliquoted", {"children": children})
         for child in children:
-            when_us += 2 * MINUTE
+            when_us += 2 * MINUTE_US
             data = {"location": f"{place.site.code}/SEND-OUT"}
             staff, station = self._rng.choice(place.staff), place.stations[1]
             self._stage.say(when_us, place, station, "specimen.stored", str(child["accession"]), staff, data)
@@ -136,7 +137,7 @@ class Lab:
         if tube.fault == "stored after disposal":
             self._say(when_us, place, tube, "specimen.disposed", {"method": "biohazard"})
             tube.truth.statuses.append((when_us, "disposed"))
-            when_us += 70 * MINUTE
+            when_us += 70 * MINUTE_US
             tube.truth.statuses.append((when_us, None))
             tube.truth.goes_wrong(when_us, "after-disposal")
         elif rng.random() >= STORED_SHARE:
@@ -145,7 +146,7 @@ class Lab:
         self._say(when_us, place, tube, "specimen.stored", {"location": rack})
         if tube.fault != "stored after disposal":
             tube.truth.statuses.append((when_us, "stored"))
-            self._stage.at(when_us + 7 * DAY, self._dispose, place, tube)
+            self._stage.at(when_us + 7 * DAY_US, self._dispose, place, tube)
 
     def _dispose(self, when_us: int, place: Place, tube: Tube) -> None:
         self._say(when_us, place, tube, "specimen.disposed", {"method": "biohazard"})

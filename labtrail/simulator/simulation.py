@@ -21,8 +21,8 @@ from labtrail.simulator.stage import Happening, Stage
 from labtrail.simulator.supplies import Stockroom
 from labtrail.simulator.truth import Truth
 from labtrail.simulator.visits import Visits
-from labtrail.simulator.world import DAY, HOUR, SERIAL_FIRST, SimulationError, World
-from models.rules.times import MINUTE_US, microseconds, moment_of
+from labtrail.simulator.world import SERIAL_FIRST, SimulationError, World
+from models.rules.times import DAY_US, HOUR_US, MINUTE_US, microseconds, moment_of
 
 ORDERS_A_DAY = 32.0
 DAYS_MAX = 3650
@@ -75,7 +75,7 @@ def arrivals(
         heappush(waiting, (happening.arrival_us, count, raw))
         if again.random() < RESENT_SHARE:
             count += 1
-            heappush(waiting, (happening.arrival_us + again.randrange(HOUR), count, raw))
+            heappush(waiting, (happening.arrival_us + again.randrange(HOUR_US), count, raw))
         while waiting[0][0] < happening.time_us:
             yield heappop(waiting)[2]
     while waiting:
@@ -101,7 +101,7 @@ def live(
     """
     if not speed > 0:
         raise SimulationError("the speed must be more than 0: 1 is real time")
-    open_us = now_us - int(LIVE_HOURS_BEFORE * HOUR) - HOUR  # the clinics open an hour into the simulated day
+    open_us = now_us - int(LIVE_HOURS_BEFORE * HOUR_US) - HOUR_US  # the clinics open an hour into the simulated day
 
     def on_the_clock(time_us: int) -> int:
         return time_us if time_us <= now_us else now_us + int((time_us - now_us) / speed)
@@ -126,7 +126,7 @@ def _happenings(
     if days is not None and not 0 < days <= DAYS_MAX:
         raise SimulationError(f"1 to {DAYS_MAX} days can be simulated, not {days}")
     start_us = microseconds(start)
-    end_us = None if days is None else start_us + days * DAY
+    end_us = None if days is None else start_us + days * DAY_US
     rng = Random(seed)  # noqa: S311 - a simulation, not a secret
     stage = Stage(rng, truth)
     world = World(catalog, clinics, start.year, orders, rng, numbers_from)
@@ -140,7 +140,7 @@ def _happenings(
         stockroom.plan_day(when_us, number)
         visits.plan_day(when_us)
         couriers.plan_day(when_us)
-        stage.at(when_us + DAY, day, number + 1)
+        stage.at(when_us + DAY_US, day, number + 1)
 
     stockroom.open(start_us)
     stage.at(start_us, day, 0)
@@ -175,7 +175,7 @@ class Writer:
 
     def local_text(self, time_us: int, zone: ZoneInfo) -> str:
         """`YYYY-MM-DDTHH:MM:SS.mmm±HH:MM`: what the clock on the wall shows, to the millisecond."""
-        hour = time_us // HOUR
+        hour = time_us // HOUR_US
         if hour != self._hour:
             self._hour = hour
             self._offsets.clear()
@@ -188,9 +188,9 @@ class Writer:
             known = (minutes * MINUTE_US, f"{sign}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}")
             self._offsets[zone] = known
         local_us = time_us + known[0]
-        day, rest = divmod(local_us, DAY)
+        day, rest = divmod(local_us, DAY_US)
         if day != self._day[0]:
-            self._day = (day, f"{moment_of(day * DAY):%Y-%m-%d}")
+            self._day = (day, f"{moment_of(day * DAY_US):%Y-%m-%d}")
         seconds, within = divmod(rest, 1_000_000)
         clock, second = divmod(seconds, 60)
         return f"{self._day[1]}T{clock // 60:02d}:{clock % 60:02d}:{second:02d}.{within // 1000:03d}{known[1]}"

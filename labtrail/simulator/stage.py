@@ -8,9 +8,10 @@ from typing import Any
 from msgspec import Struct
 
 from labtrail.simulator.truth import Truth
-from labtrail.simulator.world import HOUR, SECOND, Device, Place
+from labtrail.simulator.world import Device, Place
+from models.rules.times import HOUR_US, SECOND_US
 
-HELD_BACK_US = 3 * HOUR
+HELD_BACK_US = 3 * HOUR_US
 """An act may let things happen that far before it: the scans of a phone whose clock is slow."""
 
 Act = Callable[..., None]
@@ -68,7 +69,7 @@ class Stage:
         if offline_from <= when_us < offline_until:
             arrival_us = offline_until + self._count % 97 * 100_000
         else:
-            arrival_us = when_us + 200_000 + bits % (3 * SECOND)
+            arrival_us = when_us + 200_000 + bits % (3 * SECOND_US)
         happening = Happening(when_us, arrival_us, event_id, type_, subject, place, device.source, actor, data)
         heappush(self._events, (when_us, self._count, happening))
         return event_id

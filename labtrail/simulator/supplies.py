@@ -6,8 +6,8 @@ from itertools import count
 from msgspec import Struct
 
 from labtrail.simulator.stage import Stage
-from labtrail.simulator.world import DAY, HOUR, MINUTE, Place, World, minutes
-from models.rules.times import moment_of
+from labtrail.simulator.world import Place, World, minutes
+from models.rules.times import DAY_US, HOUR_US, MINUTE_US, moment_of
 
 SMALL_GOODS = ("SUP-NDL21", "SUP-LBL", "SUP-GLV", "SUP-ALC")
 """Nobody scans their lots: first-expired-first-out decides."""
@@ -78,15 +78,15 @@ class Stockroom:
                 _, par, _ = self._levels(place, item)
                 for lot in self._current[item][: self._rng.randint(1, 2)]:
                     late = number == 1 and item == self._tubes[-1]
-                    when = start_us + (9 * HOUR if late else minutes(self._rng, 20, 55))
+                    when = start_us + (9 * HOUR_US if late else minutes(self._rng, 20, 55))
                     quantity = self._rng.randint(int(par * 0.25) + 1, int(par) + 1)
                     if late:  # the box is in use, but its receipt is entered in the evening only
                         self.shelf(place, item)[lot.name] = 0
                     self._stage.at(when, self._receive, place, item, lot, quantity)
         old = Lot(f"L{self._rng.randint(10_000, 99_999)}", self._first_day - timedelta(days=3))
         item = self._busy[-1]
-        self._stage.at(start_us + 15 * MINUTE, self._receive, places[0], item, old, 6)
-        self._stage.at(start_us + 11 * HOUR, self._throw_away, places[0], item, old.name, "expired")
+        self._stage.at(start_us + 15 * MINUTE_US, self._receive, places[0], item, old, 6)
+        self._stage.at(start_us + 11 * HOUR_US, self._throw_away, places[0], item, old.name, "expired")
 
     def plan_day(self, start_us: int, day: int) -> None:
         """Put the day's acts on the agenda; `start_us` is an hour before the clinics open."""
@@ -181,7 +181,7 @@ class Stockroom:
         if self._rng.random() < 0.25:
             wrong = self._say(when_us, place, "wasted", item, {"quantity": 100, "lot": lot, "reason": "dropped"})
             subject, data = f"{place.site.code}/{item}", {"voids": wrong, "reason": "100 typed for 1"}
-            when_us += 2 * MINUTE
+            when_us += 2 * MINUTE_US
             self._stage.say(when_us, place, place.stations[0], "event.voided", subject, place.staff[0], data)
         self.shelf(place, item)[lot] -= 1
         self._say(when_us, place, "wasted", item, {"quantity": 1, "lot": lot, "reason": "dropped"})
@@ -200,7 +200,7 @@ class Stockroom:
                 continue
             self._on_order.add((place.site.code, item))
             quantity, order = max(1, round(par - on_hand)), f"PO-{next(self._numbers)}"
-            due_us = when_us + max(1, round(lead_days)) * DAY - minutes(self._rng, 420, 500)
+            due_us = when_us + max(1, round(lead_days)) * DAY_US - minutes(self._rng, 420, 500)
             expected = moment_of(due_us).date().isoformat()
             self._say(when_us, place, "ordered", item, {"quantity": quantity, "expected": expected, "order": order})
             self._stage.at(due_us, self._arrive, place, item, quantity, order)
@@ -239,7 +239,7 @@ class Stockroom:
             if good < PAR_DEFAULT:
                 due_us = when_us + minutes(self._rng, 20, 60)
                 self._stage.at(due_us, self._arrive, place, item, 2 * PAR_DEFAULT, "recall")
-            due_us = when_us + 18 * HOUR + minutes(self._rng, 0, 60)
+            due_us = when_us + 18 * HOUR_US + minutes(self._rng, 0, 60)
             self._stage.at(due_us, self._throw_away, place, item, lot.name, "recalled")
 
     def on_hand(self) -> dict[str, int]:

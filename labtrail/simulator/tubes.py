@@ -6,8 +6,9 @@ from msgspec import Struct
 
 from config.catalog import Catalog
 from labtrail.simulator.truth import SpecimenTruth
-from labtrail.simulator.world import HOUR, Place
+from labtrail.simulator.world import Place
 from models.rules.event_types import Priority, Transport
+from models.rules.times import HOUR_US
 
 FAULTS: dict[str, float] = {
     "unlabeled": 0.012,
@@ -74,4 +75,4 @@ def stability_us(catalog: Catalog, tube: Tube) -> int | None:
         for test in tests
     ]
     known = [hours for hours in limits if hours is not None]
-    return int(min(known) * HOUR) if known else None
+    return int(min(known) * HOUR_US) if known else None

@@ -9,8 +9,9 @@ from labtrail.simulator.stage import Stage
 from labtrail.simulator.supplies import Stockroom
 from labtrail.simulator.truth import SpecimenTruth
 from labtrail.simulator.tubes import Tube, draw_fault, transport_for
-from labtrail.simulator.world import HOUR, MINUTE, SECOND, SERIAL_FIRST, Device, Place, World, minutes
+from labtrail.simulator.world import SERIAL_FIRST, Device, Place, World, minutes
 from models.rules.event_types import Priority
+from models.rules.times import HOUR_US, MINUTE_US, SECOND_US
 
 OPEN_HOURS = (1.0, 11.0)
 """The clinics' hours, counted from the start of the simulated day."""
@@ -50,7 +51,7 @@ class Visits:
             for _ in range(max(0, round(rng.gauss(mean, mean**0.5)))):
                 peak = rng.random() < 0.65
                 hours = rng.triangular(opens, opens + 5, opens + 1.2) if peak else rng.uniform(opens, closes)
-                self._stage.at(start_us + int(hours * HOUR), self._visit, place)
+                self._stage.at(start_us + int(hours * HOUR_US), self._visit, place)
 
     def _visit(self, when_us: int, place: Place) -> None:
         rng = self._rng
@@ -72,7 +73,7 @@ class Visits:
             tubes.setdefault(self._world.catalog.tests[test].container, []).append(test)
         needle = rng.random() < 0.5
         for number, (container, of_tube) in enumerate(tubes.items()):
-            at_us = when_us + number * rng.randint(12, 40) * SECOND
+            at_us = when_us + number * rng.randint(12, 40) * SECOND_US
             if rng.random() < 0.01:
                 reason = {"order": order, "reason": "unable to obtain specimen", "container": container}
                 say(at_us, place, station, "specimen.not-collected", order, staff, reason)
@@ -113,9 +114,9 @@ class Visits:
         self._stage.say(when_us, place, station, "specimen.collected", accession, staff, data)
         truth.statuses.append((when_us, "collected"))
         if fault.startswith("scanned twice"):
-            self._scan_again(when_us + 65 * SECOND, tube, station, staff, data)
+            self._scan_again(when_us + 65 * SECOND_US, tube, station, staff, data)
         labeled_us = self._label(when_us, tube, station, staff)
-        tube.ready_us = labeled_us + 20 * SECOND
+        tube.ready_us = labeled_us + 20 * SECOND_US
         if place.site.kind == "lab":
             self._stage.at(tube.ready_us, self._couriers.walk_in, tube)
         else:
@@ -151,7 +152,7 @@ class Visits:
     def _label(self, drawn_us: int, tube: Tube, station: Device, staff: str) -> int:
         """Label the tube and read the label back; the answer is when it is ready to go."""
         rng, truth, fault, accession = self._rng, tube.truth, tube.fault, tube.accession
-        when_us = drawn_us + rng.randint(20, 280) * SECOND
+        when_us = drawn_us + rng.randint(20, 280) * SECOND_US
         if fault == "unlabeled":
             truth.goes_wrong()
             return when_us
@@ -170,7 +171,7 @@ class Visits:
             data["patient"] = tube.patient
         self._stage.say(when_us, tube.origin, station, "specimen.labeled", accession, staff, data)
         if fault == "slow clock":
-            return drawn_us + 5 * MINUTE
+            return drawn_us + 5 * MINUTE_US
         truth.statuses.append((when_us, "labeled"))
         if fault in ("relabeled", "old label"):
             when_us = self._relabel(when_us, tube, station, staff)

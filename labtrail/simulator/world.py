@@ -14,11 +14,7 @@ from msgspec import Struct
 from config.catalog import Catalog, ParLevel, Route, Site
 from config.errors import LabtrailError
 from models.rules.identifiers import SERIAL_DIGITS_MAX, SERIAL_DIGITS_MIN, Kind, make_identifier
-
-SECOND = 1_000_000
-MINUTE = 60 * SECOND
-HOUR = 60 * MINUTE
-DAY = 24 * HOUR
+from models.rules.times import HOUR_US, MINUTE_US
 
 SERIAL_FIRST = 500_000
 """Simulated numbers start here, so that a station in the same home, which starts at 1, does not meet them."""
@@ -136,14 +132,14 @@ class World:
 
 def minutes(rng: Random, least: float, most: float) -> int:
     """A random time between so many minutes, in microseconds."""
-    return int(rng.uniform(least, most) * MINUTE)
+    return int(rng.uniform(least, most) * MINUTE_US)
 
 
 def _offline(rng: Random, start_us: int, share: float, minutes_min: int, minutes_max: int) -> tuple[int, int]:
     if rng.random() >= share:
         return (0, 0)
-    begin = start_us + int(rng.uniform(1, 12) * HOUR)
-    return (begin, begin + rng.randint(minutes_min, minutes_max) * MINUTE)
+    begin = start_us + int(rng.uniform(1, 12) * HOUR_US)
+    return (begin, begin + rng.randint(minutes_min, minutes_max) * MINUTE_US)
 
 
 def _legs(catalog: Catalog) -> dict[str, tuple[int, Route | None]]:

@@ -12,8 +12,8 @@ import msgspec
 from sqlalchemy import Connection, func, select
 
 from models.database.evidence_tables import quarantine
+from models.database.lots import known_lots
 from models.database.state_tables import specimens, stock, stock_items, usage_daily
-from models.recording.supplies import known_lots
 from models.rules.deadlines import CRITICAL, WARNING, Deadline
 from models.rules.stock import StockState, restock
 from models.rules.times import DAY_US, microseconds, moment_of

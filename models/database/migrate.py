@@ -7,10 +7,10 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from sqlalchemy import Engine, MetaData
 
 from config.errors import LabtrailError
-from models.database.engine import reading, writing
+from models.database.engine import make_engine, reading, writing
 from models.database.partitions import provide
 
 FOLDER = Path(__file__).parent / "migrations"
@@ -61,18 +61,15 @@ def require_current(engine: Engine) -> None:
         raise SchemaError(f"the database is at {at or 'nothing'}, this version needs {head}: run labtrail migrate")
 
 
-def draft(message: str) -> None:
+def draft(message: str, metadata: MetaData) -> None:
     """Write a new migration from what the tables have and an empty upgraded database has not (for developers)."""
-    from models.database.engine import make_engine
-
     engine = make_engine("sqlite://")
     migrate(engine)
     with writing(engine) as connection:
         number = len(list((FOLDER / "versions").glob("[0-9]*.py"))) + 1
-        command.revision(_config(connection=connection), message=message, autogenerate=True, rev_id=f"{number:04d}")
-
-
-if __name__ == "__main__":
-    import sys
-
-    draft(" ".join(sys.argv[1:]) or "change")
+        command.revision(
+            _config(connection=connection, metadata=metadata),
+            message=message,
+            autogenerate=True,
+            rev_id=f"{number:04d}",
+        )

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from models.database.acts_tables import outbox
 from models.database.bulk import insert as insert_rows
-from models.people.users import audit, break_glass, near_misses, sessions
+from models.people.tables import audit, break_glass, near_misses, sessions
 from models.rules.times import moment_of
 
 ROWS_MAX = 1000

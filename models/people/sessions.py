@@ -1,13 +1,14 @@
 """Sessions on the server, and the count of wrong PINs. A cookie's value is known here as its hash only."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, delete, insert, select, update
 
 from models.database.bulk import upsert
-from models.people.users import Device, User, devices, sessions, sign_in_failures, users
+from models.people.tables import devices, sessions, sign_in_failures, users
 from models.rules.times import MINUTE_US
 
 FAILURES_FREE = 5
@@ -53,11 +54,18 @@ _sites = msgspec.json.Decoder(tuple[str, ...])
 
 
 def open_session(
-    connection: Connection, key: bytes, user: User, device: Device, role: str, site: str, now_us: int
+    connection: Connection,
+    key: bytes,
+    badge: str,
+    device_id: int,
+    role: str,
+    site: str,
+    sites: Sequence[str],
+    now_us: int,
 ) -> None:
-    """A new session: `role` holds at all sites where the person has it; `site` is where they are."""
-    values = {"key": key, "badge": user.badge, "device_id": device.id, "role": role, "site": site}
-    sites = msgspec.json.encode(user.sites(role)).decode()
+    """A new session: `sites` is where the person has the role, sorted; `site` is where they are."""
+    values = {"key": key, "badge": badge, "device_id": device_id, "role": role, "site": site}
+    sites = msgspec.json.encode(sites).decode()
     connection.execute(insert(sessions).values(**values, sites=sites, created_us=now_us, seen_us=now_us))
     connection.execute(delete(sessions).where(sessions.c.created_us < now_us - KEPT_DAYS * 24 * 60 * MINUTE_US))
 
@@ -120,3 +128,9 @@ def forget_failures(connection: Connection, device_id: int, badge: str) -> None:
     """The PIN was right."""
     f = sign_in_failures.c
     connection.execute(delete(sign_in_failures).where(f.device_id == device_id, f.badge == badge))
+
+
+def end_sessions(connection: Connection, which: Any, why: str, now_us: int) -> None:
+    """End the open sessions that this condition on the table `sessions` names; `why` is kept."""
+    over = update(sessions).where(which, sessions.c.ended_us.is_(None))
+    connection.execute(over.values(ended_us=now_us, ended_why=why))

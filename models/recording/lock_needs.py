@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from models.database.bulk import ask_in, select_pairs
+from models.database.lots import known_lots
 from models.database.state_tables import movements, specimens
-from models.recording.supplies import known_lots
 from models.rules.events import Event
 from models.rules.specimen import LotFacts
 

@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import Connection, Table
 
 from models.database.bulk import Known, delete, insert, upsert
+from models.database.lots import LOT_COLUMNS, lots_of
 from models.database.state_tables import (
     discrepancies,
     legs,
@@ -21,7 +22,6 @@ from models.database.state_tables import (
     results,
     specimens,
 )
-from models.recording.supplies import LOT_COLUMNS, lots_of
 from models.rules.custody import fold
 from models.rules.deadlines import deadlines
 from models.rules.events import Event

@@ -13,9 +13,10 @@ import msgspec
 from sqlalchemy import Connection, func, select
 
 from models.database.bulk import delete, select_pairs, upsert
+from models.database.lots import known_lots
 from models.database.postgres_pipeline import Row
 from models.database.state_tables import movements, stock, stock_items, stock_marks, usage_daily
-from models.recording.supplies import MOVEMENT_COLUMNS, Changes, Place, known_lots, movement_row
+from models.recording.supplies import MOVEMENT_COLUMNS, Changes, Place, movement_row
 from models.rules.stock import Expiry, Key, Movement, StockState, Taken, apply, to_u
 from models.rules.times import DAY_US
 

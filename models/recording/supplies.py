@@ -5,7 +5,6 @@ by its id; they are there while the event counts. models/recording/stock_levels.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import date
 from typing import Any
 
 import msgspec
@@ -13,6 +12,7 @@ from sqlalchemy import Connection, Table, bindparam, select
 
 from models.database.bulk import ask_in, chunks, delete, insert, select_in, select_pairs
 from models.database.evidence_tables import events
+from models.database.lots import known_lots
 from models.database.postgres_pipeline import Row
 from models.database.state_tables import linked_uses, lot_facts, movements, stock
 from models.rules.event_types import SupplyRecalled, SupplyReceived
@@ -26,7 +26,6 @@ MOVEMENT_COLUMNS = (
 )  # fmt: skip
 MOVEMENT_KEY = ("site", "item", "time_us", "rank", "event_id", "line")
 FACT_COLUMNS = ("item", "lot", "event_id", "time_us", "expires", "notice")
-LOT_COLUMNS = ("item", "lot", "time_us", "event_id", "expires", "notice")
 LINK_COLUMNS = ("accession", "event_id", "item", "lot", "site", "time_us")
 _voids = (
     select(events.c.raw)
@@ -153,23 +152,6 @@ def project(connection: Connection, fresh: list[Event], before: Mapping[str, int
         {lot for lot in lots if old.get(lot, LotFacts()).expires != now.get(lot, LotFacts()).expires},
         {r[0] for r in links},
     )  # fmt: skip
-
-
-def known_lots(connection: Connection, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], LotFacts]:
-    """What is known of these (item, lot) pairs: the expiry last stated, the first recall notice."""
-    return lots_of(select_pairs(connection, lot_facts, LOT_COLUMNS, ("item", "lot"), set(wanted)))
-
-
-def lots_of(rows: Iterable[Row]) -> dict[tuple[str, str], LotFacts]:
-    """The same from these rows of `lot_facts` (LOT_COLUMNS)."""
-    facts: dict[tuple[str, str], LotFacts] = {}
-    for item, lot, time_us, _, expires, notice in sorted(rows, key=lambda r: (r[2], r[3])):
-        old = facts.get((item, lot), LotFacts())
-        if expires is not None:
-            facts[item, lot] = LotFacts(date.fromisoformat(expires), old.notice, old.notice_us)
-        elif old.notice is None:
-            facts[item, lot] = LotFacts(old.expires, notice, time_us)
-    return facts
 
 
 def movement_row(m: Movement) -> tuple[Any, ...]:

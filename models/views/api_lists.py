@@ -7,8 +7,8 @@ from msgspec import Struct
 from sqlalchemy import Connection, and_, select
 
 from models.database.acts_tables import alerts
+from models.database.lots import known_lots
 from models.database.state_tables import stock
-from models.recording.supplies import known_lots
 from models.rules.stock import from_u
 from models.rules.times import utc_text
 

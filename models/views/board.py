@@ -10,8 +10,8 @@ from sqlalchemy import Connection, func, or_, select
 
 from models.alerts.cases import used_lately
 from models.database.acts_tables import alerts
+from models.database.lots import known_lots
 from models.database.state_tables import lot_facts, orders, specimens, stock, stock_items
-from models.recording.supplies import known_lots
 from models.rules.deadlines import CRITICAL
 from models.rules.identifiers import looks_like
 from models.rules.stock import UNIT, from_u, restock

@@ -7,8 +7,8 @@ import msgspec
 from sqlalchemy import Connection, func, select
 
 from models.alerts.cases import used_lately
+from models.database.lots import known_lots
 from models.database.state_tables import stock, stock_items, usage_daily
-from models.recording.supplies import known_lots
 from models.rules.specimen import LotFacts
 from models.rules.stock import UNIT, from_u, restock
 from models.rules.times import moment_of

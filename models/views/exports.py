@@ -14,8 +14,8 @@ from sqlalchemy.sql.elements import UnaryExpression
 from models.alerts.cases import cases
 from models.database.acts_tables import alerts
 from models.database.evidence_tables import events, leaves, quarantine
+from models.database.lots import known_lots
 from models.database.state_tables import discrepancies, movements, results, specimens, stock
-from models.recording.supplies import known_lots
 from models.rules.stock import from_u
 from models.rules.times import utc_text
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 
 from models.alerts.cases import used_lately
 from models.database import state_tables as tables_state
-from models.recording.supplies import known_lots
+from models.database.lots import known_lots
 from models.rules.specimen import LotFacts
 from models.rules.stock import UNIT, restock
 from models.rules.times import moment_of

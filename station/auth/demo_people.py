@@ -11,7 +11,8 @@ from sqlalchemy import Engine
 from config.catalog import Catalog
 from config.settings import Settings
 from models.database.engine import reading
-from models.people.users import Grant, Role, find_device, find_user
+from models.people.devices import find_device
+from models.people.users import Grant, Role, find_user
 from models.rules.identifiers import BADGE, make_identifier
 from station.auth.people import new_device, new_person, new_pin
 from station.auth.pins import SecretError, check_pin, token_hash

@@ -10,22 +10,10 @@ from config.catalog import Catalog
 from config.settings import Settings
 from models.database.engine import writing
 from models.people.audit import Entry, note
-from models.people.users import (
-    EVERYWHERE,
-    ROLES,
-    Device,
-    Grant,
-    PeopleError,
-    Role,
-    User,
-    add_user,
-    change_grants,
-    disable_user,
-    enroll,
-    revoke_device,
-    set_pin,
-    users,
-)
+from models.people.devices import Device, enroll, revoke_device
+from models.people.errors import PeopleError
+from models.people.tables import users
+from models.people.users import EVERYWHERE, ROLES, Grant, Role, User, add_user, change_grants, disable_user, set_pin
 from models.printing.serials import allocate
 from models.rules.identifiers import BADGE, is_identifier
 from models.rules.times import moment_of

@@ -19,8 +19,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from config.settings import Settings
 from models.database.engine import reading, writing
+from models.people.devices import Device, find_device
 from models.people.sessions import SEEN_STEP_US, Limits, Stored, find_session, touch
-from models.people.users import Device, find_device
 from models.rules.times import MINUTE_US
 from station.auth.access import Access, Asking, expand
 from station.auth.pins import token_hash

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import Connection
 
 from models.people.audit import Entry, note
+from models.people.devices import Device
 from models.people.sessions import begin_attempt, forget_failures, open_session
-from models.people.users import EVERYWHERE, ROLES, Device, User, find_user
+from models.people.users import EVERYWHERE, ROLES, User, find_user
 from models.rules.identifiers import BADGE, is_identifier
 from station.auth.access import Asking
 from station.auth.pins import new_token, token_hash
@@ -78,7 +79,8 @@ async def sign_in(
 
     def begin(connection: Connection) -> None:
         forget_failures(connection, device.id, badge)
-        open_session(connection, token_hash(token), user, device, place.role, place.site, now_us)
+        sites = user.sites(place.role)
+        open_session(connection, token_hash(token), user.badge, device.id, place.role, place.site, sites, now_us)
         note(connection, [_entry("sign-in", device, badge, now_us, place)])
 
     await station.write(begin)

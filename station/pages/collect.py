@@ -13,8 +13,8 @@ from sqlalchemy import Connection
 from config.catalog import Catalog, Container
 from labels.drawing.gs1 import parse, supply_for
 from labels.errors import LabelError
+from models.database.lots import known_lots
 from models.people.patients import PatientRecord
-from models.recording.supplies import known_lots
 from models.rules.specimen import LotFacts
 from models.views.board import Lot, stock_rows
 from models.views.pages import OrderRow, SpecimenRow, open_orders, order, specimens_of_order

@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 
 from labels.drawing.gs1 import parse, supply_for
 from labels.errors import LabelError
+from models.database.lots import known_lots
 from models.database.state_tables import lot_facts
-from models.recording.supplies import known_lots
 from models.rules.specimen import LotFacts
 from models.views.board import StockRow, lot_on_hand, stock_rows
 from models.views.exports import recall_trace

@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from agents import outbox
-from agents.log.port import EventLog, NewRecord, Position, open_log
+from agents.log.open import open_log
+from agents.log.port import EventLog, NewRecord, Position
 from config.errors import LabtrailError
 from models.database.acts_tables import outbox as table
 from models.database.engine import make_engine, reading, writing

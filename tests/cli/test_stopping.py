@@ -35,7 +35,7 @@ main()
     [
         ("config.settings", "load_settings", ["up", "--port", "0"]),
         ("models.database.migrate", "require_current", ["up", "--port", "0"]),
-        ("agents.log.port", "open_log", ["up", "--port", "0"]),
+        ("agents.log.open", "open_log", ["up", "--port", "0"]),
         ("config.settings", "load_settings", ["drain", "--timeout", "600"]),
     ],
 )

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.log.port import TOPICS, EventLog, NewRecord, open_log
+from agents.log.open import open_log
+from agents.log.port import TOPICS, EventLog, NewRecord
 from config.errors import LabtrailError
 from tests.embedded.event_log_suite import EventLogSuite, topic
 

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from sqlalchemy import Engine
 
 from agents import outbox
-from agents.log.port import EventLog, open_log
+from agents.log.open import open_log
+from agents.log.port import EventLog
 from agents.printing import Printing, label_job
 from config.catalog import Printer as Row
 from config.settings import Settings, load_settings

@@ -16,7 +16,7 @@ import uvicorn
 from litestar import Litestar
 from sqlalchemy import Engine, select
 
-from agents.log.port import open_log
+from agents.log.open import open_log
 from config.catalog import Catalog, load_catalog
 from config.home import make_home
 from config.settings import Settings, load_settings

@@ -15,7 +15,8 @@ from sqlalchemy import insert
 from config.errors import LabtrailError
 from models.database.acts_tables import alerts
 from models.database.engine import writing
-from models.people.users import ROLES, revoke_device
+from models.people.devices import revoke_device
+from models.people.users import ROLES
 from station.auth.access import Access, access_of
 from tests.station.home import Browser, Home, accession, collected, dispatched, event, manifest
 

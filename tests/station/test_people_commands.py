@@ -10,7 +10,8 @@ import pytest
 
 from labtrail.cli import run
 from models.database.engine import reading
-from models.people.users import find_user, list_devices
+from models.people.devices import list_devices
+from models.people.users import find_user
 from station.auth.demo_people import FILE, create_demo_people
 from tests.station.home import PIN, Home
 

@@ -7,8 +7,9 @@ from argon2 import PasswordHasher
 
 from config.values import Secret
 from models.database.engine import writing
+from models.people.devices import revoke_device
 from models.people.sessions import DEVICE_FAILURES_MAX, FAILURES_FREE, WAIT_MINUTES_MAX
-from models.people.users import Grant, disable_user, revoke_device, set_grants, set_pin
+from models.people.users import Grant, disable_user, set_grants, set_pin
 from models.rules.identifiers import BADGE, make_identifier
 from station.auth.pins import Pins, SecretError, check_pin
 from tests.station.home import PIN, Browser, Home, Made

@@ -139,11 +139,11 @@ def enroll(
 def list_devices(data: Data = None) -> None:
     """Show every device: number, kind, site, name, state."""
     from models.database.engine import reading
-    from models.people import users as people
+    from models.people.devices import list_devices
     from models.rules.times import utc_text
 
     with _home(data) as (_, _, engine), reading(engine) as connection:
-        found = people.list_devices(connection)
+        found = list_devices(connection)
     for one in found:
         state = "enrolled" if one.revoked_us is None else f"revoked {utc_text(one.revoked_us)}"
         kind = one.kind if one.role is None else f"{one.kind} {one.role}"

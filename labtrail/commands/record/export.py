@@ -12,7 +12,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from labtrail.shared import At, Bar, Data, database_for, moment_us, progress, settings_for
+from labtrail.progress import Bar, progress
+from labtrail.shared import At, Data, database_for, moment_us, settings_for
 
 ROWS_AT_A_TIME = 1000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -2,7 +2,8 @@
 
 import typer
 
-from labtrail.shared import Data, database_for, progress, settings_for, store_for
+from labtrail.progress import progress
+from labtrail.shared import Data, database_for, settings_for, store_for
 
 
 def rebuild(data: Data = None) -> None:

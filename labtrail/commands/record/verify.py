@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labtrail.shared import CommandError, Data, database_for, progress, settings_for
+from labtrail.progress import progress
+from labtrail.shared import CommandError, Data, database_for, settings_for
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

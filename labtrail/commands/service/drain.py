@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labtrail.shared import CommandError, Data, log_for, progress, settings_for
+from labtrail.progress import progress
+from labtrail.shared import CommandError, Data, log_for, settings_for
 
 if TYPE_CHECKING:
     from agents.log.port import EventLog

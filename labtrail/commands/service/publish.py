@@ -11,7 +11,8 @@ import typer
 
 from config.errors import LabtrailError
 from embedded.records import VALUE_BYTES_MAX
-from labtrail.shared import Bar, CommandError, Data, log_for, progress, settings_for
+from labtrail.progress import Bar, progress
+from labtrail.shared import CommandError, Data, log_for, settings_for
 
 if TYPE_CHECKING:
     from agents.log.port import EventLog
