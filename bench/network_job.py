@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 import psycopg
 
-from tests.postgres.server import plain
+from tests.support.postgres.server import plain
 
 PROGRESS = b"SELECT coalesce(sum(next_offset), 0)::bigint FROM progress"
 ROLLED_BACK = b"SELECT xact_rollback FROM pg_stat_database WHERE datname = current_database()"

@@ -38,7 +38,7 @@ from models.database.postgres_pipeline import WAITING
 from models.recording.evidence import Record
 from models.recording.store import Store
 from models.rules.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC, route
-from tests.postgres.server import plain
+from tests.support.postgres.server import plain
 
 FETCH_MS, IDLE_FETCHES_MAX = 1000, 60
 _writes = re.compile(r"\b(INSERT INTO|DELETE FROM|UPDATE\s+\S+\s+SET)\b")

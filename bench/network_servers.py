@@ -21,11 +21,11 @@ from agents.log.port import GROUP, TOPICS
 from config.settings import load_settings
 from models.database.engine import make_engine
 from models.database.migrate import migrate
-from tests.kafka import broker
-from tests.kafka.broker import Broker
-from tests.postgres import server
-from tests.postgres.server import Postgres, create_database, drop_database, temporary_folder
-from tests.processes import wait_until
+from tests.support.kafka import broker
+from tests.support.kafka.broker import Broker
+from tests.support.postgres import server
+from tests.support.postgres.server import Postgres, create_database, drop_database, temporary_folder
+from tests.support.processes import wait_until
 
 COMPOSE = Path(__file__).parents[1] / "docker-compose.yml"
 PARTITIONS = load_settings({}).partitions

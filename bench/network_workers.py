@@ -17,7 +17,7 @@ from agents.log.port import GROUP
 from bench.home import PINGS_MAX, WARM_UP, Place, new_records, ping, read_events
 from bench.network_job import Job, Point, between, memory_kib, recorded, rolled_back, watch
 from bench.network_servers import access
-from tests.processes import Server, free_port, tail, wait_until
+from tests.support.processes import Server, free_port, tail, wait_until
 
 START_SECONDS, STOP_SECONDS = 90.0, 30.0
 BACKLOG_SECONDS_MAX, GROWTH_SECONDS_MAX = 1800.0, 6 * 3600.0

@@ -1,7 +1,7 @@
 """Writes the tables in docs/cli.md and docs/settings.md from the code: `python docs/make.py`.
 
 Everything between `<!-- made by docs/make.py -->` and `<!-- end -->` is made here; the rest is written by hand.
-tests/test_docs.py fails while a table is not as this would write it.
+tests/unit/docs/test_docs.py fails while a table is not as this would write it.
 """
 
 import inspect

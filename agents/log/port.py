@@ -1,6 +1,6 @@
 """The port through which events come in: append to the log, see how far it goes and how far it is consumed.
 
-The embedded log and Kafka stand behind it; both pass tests/embedded/event_log_suite.py.
+The embedded log and Kafka stand behind it; both pass tests/support/embedded/event_log_suite.py.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

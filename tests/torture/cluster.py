@@ -22,11 +22,11 @@ from models.database.engine import make_engine, reading
 from models.database.migrate import migrate
 from models.rules.events import route
 from models.views.exports import export_rows
-from tests.core.homes import PURE, commit, export, new_home, new_store, sqlite_url
-from tests.core.story import CATALOG, POLICY, us
-from tests.kafka.broker import Broker
-from tests.postgres.server import Postgres, create_database
-from tests.processes import Server, ServerFault, free_port, wait_until
+from tests.support.homes import PURE, commit, export, new_home, new_store, sqlite_url
+from tests.support.kafka.broker import Broker
+from tests.support.postgres.server import Postgres, create_database
+from tests.support.processes import Server, ServerFault, free_port, wait_until
+from tests.support.story import CATALOG, POLICY, us
 from tests.torture.proxy import Proxy
 from tests.torture.workload import ITEM, Load, ids
 

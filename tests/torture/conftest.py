@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.kafka import broker
-from tests.kafka.broker import Broker
-from tests.postgres import server
-from tests.postgres.server import Postgres
+from tests.support.kafka import broker
+from tests.support.kafka.broker import Broker
+from tests.support.postgres import server
+from tests.support.postgres.server import Postgres
 from tests.torture.cluster import Cluster
 from tests.torture.proxy import Proxy
 

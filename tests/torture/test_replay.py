@@ -11,8 +11,8 @@ from sqlalchemy import text
 
 from models.database.engine import reading
 from models.views.exports import export_rows
-from tests.core.homes import export
-from tests.core.story import CATALOG, POLICY, us
+from tests.support.homes import export
+from tests.support.story import CATALOG, POLICY, us
 from tests.torture.cluster import Cluster, graceful, until
 from tests.torture.conftest import Scale
 from tests.torture.workload import make_load

@@ -9,7 +9,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from models.rules.identifiers import make_identifier
-from tests.core.story import collected, result, step, supply
+from tests.support.story import collected, result, step, supply
 
 SITES = ("NORTH", "SOUTH", "EAST", "WEST")
 LOTS = tuple(f"L{number}" for number in range(1, 21))

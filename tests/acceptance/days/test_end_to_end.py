@@ -1,0 +1,168 @@
+"""A day goes wrong, and exactly the right people hear of it, once each: real service, Prometheus and Alertmanager.
+
+Labtrail runs as two workers on one embedded home. What goes wrong is planted with the times that it would have had;
+the rules and routes are the shipped ones with their durations divided by SPEED.
+"""
+
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.monitoring.planted import Planter, quiet_day
+from tests.support.monitoring.servers import Sink, alertmanager, prometheus, sink, until
+from tests.support.processes import Server, free_port
+
+SPEED = 15
+PATIENCE_S = 120.0
+COMMAND = (sys.executable, "-m", "labtrail")
+LATE_STAT, STUCK, LATE_AFTER_THE_KILL = 1, (2, 3, 4), 5
+Key = tuple[str, str, str]
+PLANTED: set[Key] = {
+    ("lab-supervisor", "StatResultOverdue", "NORTH"),
+    ("lab-supervisor", "ReceiptOverdue", "CORE"),
+    ("supply-manager", "StockOut", "EAST"),
+    ("supply-manager", "RecalledStockOnHand", "WEST"),
+}
+AFTER_THE_KILL: set[Key] = {("on-call", "WorkerAbsent", ""), ("lab-supervisor", "StatResultOverdue", "WEST")}
+
+
+class Lab:
+    """Two workers on one home, and the command line beside them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.home = folder, folder / "home"
+        self.ports = [free_port(), free_port()]
+        self.workers = [
+            Server(
+                f"worker {number}",
+                [*COMMAND, "worker", "--data", str(self.home), "--port", str(port)],
+                folder / f"worker-{number}.log",
+            )
+            for number, port in enumerate(self.ports)
+        ]
+
+    def start(self, number: int) -> None:
+        def ready() -> bool:
+            try:  # its first scrape, which reads the database for the first time, is not Prometheus'
+                answer = httpx.get(f"http://127.0.0.1:{self.ports[number]}/metrics", timeout=5)
+            except httpx.HTTPError:
+                return False
+            return answer.status_code == 200
+
+        self.workers[number].start(ready, 60)
+
+    def run(self, *arguments: str, lines: list[str] | None = None) -> str:
+        """One command of labtrail on this home; its output."""
+        done = subprocess.run(
+            [*COMMAND, *arguments, "--data", str(self.home)],
+            input="\n".join(lines or []) + "\n", capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def publish(self, lines: list[str]) -> None:
+        self.run("publish", "-", lines=lines)
+        self.run("drain", "--timeout", "60")
+
+
+@contextmanager
+def lab(folder: Path) -> Iterator[Lab]:
+    made = Lab(folder)
+    made.run("migrate")
+    try:
+        for number in range(2):
+            made.start(number)
+        yield made
+    finally:
+        for worker in made.workers:
+            worker.kill()
+
+
+def told(kept: Sink, status: str) -> Counter[Key]:
+    """How often each receiver was told of each alert and site."""
+    return Counter(n.key for n in kept.notifications() if n.status == status)
+
+
+def wait_for(kept: Sink, status: str, keys: set[Key]) -> None:
+    def all_told() -> bool:
+        return keys <= set(told(kept, status))
+
+    try:
+        until(f"{status}: {sorted(keys)}", all_told, PATIENCE_S)
+    except Exception as fault:
+        raise AssertionError(f"{fault}; told were {sorted(told(kept, status))}") from fault
+
+
+def what_goes_wrong(plant: Planter) -> list[str]:
+    north = plant.tube(LATE_STAT, "NORTH", test="CBCD", priority="stat", collected=130, picked_up=100, received=62)
+    south = [
+        line
+        for number in STUCK
+        for line in plant.tube(number, "SOUTH", test="A1C", priority="routine", collected=300, picked_up=200)
+    ]
+    shelves = [
+        plant.supply("received", "EAST", "SUP-EDTA4", 500, lot="L1", expires="2029-01-31", quantity=100),
+        plant.supply("used", "EAST", "SUP-EDTA4", 5, lot="L1", quantity=100),
+        plant.supply("received", "WEST", "SUP-CIT27", 500, lot="L2", expires="2029-01-31", quantity=100),
+        plant.supply("received", "WEST", "SUP-CIT27", 500, lot="L3", expires="2029-01-31", quantity=30),
+        plant.supply("recalled", "*", "SUP-CIT27", 4, lot="L3", notice="stoppers leak"),
+    ]
+    return [*north, *south, *shelves]
+
+
+def what_mends_it(plant: Planter, recall: str) -> list[str]:
+    return [
+        plant.result(LATE_STAT, "CBCD", 0),
+        plant.result(LATE_AFTER_THE_KILL, "CBCD", 0),
+        *(plant.received(number, 0) for number in STUCK),
+        plant.supply("received", "EAST", "SUP-EDTA4", 0, lot="L4", expires="2029-01-31", quantity=300),
+        plant.event("event.voided", "*/SUP-CIT27", 0, {"voids": recall, "reason": "notice withdrawn"}, site="CORE"),
+    ]
+
+
+@pytest.mark.prometheus
+@pytest.mark.slow
+def test_each_planted_case_is_told_once_to_the_right_person_and_resolves_with_a_worker_killed(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        kept, hook = stack.enter_context(sink())
+        made = stack.enter_context(lab(tmp_path))
+        address, targets = f"127.0.0.1:{free_port()}", [f"127.0.0.1:{port}" for port in made.ports]
+        server = stack.enter_context(prometheus(tmp_path, targets, speed=SPEED, alertmanager=address))
+        # Prometheus takes five seconds to learn its targets, whatever the speed: until then it believes all are down
+        until("both workers are scraped", lambda: [s for s in server.query("lab:up:count") if s["value"][1] == "2"])
+        until("nothing fires", lambda: not server.firing())
+        stack.enter_context(alertmanager(tmp_path, hook, address=address, speed=SPEED))
+
+        plant = Planter(datetime.now(UTC))
+        made.publish(quiet_day(plant, ("NORTH", "SOUTH", "EAST", "WEST"), 40))
+        made.publish(what_goes_wrong(plant))
+        recall = f"planted-{plant.made}"
+        wait_for(kept, "firing", PLANTED)
+
+        made.workers[0].kill()
+        made.publish(
+            plant.tube(
+                LATE_AFTER_THE_KILL, "WEST", test="CBCD", priority="stat", collected=130, picked_up=100, received=62
+            )
+        )
+        wait_for(kept, "firing", PLANTED | AFTER_THE_KILL)
+        assert not told(kept, "resolved"), "nothing has been mended yet"
+
+        made.start(0)
+        plant.now = datetime.now(UTC)
+        made.publish(what_mends_it(plant, recall))
+        wait_for(kept, "resolved", PLANTED | AFTER_THE_KILL)
+
+        until("nothing fires", lambda: not server.firing(), PATIENCE_S)
+        once = dict.fromkeys(PLANTED | AFTER_THE_KILL, 1)
+        assert dict(told(kept, "firing")) == once
+        assert dict(told(kept, "resolved")) == once
+        assert any(message["receiver"] == "heartbeat" for message in kept.messages)
+        assert made.run("export", "alerts") == "", "and Labtrail's own alerts are all resolved too"

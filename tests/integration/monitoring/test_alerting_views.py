@@ -1,0 +1,76 @@
+"""Alertmanager's view of what is wrong and Labtrail's own alerts agree, or the difference is shown."""
+
+from sqlalchemy import Engine, select
+
+from models.alerts.notifications import KEEP_US, SETTLED_US, Told, alerting, notifications, record_told
+from models.alerts.sweep import acknowledge, sweep
+from models.database.engine import reading, writing
+from tests.integration.monitoring.test_snapshot import engine, record
+from tests.support.story import CATALOG, POLICY, collected, step, us, whole_day
+
+__all__ = ["engine"]
+LATE = 90 + 65
+"""Minute of the day at which the STAT below has been late for five minutes."""
+AFTER = LATE + SETTLED_US / 60_000_000 + 1
+
+
+def told(alert: str, minute: float, *, site: str = "NORTH", resolved: bool = False) -> Told:
+    return Told(
+        fingerprint=f"{alert}/{site}", alert=alert, severity="page", site=site, summary="",
+        status="resolved" if resolved else "firing", starts_us=us(minute),
+    )  # fmt: skip
+
+
+def tell(engine: Engine, minute: float, *alerts: Told) -> None:
+    with writing(engine) as connection:
+        record_told(connection, "lab-supervisor", alerts, us(minute))
+
+
+def differences(engine: Engine, minute: float) -> list[tuple[str, str, str]]:
+    with reading(engine) as connection:
+        return [(d.what, d.alert, d.site) for d in alerting(connection, us(minute)).differences]
+
+
+def late_stat(engine: Engine) -> None:
+    record(engine, [collected(0, priority="stat"), *whole_day()[1:5]], 91)
+    while sweep(engine, CATALOG, POLICY, us(LATE)).more:
+        pass
+
+
+def test_a_page_that_nobody_got_is_a_difference_after_ten_minutes(engine: Engine) -> None:
+    late_stat(engine)
+    assert differences(engine, LATE + 9) == []
+    assert differences(engine, AFTER) == [("untold", "StatResultOverdue", "NORTH")]
+    tell(engine, AFTER, told("StatResultOverdue", LATE))
+    assert differences(engine, AFTER + 1) == []
+
+
+def test_a_page_for_what_is_over_is_a_difference_after_ten_minutes(engine: Engine) -> None:
+    tell(engine, 0, told("StatResultOverdue", 0), told("StatResultOverdue", 0, site="SOUTH"))
+    assert differences(engine, 9) == []
+    gone = ("gone", "StatResultOverdue", "NORTH"), ("gone", "StatResultOverdue", "SOUTH")
+    assert differences(engine, 11) == [*gone]
+    tell(engine, 12, told("StatResultOverdue", 0, resolved=True))
+    assert differences(engine, 13) == [gone[1]]
+
+
+def test_a_missing_tube_that_somebody_took_on_needs_no_page(engine: Engine) -> None:
+    record(engine, [*whole_day(), step("missing", 200)], 201)
+    sweep(engine, CATALOG, POLICY, us(202))
+    assert differences(engine, 220) == [("untold", "SpecimenMissing", "NORTH")]
+    assert acknowledge(engine, 1, "B2600000184", us(221)) is not None
+    assert differences(engine, 240) == []
+
+
+def test_a_new_case_is_counted_anew_and_what_is_over_for_a_month_is_forgotten(engine: Engine) -> None:
+    for minute in (0, 1, 2):
+        tell(engine, minute, told("StabilityAtRisk", 0))
+    tell(engine, 3, told("StabilityAtRisk", 0, resolved=True))
+    tell(engine, 60, told("StabilityAtRisk", 59))
+    with reading(engine) as connection:
+        (shown,) = alerting(connection, us(61)).firing
+        assert shown.times == 1
+    tell(engine, 70, told("StabilityAtRisk", 59, resolved=True))
+    tell(engine, 71 + KEEP_US / 60_000_000, told("ReceiptOverdue", 0))
+    with reading(engine) as connection:
+        assert connection.execute(select(notifications.c.alert)).scalars().all() == ["ReceiptOverdue"]
