@@ -45,8 +45,6 @@ class Consumer(StrictCommit, base.Consumer):
         self._assigned: set[TP] = set()
         self._next: dict[TP, int] = {}
         """The offset to hand over next: it moves when a record is handed over, not when it is read."""
-        self._owed: dict[TP, int] = {}
-        """Offsets whose commit failed; they go with the next one."""
         self._topics: set[str] | None = None
         self._subscribed = asyncio.Event()
         # Faust stops a partition when its buffer is four fifths full: what is fetched then must still fit
@@ -110,7 +108,7 @@ class Consumer(StrictCommit, base.Consumer):
         else:
             self.log.warning("group %r is read by another process: standing by", app.conf.id)
         self._assigned = assigned
-        self._owed.clear()
+        self.owed.clear()
         self._to_committed()
         app.consumer_generation_id += 1  # Faust drops, unacknowledged, what was delivered in an older one
         await self.on_partitions_assigned(set(assigned), app.consumer_generation_id)
@@ -199,15 +197,11 @@ class Consumer(StrictCommit, base.Consumer):
         try:
             await asyncio.to_thread(self._log.commit, self.app.conf.id, offsets)
         except LogError as fault:
-            self._owed = dict(offsets)
+            self.owed = dict(offsets)
             self.log.warning("offsets not committed, trying again: %s", fault)
             return False
-        self._owed.clear()
+        self.owed.clear()
         return True
-
-    def _filter_committable_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:
-        offsets: dict[TP, int] = super()._filter_committable_offsets(tps)
-        return self._owed | offsets
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         return self._to_committed()

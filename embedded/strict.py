@@ -8,6 +8,15 @@ them don't matter.
 
 A fetch is handed over as a whole in one task, where Faust starts four tasks for every single message: that is
 three quarters of its cost per event.
+
+This is the one module that uses private names of Faust; read in faust-streaming 0.15.3. (The consumers implement the
+abstract methods of Faust's, which begin with an underscore as well.)
+- Replaced: `Consumer._drain_messages`, the fetch loop, and `_new_offset`, which a commit asks for each partition.
+  Extended: `Consumer._filter_committable_offsets`, `AIOKafkaConsumerThread._create_worker_consumer`.
+- Used: `Consumer._acked` and `_acked_index`, the acknowledged offsets above the committed one; `_unacked_messages`
+  with `_wait_for_ack` and `_clean_unacked_messages`; `_read_offset`, the last offset handed over;
+  `_buffered_partitions`, whose streams are full; `_get_active_partitions`, neither full nor paused;
+  `AIOKafkaConsumerThread._ensure_consumer`, the consumer of aiokafka that the thread has started.
 """
 
 import asyncio
@@ -16,18 +25,23 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from faust.transport import base
+from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from embedded.aiokafka_internals import partition_state, set_fetch_wait
+
 if TYPE_CHECKING:
-    from faust.transport.consumer import Consumer as _Consumer
-    from faust.transport.consumer import Fetcher
-else:
-    _Consumer = object
+    from aiokafka import AIOKafkaConsumer
+    from aiokafka.consumer.subscription_state import TopicPartitionState
 
 FETCH_SECONDS_MAX = 1.0
 """A fetch waits no longer for a record, so that a stop is noticed."""
 MESSAGES_PER_TURN = 100
 """Handed over before other tasks of the event loop have their turn."""
+FETCH_WAIT_MILLISECONDS_MAX = 100
+"""How long the broker may hold an empty fetch. Faust has 1500 and no setting for it: a partition that is
+resumed meanwhile would wait that long for its first fetch."""
 HELD_BYTES_MAX = 64 * 1024 * 1024
 """No fetch while this much is handed over and not committed: large records, or an agent that stands still."""
 MESSAGE_BYTES = 1000
@@ -36,7 +50,7 @@ STOP_SECONDS_MAX = 8.0
 """How long a stop or a rebalance waits for the events being worked on; after that they come again."""
 
 
-class StrictCommit(_Consumer):
+class StrictCommit(base.Consumer):
     """Mixed in before a Faust consumer: its commits never pass an event that is not acknowledged."""
 
     def on_init(self) -> None:
@@ -46,6 +60,8 @@ class StrictCommit(_Consumer):
         self._held_bytes = 0
         self._done: defaultdict[TP, set[int]] = defaultdict(set)
         """Of those, the acknowledged ones."""
+        self.owed: dict[TP, int] = {}
+        """Offsets whose commit failed, as the transport notes; they go with the next one."""
         self._seeks = 0
         self._wake = asyncio.Event()
 
@@ -80,6 +96,10 @@ class StrictCommit(_Consumer):
         self._wake.set()
         return None if last is None else last + 1
 
+    def _filter_committable_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:
+        offsets: dict[TP, int] = super()._filter_committable_offsets(tps)
+        return self.owed | offsets
+
     async def wait_empty(self) -> None:
         """Wait for the events being worked on, but not for ever: an agent may have given up."""
         deadline = time.monotonic() + STOP_SECONDS_MAX
@@ -90,7 +110,7 @@ class StrictCommit(_Consumer):
             self.log.warning("%d events are not acknowledged: they come again", len(self._unacked_messages))
         await self.commit_and_end_transactions()
 
-    async def _drain_messages(self, fetcher: "Fetcher") -> None:
+    async def _drain_messages(self, fetcher: base.Fetcher) -> None:
         """Faust's fetch loop; it ends when the fetcher or the consumer is stopped.
 
         While the buffer of one stream is full, nothing is fetched for the others either: a small topic would run
@@ -105,13 +125,18 @@ class StrictCommit(_Consumer):
                 self._wake.clear()
                 await self.wait(self._wake, timeout=FETCH_SECONDS_MAX)
                 continue
-            records = await self._getmany(active, FETCH_SECONDS_MAX)
+            records = await self.fetch(active, FETCH_SECONDS_MAX)
             if not records or self.should_stop:
                 continue
             task = asyncio.ensure_future(self._hand_over(records, active, seeks))
             await self.wait_first(task, self.suspend_flow.wait())  # cancels what is not done
             if not task.done() or task.cancelled() or not task.result():
                 await self._take_back()
+
+    async def fetch(self, active: set[TP], timeout: float) -> Mapping[TP, Sequence[Any]]:
+        """Records of the active partitions; after `timeout` seconds none."""
+        found: Mapping[TP, Sequence[Any]] = await self._getmany(active, timeout)
+        return found
 
     async def _hand_over(self, records: Mapping[TP, Sequence[Any]], active: set[TP], seeks: int) -> bool:
         """Give the records to the streams of their topics, waiting while those are full; True if all went."""
@@ -160,3 +185,38 @@ class StrictCommit(_Consumer):
     def stop_flow(self) -> None:
         super().stop_flow()
         self._wake.set()
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """Faust's consumer thread, which asks the broker more often."""
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Go back to the committed offsets; to the first record kept where nothing, or 0, is committed.
+
+        aiokafka leaves such a partition where it stands: what was fetched and not handed over would be lost.
+        """
+        committed: Mapping[TP, int] = await self.call_thread(self._go_back)
+        return committed
+
+    async def _go_back(self) -> Mapping[TP, int]:
+        consumer = self._ensure_consumer()
+        committed: Mapping[TP, int] = await consumer.seek_to_committed()
+        fresh = [place for place, offset in committed.items() if not offset]
+        for place, first in (await consumer.beginning_offsets(fresh)).items() if fresh else ():
+            consumer.seek(place, first)
+        return committed
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Faust's watchdog on slow partitions, which crashes on one that has no position yet: not that."""
+        state = self.state_of(tp)
+        if state and state.has_valid_position:
+            super().verify_event_path(now, tp)
+
+    def state_of(self, tp: TP) -> "TopicPartitionState | None":
+        """What aiokafka knows of a partition; None of one that is not assigned."""
+        return partition_state(self._ensure_consumer(), driver.ensure_aiokafka_TP(tp))
+
+    def _create_worker_consumer(self, transport: driver.Transport) -> "AIOKafkaConsumer":
+        consumer = super()._create_worker_consumer(transport)
+        set_fetch_wait(consumer, FETCH_WAIT_MILLISECONDS_MAX)
+        return consumer

@@ -15,7 +15,8 @@ from kafka.admin import OffsetSpec, OffsetTimestamp
 from kafka.errors import KafkaError, RetriableError
 from kafka.structs import TopicPartition as KafkaPartition
 
-from agents.log.kafka_client import KafkaAccess, KafkaFault, abandon, explain, open_client
+from agents.log.kafka_client import KafkaAccess, KafkaFault, explain, open_client
+from agents.log.kafka_python_internals import abandon
 from agents.log.kafka_topics import REQUEST_BYTES_MAX, TopicPlan, create_missing, described
 from agents.log.port import TOPICS
 from embedded.records import (

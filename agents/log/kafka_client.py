@@ -4,27 +4,24 @@ import re
 import socket
 import ssl
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import faust
 import msgspec
-from kafka import KafkaProducer
 from kafka.errors import (
     AuthorizationError,
     KafkaError,
     SaslAuthenticationFailedError,
     UnknownTopicOrPartitionError,
 )
-from kafka.net.compat import KafkaNetClient
 
+from agents.log.kafka_python_internals import construct
 from config.errors import LabtrailError
 from config.settings import Settings
 from config.values import Secret
 
 CLIENT_ID = "labtrail"
-ABANDON_SECONDS = 5.0
 KNOCK_SECONDS = 3.0
 T = TypeVar("T")
 
@@ -115,34 +112,11 @@ def servers_of(broker_url: str) -> tuple[str, ...]:
 
 
 def open_client(kind: Callable[..., T], access: KafkaAccess, **options: object) -> T:
-    """A kafka-python client of this kind. Raises KafkaFault when Kafka can't be reached in time.
-
-    A client whose construction fails would keep its sockets and its thread: they are closed here.
-    """
-    made: list[KafkaNetClient] = []
-
-    def network(**configs: object) -> KafkaNetClient:
-        made.append(KafkaNetClient(**configs))
-        return made[-1]
-
+    """A kafka-python client of this kind. Raises KafkaFault when Kafka can't be reached in time."""
     try:
-        return kind(**{**access.options(), **options, "kafka_client": network})
+        return construct(kind, access.options() | options)
     except (KafkaError, OSError) as fault:
-        for client in made:
-            client._net.stop()
-            client.close()
         raise _unreachable(fault, access) from fault
-
-
-def abandon(producer: KafkaProducer) -> None:
-    """Close a producer without waiting for what it could not send: who waits for that gets an error.
-
-    Its own `close` waits first, and when that takes too long leaves its thread and sockets behind.
-    """
-    producer._sender.force_close()
-    producer._sender.join(ABANDON_SECONDS)
-    with suppress(KafkaError):
-        producer.close(timeout=0)
 
 
 def explain(fault: Exception, access: KafkaAccess) -> KafkaFault:

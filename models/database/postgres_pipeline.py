@@ -12,16 +12,14 @@ part has been sent, as libpq does when its buffer is full: then the time of the 
 Elsewhere, and on SQLite, every statement runs at once.
 """
 
-from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from operator import call
 from typing import Any
 
 import psycopg
-from psycopg import generators
-from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection
+
+from models.database.psycopg_internals import pipelined
 
 WAITING = "labtrail_waiting"
 """The execution option that holds the list of a pipelined transaction."""
@@ -83,31 +81,6 @@ def _waiting(connection: Connection) -> list[Statement] | None:
     return waiting
 
 
-class _Together(psycopg.Pipeline):
-    """psycopg's pipeline mode for a moment: all statements are queued, and go at its end.
-
-    psycopg's own hands each to the network by itself, a system call and a change of threads for each; and a process
-    that is stopped between two of them keeps its locks, as the server waits for the rest. Here libpq gets all of them
-    with their end, without a turn of another thread; then they are sent, however much they are. Nor is there a Flush
-    after the end, with which the server would stop to count how long we do nothing.
-    """
-
-    def _communicate_gen(self) -> Generator[Any, Any, None]:
-        yield from ()
-
-    def _exit_gen(self) -> Generator[Any, Any, None]:
-        self._enqueue_sync()
-        deque(map(call, self.command_queue), maxlen=0)
-        self.command_queue.clear()
-        try:
-            yield from generators.send(self.pgconn)
-            yield from self._fetch_gen(flush=False)
-        except psycopg.Error:
-            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
-                self._conn.close()  # the server has gone, and answers no more
-            raise
-
-
 @contextmanager
 def _together(connection: Any, context: Any) -> Iterator[None]:
     """Send what waits, and after it what is executed here."""
@@ -116,14 +89,10 @@ def _together(connection: Any, context: Any) -> Iterator[None]:
     waiting.clear()
     writer = psycopg.Cursor(connection)
     cursors = [psycopg.Cursor(connection) if each.reads else writer for each in sent]
-    connection._pipeline = _Together(connection)
-    try:
-        with connection._pipeline:
-            for each, its in zip(sent, cursors, strict=True):
-                its.execute(each.sql, each.values)
-            yield
-    finally:
-        connection._pipeline = None
+    with pipelined(connection):
+        for each, its in zip(sent, cursors, strict=True):
+            its.execute(each.sql, each.values)
+        yield
     for each, its in zip(sent, cursors, strict=True):
         each.rows = its.fetchall() if each.reads else []
 

@@ -30,6 +30,7 @@ from reportlab.platypus import (
 import labels
 from models.views.custody_record import CustodyRecord, custody_json
 from station.custody_report import words
+from station.custody_report.reportlab_internals import CountedPages
 
 FONTS = Path(labels.__file__).parent / "fonts"
 REGULAR, BOLD, WIDE = "LabtrailSans", "LabtrailSans-Bold", "LabtrailWide"
@@ -68,7 +69,7 @@ def custody_pdf(record: CustodyRecord) -> bytes:
     document.addPageTemplates(PageTemplate(frames=[frame]))
     parts = (_front, _hand_overs, _discrepancies, _results, _events, _proof, _certificate)
     story = [flowable for part in parts for flowable in part(record)]
-    document.build(story, canvasmaker=partial(_Pages, record=record))
+    document.build(story, canvasmaker=partial(CountedPages, frame=partial(_frame, record, fingerprint(record))))
     return buffer.getvalue()
 
 
@@ -77,38 +78,20 @@ def fingerprint(record: CustodyRecord) -> str:
     return sha256(custody_json(record)).hexdigest()
 
 
-class _Pages(Canvas):
-    """Draws the head and foot of each page once it is known how many there are."""
-
-    def __init__(self, *arguments: Any, record: CustodyRecord, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._record, self._fingerprint = record, fingerprint(record)
-        self._done: list[dict[str, Any]] = []
-
-    def showPage(self) -> None:
-        self._done.append(dict(self.__dict__))
-        self._startPage()  # type: ignore[attr-defined]  # not in the stubs; the way reportlab documents
-
-    def save(self) -> None:
-        for number, state in enumerate(self._done, 1):
-            self.__dict__.update(state)
-            self._frame(number, len(self._done))
-            super().showPage()
-        super().save()
-
-    def _frame(self, number: int, count: int) -> None:
-        top, right, bottom = LETTER[1] - 15 * mm, LETTER[0] - MARGIN, 13 * mm
-        self.setStrokeColor(LINE)
-        self.line(MARGIN, top - 2 * mm, right, top - 2 * mm)
-        self.line(MARGIN, bottom + 4 * mm, right, bottom + 4 * mm)
-        self.setFillColor(FAINT)
-        self.setFont(BOLD, 8)
-        self.drawString(MARGIN, top, f"Chain of custody · specimen {self._record.accession}")
-        self.setFont(REGULAR, 8)
-        self.drawRightString(right, top, f"as of {words.utc(self._record.as_of)}")
-        self.drawRightString(right, bottom, f"Page {number} of {count}")
-        self.setFont(REGULAR, 6.5)
-        self.drawString(MARGIN, bottom, f"SHA-256 of this record's JSON form: {self._fingerprint}")
+def _frame(record: CustodyRecord, digest: str, pages: Canvas, number: int, count: int) -> None:
+    """The head and foot of a page."""
+    top, right, bottom = LETTER[1] - 15 * mm, LETTER[0] - MARGIN, 13 * mm
+    pages.setStrokeColor(LINE)
+    pages.line(MARGIN, top - 2 * mm, right, top - 2 * mm)
+    pages.line(MARGIN, bottom + 4 * mm, right, bottom + 4 * mm)
+    pages.setFillColor(FAINT)
+    pages.setFont(BOLD, 8)
+    pages.drawString(MARGIN, top, f"Chain of custody · specimen {record.accession}")
+    pages.setFont(REGULAR, 8)
+    pages.drawRightString(right, top, f"as of {words.utc(record.as_of)}")
+    pages.drawRightString(right, bottom, f"Page {number} of {count}")
+    pages.setFont(REGULAR, 6.5)
+    pages.drawString(MARGIN, bottom, f"SHA-256 of this record's JSON form: {digest}")
 
 
 def _front(record: CustodyRecord) -> Iterator[Flowable]:

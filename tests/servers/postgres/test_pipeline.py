@@ -14,7 +14,8 @@ from models.database.engine import make_engine, reading, writing
 from models.database.evidence_tables import progress
 from models.database.locks import Widen
 from models.database.postgres_arrays import Numbers
-from models.database.postgres_pipeline import _Together, ask, run, send
+from models.database.postgres_pipeline import ask, run, send
+from models.database.psycopg_internals import OneSend
 from tests.support.homes import commit, new_home, new_store
 from tests.support.processes import wait_until
 from tests.support.story import whole_day
@@ -186,10 +187,10 @@ def test_a_worker_that_stands_still_in_the_middle_of_sending_loses_its_locks(
 ) -> None:
     monkeypatch.setattr(database, "TRANSACTION_MS", 1000)
     zombie = make_engine(postgres_url)
-    leave = _Together._exit_gen
+    leave = OneSend._exit_gen
 
-    def stand_still(self: _Together) -> Generator[object, object, None]:
-        monkeypatch.setattr(_Together, "_exit_gen", leave)
+    def stand_still(self: OneSend) -> Generator[object, object, None]:
+        monkeypatch.setattr(OneSend, "_exit_gen", leave)
         for command in self.command_queue:
             command()
         self.command_queue.clear()
@@ -203,7 +204,7 @@ def test_a_worker_that_stands_still_in_the_middle_of_sending_loses_its_locks(
     with pytest.raises(DBAPIError) as caught, writing(zombie, pipelined=True) as standing:
         run(standing, LOCK, (Numbers([1]),))
         put(standing, ("zombie", 0, 1))
-        monkeypatch.setattr(_Together, "_exit_gen", stand_still)
+        monkeypatch.setattr(OneSend, "_exit_gen", stand_still)
         send(standing)
     assert caught.value.connection_invalidated
     assert there(home) == {("a", 0, 1)}

@@ -8,8 +8,8 @@ from typing import Any
 
 import faust
 
-from embedded.strict import StrictCommit
-from embedded.strict_kafka import FETCH_WAIT_MILLISECONDS_MAX, Transport
+from embedded.strict import FETCH_WAIT_MILLISECONDS_MAX, StrictCommit
+from embedded.strict_kafka import Transport
 
 
 @asynccontextmanager
