@@ -4,6 +4,12 @@ PORT ?= 8080
 DATA ?= var/demo
 BIN := .venv/bin
 
+.DEFAULT_GOAL := help
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "variables: PYTHON=$(PYTHON) PORT=$(PORT) DATA=$(DATA); to change one: make run PORT=9000"
+
 .PHONY: install run test test-long check bench torture lock clean
 
 install: .venv/.run-installed ## .venv with the labtrail command in it
@@ -27,16 +33,16 @@ check: .venv/.dev-installed ## style, types, floors, fast tests
 bench: .venv/.dev-installed ## rates and latencies beside their peers, measured in the same run
 	$(BIN)/python -m bench
 
-torture: .venv/.dev-installed ## the fault runs in their long form: kills, crashes, cuts, full disks; a quarter of an hour
+torture: .venv/.dev-installed ## the fault runs in their long form: kills, crashes, cuts, full disks; 15 minutes
 	TORTURE=long $(BIN)/python -m pytest tests/torture
 
-lock: ## renew the locked versions (needs uv)
+lock: ## update the locked versions (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	  --no-annotate --no-header -q -o requirements/run.txt --group build
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	  --no-annotate --no-header -q -o requirements/dev.txt --group test --group check --group bench --group build
 
-clean:
+clean: ## remove .venv and var: the installation, and every home in var
 	rm -rf .venv var
 
 .venv/.python:

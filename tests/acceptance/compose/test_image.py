@@ -39,6 +39,8 @@ def test_the_steps_of_the_image_give_a_labtrail_that_runs_without_the_source(tmp
                 command, cwd=source, env=environ, capture_output=True, text=True, timeout=STEP_SECONDS, check=False
             )
             assert done.returncode == 0, f"{text}: {done.stderr[-2000:]}"
+    (license_file,) = installed.rglob("labtrail-*.dist-info/licenses/LICENSE")
+    assert license_file.read_bytes() == (ROOT / "LICENSE").read_bytes()
     shutil.rmtree(source)
     entry = re.search(r'^ENTRYPOINT \["(\w+)"\]$', DOCKERFILE.read_text(), re.MULTILINE)
     assert entry is not None

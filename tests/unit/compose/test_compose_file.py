@@ -96,4 +96,4 @@ def test_the_image_holds_the_packages_of_the_project_and_nothing_else() -> None:
     kept = {line[1:].split("/")[0] for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] == "!"}
     project = (ROOT / "pyproject.toml").read_text()
     packages = yaml.safe_load(re.search(r"^packages = (\[.*\])$", project, re.MULTILINE)[1])
-    assert kept == {*packages, "requirements", "pyproject.toml", "README.md"}
+    assert kept == {*packages, "requirements", "pyproject.toml", "README.md", "LICENSE"}
