@@ -11,6 +11,8 @@ from itertools import islice
 from operator import itemgetter
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import astuple
 from sqlalchemy import Connection, Table
 
 from models.database.postgres_arrays import Texts, array_of, kind_of
@@ -56,6 +58,18 @@ def insert(connection: Connection, table: Table, columns: tuple[str, ...], rows:
     if rows:
         sql = _insert_sql(connection.dialect.name, table, columns, None)
         _run(connection, sql, table, columns, rows)
+
+
+def insert_structs(connection: Connection, table: Table, kind: type[Struct], rows: Iterable[Struct]) -> None:
+    """Insert rows whose columns are the fields of their struct."""
+    insert(connection, table, kind.__struct_fields__, [astuple(row) for row in rows])
+
+
+def upsert_structs(
+    connection: Connection, table: Table, kind: type[Struct], rows: Iterable[Struct], update: Update | None = None
+) -> None:
+    """`upsert` of rows whose columns are the fields of their struct."""
+    upsert(connection, table, kind.__struct_fields__, [astuple(row) for row in rows], update)
 
 
 def upsert(

@@ -32,6 +32,10 @@ HELD_MAX = 3000
 all connections together (max_connections × max_locks_per_transaction)."""
 
 
+Held = set[str] | None
+"""The keys of class 1 that a transaction holds exclusively; None: all there are."""
+
+
 class Widen(Exception):
     """More must be locked: roll back and begin again with `exclusive` added."""
 
@@ -42,6 +46,12 @@ class Widen(Exception):
 
 def _number(key: str) -> int:
     return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+def require(held: Held, keys: Iterable[str]) -> None:
+    """Raise Widen unless all of these are held."""
+    if held is not None and (lacking := set(keys) - held):
+        raise Widen(lacking)
 
 
 def needed(connection: Connection) -> bool:

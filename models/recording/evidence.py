@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from models.database.bulk import ask_in, insert, select_in, upsert
+from models.database.bulk import ask_in, insert_structs, select_in, upsert
 from models.database.evidence_tables import chains, events, progress, quarantine
 from models.ledger.chain import genesis, link
 from models.rules.events import Event, Reason, Refused, check, parse, time_of
@@ -62,13 +62,51 @@ class Item(Struct):
         return Outcome(self.verdict, kind, self.record.appended_us, self.reason, self.detail)
 
 
-EVENT_COLUMNS = (
-    "id", "subject", "chain_seq", "link_hash", "type", "time_us", "site", "actor", "raw", "topic", "partition",
-    "offset", "appended_us", "recorded_us",
-)  # fmt: skip
-QUARANTINE_COLUMNS = (
-    "topic", "partition", "offset", "reason", "detail", "raw", "appended_us", "time_us", "state",
-)  # fmt: skip
+class Growth(Struct, frozen=True):
+    """What one transaction adds to a subject's history. `before`: how many events were on record."""
+
+    before: int
+    events: list[Event]
+
+
+class Recorded(Struct, frozen=True):
+    """The events that are new with this transaction, in the order of the log, and by their subject."""
+
+    events: list[Event]
+    by_subject: dict[str, Growth]
+
+
+class EventRow(Struct, frozen=True, gc=False):
+    """A row of `events`."""
+
+    id: str
+    subject: str
+    chain_seq: int
+    link_hash: bytes
+    type: str
+    time_us: int
+    site: str
+    actor: str
+    raw: bytes
+    topic: str
+    partition: int
+    offset: int
+    appended_us: int
+    recorded_us: int
+
+
+class QuarantineRow(Struct, frozen=True, gc=False):
+    """A row of `quarantine`, as it is when it is made."""
+
+    topic: str
+    partition: int
+    offset: int
+    reason: str | None
+    detail: str
+    raw: bytes
+    appended_us: int
+    time_us: int | None
+    state: str = "open"
 
 
 def read(records: Sequence[Record], catalog: "Catalog", outside: re.Pattern[str] | None) -> list[Item]:
@@ -92,7 +130,19 @@ def same_content(one: bytes, other: bytes) -> bool:
     return one == other or msgspec.json.decode(one) == msgspec.json.decode(other)
 
 
-def sift(connection: Connection, items: Sequence[Item]) -> tuple[list[Item], Heads]:
+def record(connection: Connection, items: Sequence[Item], now_us: int) -> Recorded:
+    """Record what is new with its links, put the refused into quarantine, and note how far each partition has come.
+
+    Each item says afterwards what became of it.
+    """
+    fresh, heads = _deduplicate(connection, items)
+    new = _append(connection, fresh, heads, now_us)
+    _set_aside(connection, items)
+    _advance(connection, items)
+    return new
+
+
+def _deduplicate(connection: Connection, items: Sequence[Item]) -> tuple[list[Item], Heads]:
     """Mark duplicates and id conflicts; return the items to record, and the chains' ends of all that were looked at.
 
     The first recorded event of an id stands.
@@ -114,30 +164,45 @@ def sift(connection: Connection, items: Sequence[Item]) -> tuple[list[Item], Hea
     return fresh, {subject: (length, bytes(head)) for subject, length, head in ends()}
 
 
-def record(connection: Connection, fresh: Sequence[Item], heads: Heads, now_us: int) -> dict[str, int]:
-    """Write the events and their links, from these ends on. Returns each touched subject's chain length before."""
+def _append(connection: Connection, fresh: Sequence[Item], heads: Heads, now_us: int) -> Recorded:
+    """Write the events and their links, from these ends of the chains on."""
     heads = dict(heads)
-    before: dict[str, int] = {}
+    new = Recorded([], {})
     rows = []
     for item in fresh:
         event, source = item.event, item.record
         if event is None:
             continue
         length, head = heads.get(event.subject) or (0, genesis(event.subject))
-        before.setdefault(event.subject, length)
         head = link(head, length + 1, source.raw)
         heads[event.subject] = (length + 1, head)
+        new.events.append(event)
+        new.by_subject.setdefault(event.subject, Growth(length, [])).events.append(event)
         rows.append(
-            (event.id, event.subject, length + 1, head, event.type, event.time_us, event.site, event.actor,
-             source.raw, source.topic, source.partition, source.offset, source.appended_us, now_us)
-        )  # fmt: skip
-    insert(connection, events, EVENT_COLUMNS, rows)
-    touched = [(subject, *heads[subject]) for subject in before]
+            EventRow(
+                id=event.id,
+                subject=event.subject,
+                chain_seq=length + 1,
+                link_hash=head,
+                type=event.type,
+                time_us=event.time_us,
+                site=event.site,
+                actor=event.actor,
+                raw=source.raw,
+                topic=source.topic,
+                partition=source.partition,
+                offset=source.offset,
+                appended_us=source.appended_us,
+                recorded_us=now_us,
+            )
+        )
+    insert_structs(connection, events, EventRow, rows)
+    touched = [(subject, *heads[subject]) for subject in new.by_subject]
     upsert(connection, chains, ("subject", "length", "head"), touched)
-    return before
+    return new
 
 
-def set_aside(connection: Connection, items: Sequence[Item]) -> None:
+def _set_aside(connection: Connection, items: Sequence[Item]) -> None:
     """Put the refused records into quarantine, each arrival once."""
     refused = [item for item in items if item.verdict == "quarantined"]
     known = {
@@ -151,15 +216,23 @@ def set_aside(connection: Connection, items: Sequence[Item]) -> None:
         )
     }
     rows = [
-        (i.record.topic, i.record.partition, i.record.offset, i.reason, i.detail, i.record.raw,
-         i.record.appended_us, time_of(i.record.raw), "open")
+        QuarantineRow(
+            topic=i.record.topic,
+            partition=i.record.partition,
+            offset=i.record.offset,
+            reason=i.reason,
+            detail=i.detail,
+            raw=i.record.raw,
+            appended_us=i.record.appended_us,
+            time_us=time_of(i.record.raw),
+        )
         for i in refused
         if (i.record.topic, i.record.partition, i.record.offset) not in known
-    ]  # fmt: skip
-    insert(connection, quarantine, QUARANTINE_COLUMNS, rows)
+    ]
+    insert_structs(connection, quarantine, QuarantineRow, rows)
 
 
-def advance(connection: Connection, items: Sequence[Item]) -> None:
+def _advance(connection: Connection, items: Sequence[Item]) -> None:
     """Note how far each partition is committed to the tables."""
     reached: dict[tuple[str, int], int] = {}
     for item in items:

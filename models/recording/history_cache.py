@@ -1,32 +1,37 @@
-"""Histories: every event of a subject, parsed, kept between the transactions of one worker.
+"""The history cache: every event of a subject, parsed, kept between the transactions of one worker.
 
 Part of the store's one transaction (models/recording/store.py).
 """
 
 from collections import OrderedDict
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
 
 from sqlalchemy import Connection
 
 from models.database.bulk import select_in
 from models.database.evidence_tables import chains, events
+from models.recording.evidence import Growth
 from models.rules.events import Event, parse
 
 CACHE_MAX = 20_000
+_NOTHING: Mapping[str, Growth] = MappingProxyType({})
 
 
-class Histories:
+class HistoryCache:
     """Parsed events by subject, kept between transactions; an entry holds while its chain has not grown."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, tuple[int, tuple[Event, ...]]] = OrderedDict()
         self._unsure: set[str] = set()
-        """Kept since the last `confirm`."""
+        """Kept since the transaction began."""
 
-    def load(self, connection: Connection, subjects: set[str], grown: dict[str, tuple[int, list[Event]]]) -> (
-        dict[str, tuple[Event, ...]]
-    ):  # fmt: skip
-        """Every event of these subjects. `grown`: chain length before, and the new events, of this transaction."""
-        lengths = {subject: before for subject, (before, _) in grown.items() if subject in subjects}
+    def load(
+        self, connection: Connection, subjects: Collection[str], grown: Mapping[str, Growth] = _NOTHING
+    ) -> dict[str, tuple[Event, ...]]:
+        """Every event of these subjects, those of this transaction (`grown`) last."""
+        lengths = {subject: growth.before for subject, growth in grown.items() if subject in subjects}
         others = [s for s in subjects if s not in lengths]
         lengths |= dict(tuple(r) for r in select_in(connection, chains, ("subject", "length"), "subject", others))
         found: dict[str, tuple[Event, ...]] = {}
@@ -48,7 +53,7 @@ class Histories:
             found[subject] = tuple(loaded)
         for subject in subjects:
             if subject in grown:
-                found[subject] += tuple(grown[subject][1])
+                found[subject] += tuple(grown[subject].events)
             self._keep(subject, found[subject])
         return found
 
@@ -59,12 +64,14 @@ class Histories:
         while len(self._kept) > CACHE_MAX:
             self._kept.popitem(last=False)
 
-    def confirm(self) -> None:
-        """After a transaction: what was kept is on record."""
-        self._unsure.clear()
-
-    def forget(self) -> None:
-        """After a transaction that failed: what it kept may never have been written."""
-        for subject in self._unsure:
-            self._kept.pop(subject, None)
-        self._unsure.clear()
+    @contextmanager
+    def kept_if_committed(self) -> Iterator[None]:
+        """One transaction: what it brought is kept when it ends well, else it may never have been written."""
+        try:
+            yield
+        except BaseException:
+            for subject in self._unsure:
+                self._kept.pop(subject, None)
+            raise
+        finally:
+            self._unsure.clear()

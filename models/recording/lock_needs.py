@@ -1,15 +1,30 @@
-"""Which locks (models/database/locks.py) a batch needs before it reads what it folds."""
+"""Which locks (models/database/locks.py) a batch takes before it reads what it folds."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Connection
 
+from models.database import locks
 from models.database.bulk import ask_in, select_pairs
 from models.database.lots import known_lots
 from models.database.state_tables import movements, specimens
+from models.recording.evidence import Item
 from models.rules.events import Event
 from models.rules.specimen import LotFacts
+
+
+def hold(connection: Connection, items: Iterable[Item], wider: set[str], *, alone: bool) -> locks.Held:
+    """Take the locks of these records' events. `wider`: found to be needed besides; `alone`: take all at once."""
+    if not locks.needed(connection):
+        return None
+    valid = [item.event for item in items if item.event is not None and item.verdict == "recorded"]
+    held = set() if alone else written(valid) | foreseen(connection, valid) | wider
+    if alone or len(held) > locks.HELD_MAX:
+        locks.hold_all(connection)
+        return None
+    locks.hold(connection, held, read(valid))
+    return held
 
 
 def written(valid: Iterable[Event]) -> set[str]:

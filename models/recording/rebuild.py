@@ -1,19 +1,23 @@
-"""Rebuilding: every table of state made anew from the recorded events, in one transaction."""
+"""Rebuilding: every table of state made again from the recorded events, in one transaction.
+
+By the same functions as a commit, in the same order: movements and lots, specimens, stock.
+"""
 
 from collections.abc import Callable, Iterator
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, func, select, text, update
 
+from models.database.acts_tables import alerts
 from models.database.bulk import KEYS_PER_QUERY, chunks
 from models.database.engine import writing
 from models.database.evidence_tables import chains, events
 from models.database.state_tables import STATE, specimens
-from models.recording import stock_levels as shelves
-from models.recording import supplies as stockroom
-from models.recording.history_cache import Histories
-from models.recording.specimens import Refold, write_orders
-from models.recording.store import Store, is_accession
-from models.rules.event_types import TYPES
+from models.recording import stock_levels, supplies
+from models.recording.evidence import Recorded
+from models.recording.history_cache import HistoryCache
+from models.recording.specimens import refold_subjects
+from models.recording.store import Store
+from models.recording.supplies import NO_CHANGES, Place
 from models.rules.events import Event, parse
 
 Progress = Callable[[int, int], None]
@@ -22,7 +26,7 @@ Progress = Callable[[int, int], None]
 def rebuild(store: Store, progress: Progress | None = None) -> int:
     """Fold all state again; returns how many events there are. Broken off, nothing has changed.
 
-    `progress(done, total)` counts events through three passes. Alerts, acknowledgements, print jobs and the outbox
+    `progress(done, total)` counts events through two passes. Alerts, acknowledgements, print jobs and the outbox
     are acts, not state: they stay, and nothing is sent or printed again.
     """
     with writing(store.engine, long=True) as connection:
@@ -38,11 +42,21 @@ def rebuild(store: Store, progress: Progress | None = None) -> int:
                 progress(min(done, 2 * total), 2 * total)
 
         for table in STATE:
-            if table is not specimens:  # its rows also hold how many alerts are open
-                connection.execute(table.delete())
-        step(_project(connection, store))
-        kept = _fold(connection, store, step)
-        _drop_strays(connection, kept)
+            connection.execute(table.delete())
+        places: set[Place] = set()
+        for batch in _batches(connection):
+            changes = supplies.project(connection, Recorded(batch, {}), afresh=True)
+            places |= {(m.site, m.item) for m in changes.added}
+            step(len(batch))
+        subjects = connection.execute(select(chains.c.subject).order_by(chains.c.subject)).scalars().all()
+        for chunk in chunks((s for s in subjects if "/" not in s), KEYS_PER_QUERY):
+            cache = HistoryCache()
+            histories = cache.load(connection, chunk)
+            step(sum(len(history) for history in histories.values()))
+            refold_subjects(connection, histories, NO_CHANGES, cache, store.catalog, store.policy)
+        for some in chunks(sorted(places)):
+            stock_levels.refold_from_start(connection, some, store.catalog)
+        _count_alerts(connection)
         return int(total)
 
 
@@ -58,47 +72,12 @@ def _batches(connection: Connection) -> Iterator[list[Event]]:
         yield [parse(bytes(raw), appended_us) for _, raw, appended_us in rows]
 
 
-def _project(connection: Connection, store: Store) -> int:
-    """What events do outside their own history: movements, lots, links, relations, orders; then all stock."""
-    places: set[stockroom.Place] = set()
-    orders: set[str] = set()
-    parents: set[str] = set()
-    count = 0
-    for batch in _batches(connection):
-        count += len(batch)
-        changes = stockroom.project(connection, batch)
-        places |= {(m.site, m.item) for m in changes.added}
-        shelves.add_usage(connection, changes)
-        orders |= {e.subject for e in batch if TYPES[e.type].subject == "order"}
-        parents |= {e.subject for e in batch if e.type == "specimen.aliquoted"}
-    for place in sorted(places):
-        shelves.refold_place(connection, place, store.catalog)
-    for chunk in chunks(sorted(orders)):
-        write_orders(connection, Histories().load(connection, set(chunk), {}))
-    refold = Refold(connection, store.catalog, store.policy)
-    for chunk in chunks(sorted(parents)):
-        refold.relate(Histories().load(connection, set(chunk), {}), set(chunk))
-    return count
-
-
-def _fold(connection: Connection, store: Store, step: Callable[[int], None]) -> set[str]:
-    """Fold every specimen. Returns all accessions that have a row."""
-    kept: set[str] = set()
-    subjects = connection.execute(select(chains.c.subject).order_by(chains.c.subject)).scalars().all()
-    for chunk in chunks((s for s in subjects if "/" not in s), KEYS_PER_QUERY):
-        histories = Histories()
-        refold = Refold(connection, store.catalog, store.policy)
-        found = histories.load(connection, set(chunk), {})
-        accessions, parents = refold.family(s for s in chunk if is_accession(s, found[s]))
-        ancestors = {p for ps in parents.values() for p in ps}
-        found |= histories.load(connection, (accessions | ancestors) - found.keys(), {})
-        refold.write(refold.fold_all(accessions, parents, found), found)
-        kept |= accessions
-        step(sum(len(found[s]) for s in chunk))
-    return kept
-
-
-def _drop_strays(connection: Connection, kept: set[str]) -> None:
-    rows = connection.execute(select(specimens.c.accession)).scalars().all()
-    for chunk in chunks(a for a in rows if a not in kept):
-        connection.execute(specimens.delete().where(specimens.c.accession.in_(chunk)))
+def _count_alerts(connection: Connection) -> None:
+    """Note on each specimen how many alerts are open about it: the next sweep looks at those."""
+    a, s = alerts.c, specimens.c
+    its_own = (a.accession == s.accession) & a.resolved_us.is_(None)
+    count = select(func.count()).where(its_own).scalar_subquery()
+    with_alerts = select(a.accession).where(a.resolved_us.is_(None), a.accession.is_not(None))
+    connection.execute(
+        update(specimens).where(s.accession.in_(with_alerts)).values(alerts_open=count, alert_check_us=0)
+    )

@@ -1,90 +1,95 @@
-"""Refolding: gather what the specimens of a batch rest on, fold them, write what has changed.
+"""Refolding specimens: gather what they rest on, fold them, write what has changed.
 
 Part of the store's one transaction (models/recording/store.py). A specimen's state rests on its own events, its
 parent's (an aliquot), its order's, and what is known of the lots used for it; `Refold` gathers just those.
 """
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-import msgspec
-from sqlalchemy import Connection, Table
+from msgspec import Struct
+from msgspec.structs import replace
+from sqlalchemy import Connection
 
-from models.database.bulk import Known, delete, insert, upsert
+from models.database import locks
+from models.database.bulk import Known, Update, ask_in, ask_pairs, delete, insert_structs, upsert_structs
 from models.database.lots import LOT_COLUMNS, lots_of
-from models.database.state_tables import (
-    discrepancies,
-    legs,
-    linked_uses,
-    lot_facts,
-    orders,
-    relations,
-    results,
-    specimens,
-)
+from models.database.state_tables import linked_uses, lot_facts, movements, orders, relations, specimens
+from models.recording import orders as order_rows
+from models.recording.evidence import Recorded
+from models.recording.history_cache import HistoryCache
+from models.recording.specimen_rows import DERIVED, SpecimenRow, specimen_row
+from models.recording.supplies import Changes
 from models.rules.custody import fold
-from models.rules.deadlines import deadlines
-from models.rules.events import Event
-from models.rules.specimen import MOVES, History, OrderFacts, Specimen, Use, effective
+from models.rules.event_types import TYPES, Aliquoted, Collected, NotCollected
+from models.rules.events import Event, of_kind
+from models.rules.identifiers import SPECIMEN, looks_like
+from models.rules.specimen import History, OrderFacts, Specimen, Use, effective
 
 if TYPE_CHECKING:
     from config.catalog import Catalog
     from config.policy import Policy
 
 GENERATIONS_MAX = 8
-_json = msgspec.json.Encoder()
-
-SPECIMEN_COLUMNS = (
-    "accession", "order_id", "patient", "site", "container", "tests", "priority", "status", "custodian", "location",
-    "manifest", "destination", "collected_us", "labeled_us", "dispatched_us", "picked_up_us", "received_us",
-    "resulted_us", "lab_received_us", "parent", "discrepancies", "deadlines", "alert_check_us",
-)  # fmt: skip
-SPECIMEN_UPDATE = (
-    *SPECIMEN_COLUMNS[1:-1],
+Histories = dict[str, tuple[Event, ...]]
+"""{subject: every event on record with it}"""
+SPECIMEN_UPDATE: Update = (
+    *(column for column in SpecimenRow.__struct_fields__ if column not in ("accession", "alert_check_us")),
     # with an alert open the sweep must look at once: the change may have resolved it
     ("alert_check_us", "CASE WHEN specimens.alerts_open > 0 THEN 0 ELSE excluded.alert_check_us END"),
 )
-RESULT_COLUMNS = (
-    "accession", "test", "status", "value", "unit", "flag", "critical", "reported_us", "first_final_us",
-    "acknowledged_us", "acknowledged_by", "revisions",
-)  # fmt: skip
-LEG_COLUMNS = (
-    "accession", "manifest", "number", "origin", "destination", "transport", "tote", "seal", "dispatched_us",
-    "picked_up_us", "received_us", "received_site", "courier",
-)  # fmt: skip
-DISCREPANCY_COLUMNS = ("accession", "code", "detail", "events", "site")
-RELATION_COLUMNS = ("child", "parent", "event_id")
-USE_COLUMNS = ("accession", "item", "lot", "event_id", "site", "time_us")
-_OF_AN_ORDER = frozenset({"specimen.collected", "specimen.not-collected"})
-Rows = dict[tuple[Any, ...], tuple[Any, ...]]
+USE_COLUMNS = ("accession", *Use.__struct_fields__)
 
 
-def text(value: Any) -> str:
-    return _json.encode(value).decode()
+class RelationRow(Struct, frozen=True, order=True):
+    """A row of `relations`: the event by which a child was poured from its parent."""
+
+    child: str
+    parent: str
+    event_id: str
 
 
-def write_orders(connection: Connection, histories: dict[str, tuple[Event, ...]]) -> None:
-    """Fold the orders' own events. The first placing that counts stands."""
-    rows, gone = [], []
-    for order_id, history in histories.items():
-        counting = effective(history)
-        placed = next((e for e in counting if e.type == "order.placed"), None)
-        cancelled = next((e for e in counting if e.type == "order.cancelled"), None)
-        if placed is None and cancelled is None:
-            gone.append((order_id,))
-            continue
-        data: Any = placed.data if placed else None
-        rows.append(
-            (order_id, "cancelled" if cancelled else "placed", data.patient if data else None,
-             data.priority if data else None, text(sorted(data.tests) if data else []),
-             ((data.site if data else None) or (placed.site if placed else None) or None),
-             placed.time_us if placed else None, cancelled.time_us if cancelled else None,
-             placed.id if placed else None)
-        )  # fmt: skip
-    columns = ("order_id", "status", "patient", "priority", "tests", "site", "placed_us", "cancelled_us",
-               "placed_event")  # fmt: skip
-    upsert(connection, orders, columns, rows)
-    delete(connection, orders, ("order_id",), gone)
+def refold(
+    connection: Connection, new: Recorded, changes: Changes, cache: HistoryCache, catalog: "Catalog",
+    policy: "Policy", held: locks.Held,
+) -> dict[str, Specimen]:  # fmt: skip
+    """Refold every order and specimen that the new events concern. Raises Widen for one that is not locked."""
+    grown = {subject: growth for subject, growth in new.by_subject.items() if "/" not in subject}
+    histories = cache.load(connection, grown, grown)
+    return refold_subjects(connection, histories, changes, cache, catalog, policy, held)
+
+
+def refold_subjects(
+    connection: Connection, histories: Histories, changes: Changes, cache: HistoryCache, catalog: "Catalog",
+    policy: "Policy", held: locks.Held = None,
+) -> dict[str, Specimen]:  # fmt: skip
+    """Refold these subjects, whose histories have grown, and every specimen that rests on them."""
+    own_orders = {s for s, history in histories.items() if any(e.type.startswith("order.") for e in history)}
+    order_rows.refold(connection, {s: histories[s] for s in own_orders})
+    touched = {s for s, history in histories.items() if is_accession(s, history)}
+    work = Refold(connection, catalog, policy)
+    # all that is asked for here goes together
+    work.ask_ahead(touched, histories)
+    ordered = ask_in(connection, specimens, ("accession",), "order_id", own_orders)
+    users = ask_pairs(connection, movements, ("accession",), ("item", "lot"), changes.lots)
+    touched |= work.relate(histories, touched)
+    touched |= changes.linked
+    touched |= {a for (a,) in [*ordered(), *users()] if a}  # specimens of these orders, and users of these lots
+    accessions, parents = work.family(touched)
+    ancestors = {p for ps in parents.values() for p in ps}
+    locks.require(held, (f"specimen {a}" for a in accessions | ancestors))
+    histories |= cache.load(connection, (accessions | ancestors) - histories.keys())
+    folded = work.fold_all(accessions, parents, histories)
+    work.write(folded, histories)
+    return folded
+
+
+def is_accession(subject: str, history: Iterable[Event]) -> bool:
+    """Whether a subject is a specimen. A `not-collected` may name an order instead: it has no specimen yet."""
+    return any(
+        TYPES[e.type].subject == "specimen" or (e.type == "specimen.not-collected" and looks_like(subject, SPECIMEN))
+        for e in history
+    )
 
 
 class Refold:
@@ -92,27 +97,45 @@ class Refold:
 
     def __init__(self, connection: Connection, catalog: "Catalog", policy: "Policy") -> None:
         self.connection, self.catalog, self.policy = connection, catalog, policy
-        columns = ("order_id", "patient", "priority", "placed_event")
-        self._orders = Known(connection, orders, columns, "order_id")
+        self._orders = Known(connection, orders, ("order_id", *OrderFacts.__struct_fields__), "order_id")
         self._uses = Known(connection, linked_uses, USE_COLUMNS, "accession")
         self._lots = Known(connection, lot_facts, LOT_COLUMNS, ("item", "lot"))
-        self._have = {d.table: Known(connection, d.table, d.columns, "accession") for d in _DERIVED}
+        self._have = {d.table: Known(connection, d.table, d.kind.__struct_fields__, "accession") for d in DERIVED}
         self._related()
 
     def _related(self) -> None:
         """Forget what is known of relations: it is asked for again."""
-        self._children = Known(self.connection, relations, RELATION_COLUMNS, "parent")
-        self._parents = Known(self.connection, relations, RELATION_COLUMNS, "child")
+        columns = RelationRow.__struct_fields__
+        self._children = Known(self.connection, relations, columns, "parent")
+        self._parents = Known(self.connection, relations, columns, "child")
 
-    def foresee(self, accessions: set[str], found: dict[str, tuple[Event, ...]]) -> None:
-        """Ask together for all that these specimens rest on, as far as their own events tell it."""
+    def ask_ahead(self, accessions: set[str], histories: Histories) -> None:
+        """Ask together for all that these specimens rest on, as far as their own events name it."""
         for known in (self._children, self._parents, self._uses):
             known.ask(accessions)
-        for derived in _DERIVED:
-            self._have[derived.table].ask(derived.that_may_have_any(accessions, found))
-        own = [found[a] for a in accessions]
+        for derived in DERIVED:
+            self._have[derived.table].ask(derived.that_may_have_any(accessions, histories))
+        own = [histories[a] for a in accessions]
         self._orders.ask(_orders_of(own))
         self._lots.ask(_lots_of(own))
+
+    def relate(self, histories: Histories, touched: set[str]) -> set[str]:
+        """Bring `relations` up to date with the touched parents' events. Returns the children concerned."""
+        want = {
+            RelationRow(child.accession, parent, e.id)
+            for parent in touched
+            if any(e.type == "specimen.aliquoted" for e in histories.get(parent, ()))
+            for e in of_kind(effective(histories[parent]), Aliquoted)
+            for child in e.data.children
+            if child.accession != parent
+        }
+        have = {RelationRow(*row) for row in self._children.of(touched)}
+        if want != have:
+            insert_structs(self.connection, relations, RelationRow, sorted(want - have))
+            gone = sorted((row.child, row.event_id) for row in have - want)
+            delete(self.connection, relations, ("child", "event_id"), gone)
+            self._related()
+        return {row.child for row in want ^ have}
 
     def family(self, accessions: Iterable[str]) -> tuple[set[str], dict[str, set[str]]]:
         """The accessions with all their aliquots, and each one's parents (theirs too)."""
@@ -133,157 +156,81 @@ class Refold:
                 break
         return every, parents
 
-    def histories_of(self, accessions: set[str], parents: dict[str, set[str]],
-                     found: dict[str, tuple[Event, ...]]) -> dict[str, History]:  # fmt: skip
+    def fold_all(
+        self, accessions: set[str], parents: dict[str, set[str]], histories: Histories
+    ) -> dict[str, Specimen]:
+        """Fold these specimens, parents before their aliquots."""
+        ancestors = {p for ps in parents.values() for p in ps}
+        rest = self._histories_of(accessions | ancestors, parents, histories)
+        folded: dict[str, Specimen] = {}
+
+        def one(accession: str, depth: int) -> Specimen:
+            if accession not in folded:
+                history = rest[accession]
+                birth = min(history.births, key=lambda e: e.order, default=None)
+                if birth is not None and depth < GENERATIONS_MAX and birth.subject != accession:
+                    history = replace(history, parent=one(birth.subject, depth + 1))
+                folded[accession] = fold(history, self.catalog, self.policy)
+            return folded[accession]
+
+        return {a: one(a, 0) for a in accessions}
+
+    def _histories_of(
+        self, accessions: set[str], parents: dict[str, set[str]], found: Histories
+    ) -> dict[str, History]:
         """Everything that the state of these specimens rests on, parents' state left out."""
         order_ids, named = _orders_of(found.values()), _lots_of(found.values())
         for known, keys in ((self._orders, order_ids), (self._uses, accessions), (self._lots, named)):
             known.ask(keys)
-        facts = {row[0]: OrderFacts(row[1], row[2], (), row[3]) for row in self._orders.of(order_ids)}
+        facts = {order_id: OrderFacts(*row) for order_id, *row in self._orders.of(order_ids)}
         linked: dict[str, list[Use]] = {}
         for accession, *use in self._uses.of(accessions):
             linked.setdefault(accession, []).append(Use(*use))
         lots = lots_of(self._lots.of(named | {(u.item, u.lot) for us in linked.values() for u in us}))
         return {
             a: History(
-                accession=a, events=found.get(a, ()), orders=facts, lots=lots,
-                births=tuple(e for p in parents.get(a, ()) for e in effective(found.get(p, ()))
-                             if e.type == "specimen.aliquoted" and any(c.accession == a for c in e.data.children)),  # type: ignore[union-attr]
+                accession=a,
+                events=found.get(a, ()),
+                orders=facts,
+                lots=lots,
+                births=tuple(
+                    e
+                    for p in parents.get(a, ())
+                    for e in of_kind(effective(found.get(p, ())), Aliquoted)
+                    if any(c.accession == a for c in e.data.children)
+                ),
                 uses=tuple(sorted(linked.get(a, ()), key=lambda u: u.event_id)),
             )
             for a in accessions
-        }  # fmt: skip
+        }
 
-    def fold_all(self, accessions: set[str], parents: dict[str, set[str]],
-                 found: dict[str, tuple[Event, ...]]) -> dict[str, Specimen]:  # fmt: skip
-        """Fold these specimens, parents before their aliquots."""
-        ancestors = {p for ps in parents.values() for p in ps}
-        histories = self.histories_of(accessions | ancestors, parents, found)
-        folded: dict[str, Specimen] = {}
-
-        def one(accession: str, depth: int) -> Specimen:
-            if accession not in folded:
-                history = histories[accession]
-                birth = min(history.births, key=lambda e: e.order, default=None)
-                if birth is not None and depth < GENERATIONS_MAX and birth.subject != accession:
-                    parent = one(birth.subject, depth + 1)
-                    history = msgspec.structs.replace(history, parent=parent)
-                folded[accession] = fold(history, self.catalog, self.policy)
-            return folded[accession]
-
-        return {a: one(a, 0) for a in accessions}
-
-    def write(self, folded: dict[str, Specimen], found: dict[str, tuple[Event, ...]]) -> None:
-        """Write the state of these specimens; of their result, leg and discrepancy rows only what differs."""
-        known = {a: s for a, s in folded.items() if found.get(a) or s.birth is not None}
-        rows = [_specimen_row(s, self.catalog, self.policy) for s in known.values()]
-        upsert(self.connection, specimens, SPECIMEN_COLUMNS, rows, SPECIMEN_UPDATE)
+    def write(self, folded: dict[str, Specimen], histories: Histories) -> None:
+        """Write the state of these specimens; of what they have many of only the rows that differ."""
+        known = {a: s for a, s in folded.items() if histories.get(a) or s.birth is not None}
+        rows = [specimen_row(s, self.catalog, self.policy) for s in known.values()]
+        upsert_structs(self.connection, specimens, SpecimenRow, rows, SPECIMEN_UPDATE)
         delete(self.connection, specimens, ("accession",), [(a,) for a in folded.keys() - known.keys()])
-        concerned = {d.table: d.that_may_have_any(folded, found) for d in _DERIVED}
+        concerned = {d.table: d.that_may_have_any(folded, histories) for d in DERIVED}
         for table, accessions in concerned.items():
             self._have[table].ask(accessions)
-        for table, columns, keys, of, _ in _DERIVED:
-            want: Rows = {row[:keys]: row for s in known.values() for row in of(s)}
-            have: Rows = {tuple(row[:keys]): tuple(row) for row in self._have[table].of(concerned[table])}
-            upsert(self.connection, table, columns, [row for key, row in want.items() if have.get(key) != row])
-            delete(self.connection, table, columns[:keys], [key for key in have if key not in want])
-
-    def relate(self, found: dict[str, tuple[Event, ...]], touched: set[str]) -> set[str]:
-        """Bring `relations` up to date with the touched parents' events. Returns the children concerned."""
-        want = {
-            (child.accession, parent, e.id)
-            for parent in touched
-            if any(e.type == "specimen.aliquoted" for e in found.get(parent, ()))
-            for e in effective(found[parent])
-            if e.type == "specimen.aliquoted"
-            for child in e.data.children  # type: ignore[union-attr]  # the type is specimen.aliquoted
-            if child.accession != parent
-        }
-        have = {tuple(r) for r in self._children.of(touched)}
-        if want != have:
-            insert(self.connection, relations, RELATION_COLUMNS, sorted(want - have))
-            delete(self.connection, relations, ("child", "event_id"), sorted((c, e) for c, _, e in have - want))
-            self._related()
-        return {child for child, _, _ in want ^ have}
+        for d in DERIVED:
+            want = {d.key_of(row): row for s in known.values() for row in d.rows_of(s)}
+            there = [d.kind(*row) for row in self._have[d.table].of(concerned[d.table])]
+            have = {d.key_of(row): row for row in there}
+            changed = [row for key, row in want.items() if have.get(key) != row]
+            upsert_structs(self.connection, d.table, d.kind, changed)
+            delete(self.connection, d.table, d.keys, [key for key in have if key not in want])
 
 
 def _orders_of(histories: Iterable[tuple[Event, ...]]) -> set[str]:
-    return {e.data.order for history in histories for e in history if e.type in _OF_AN_ORDER}  # type: ignore[union-attr,misc]
+    return {e.data.order for history in histories for e in history if isinstance(e.data, Collected | NotCollected)}
 
 
 def _lots_of(histories: Iterable[tuple[Event, ...]]) -> set[tuple[str, str]]:
     return {
         (line.item, line.lot)
         for history in histories
-        for event in history
-        if event.type == "specimen.collected"
-        for line in event.data.supplies  # type: ignore[union-attr]  # the type is specimen.collected
+        for event in of_kind(history, Collected)
+        for line in event.data.supplies
         if line.lot is not None
     }
-
-
-def _specimen_row(s: Specimen, catalog: "Catalog", policy: "Policy") -> tuple[Any, ...]:
-    cases = deadlines(s, catalog, policy)
-    leg = s.legs[-1] if s.legs else None
-    codes = sorted({d.code for d in s.discrepancies})
-    destination = leg.dispatch.data.destination if leg and leg.dispatch else None  # type: ignore[union-attr]
-    return (
-        s.accession, s.order, s.patient, s.site, s.container, text(s.tests), s.priority, s.status, s.custodian,
-        s.location, (leg.manifest or None) if leg else None, destination,
-        s.collected_us, s.first_us("specimen.labeled"), s.first_us("specimen.dispatched"),
-        s.first_us("specimen.picked-up"), s.received_us, s.resulted_us,
-        s.lab_received.time_us if s.lab_received else None, s.parent, text(codes),
-        text(cases) if cases else None, min((c.due_us for c in cases), default=None),
-    )  # fmt: skip
-
-
-def _result_rows(s: Specimen) -> list[tuple[Any, ...]]:
-    return [
-        (s.accession, r.test, r.status, r.value, r.unit, r.flag, int(r.critical), r.reported_us, r.first_final_us,
-         r.acknowledged_us, r.acknowledged_by, r.revisions)
-        for r in s.results
-    ]  # fmt: skip
-
-
-def _discrepancy_rows(s: Specimen) -> list[tuple[Any, ...]]:
-    return [(s.accession, d.code, d.detail, text(d.events), s.site) for d in s.discrepancies]
-
-
-def _leg_rows(s: Specimen) -> list[tuple[Any, ...]]:
-    rows = []
-    for number, leg in enumerate(s.legs, 1):
-        sent: Any = leg.dispatch.data if leg.dispatch else None
-        rows.append(
-            (s.accession, leg.manifest, number, leg.dispatched[0].site if leg.dispatched else None,
-             sent.destination if sent else None, sent.transport if sent else None, sent.tote if sent else None,
-             sent.seal if sent else None, leg.dispatched[0].time_us if leg.dispatched else None,
-             leg.picked_up[0].time_us if leg.picked_up else None,
-             leg.received[0].time_us if leg.received else None, leg.received[0].site if leg.received else None,
-             leg.picked_up[0].actor if leg.picked_up else None)
-        )  # fmt: skip
-    return rows
-
-
-class _Derived(NamedTuple):
-    """A table of what a specimen has many of."""
-
-    table: Table
-    columns: tuple[str, ...]
-    keys: int
-    """How many of the columns, from the first on, are the key."""
-    of: Callable[[Specimen], list[tuple[Any, ...]]]
-    types: frozenset[str] | None
-    """The specimen's own events without which it has no row; None: it may have one without any."""
-
-    def that_may_have_any(self, accessions: Iterable[str], found: dict[str, tuple[Event, ...]]) -> set[str]:
-        """Those that may have rows, now or before this transaction: evidence is only added."""
-        types = self.types
-        return {a for a in accessions if types is None or any(e.type in types for e in found.get(a, ()))}
-
-
-_DERIVED = (
-    _Derived(results, RESULT_COLUMNS, 2, _result_rows, frozenset({"result.reported", "result.acknowledged"})),
-    _Derived(legs, LEG_COLUMNS, 2, _leg_rows,
-             frozenset(MOVES)),
-    _Derived(discrepancies, DISCREPANCY_COLUMNS, 3, _discrepancy_rows, None),
-)  # fmt: skip

@@ -1,4 +1,4 @@
-"""The shelves: stock folded from the movements of one site and item, in order of time.
+"""Stock levels: stock folded from the movements of one site and item, in order of time.
 
 Part of the store's one transaction (models/recording/store.py). A movement later than all before is applied to the
 stored state, an earlier one starts again from the last mark before it. What is read and written for all the places of
@@ -10,57 +10,93 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import astuple
 from sqlalchemy import Connection, func, select
 
-from models.database.bulk import delete, select_pairs, upsert
+from models.database import locks
+from models.database.bulk import delete, select_pairs, upsert_structs
 from models.database.lots import known_lots
-from models.database.postgres_pipeline import Row
-from models.database.state_tables import movements, stock, stock_items, stock_marks, usage_daily
-from models.recording.supplies import MOVEMENT_COLUMNS, Changes, Place, movement_row
+from models.database.state_tables import movements, stock, stock_items, stock_marks
+from models.recording.supplies import MOVEMENT_COLUMNS, Changes, Place, places_of
 from models.rules.stock import Expiry, Key, Movement, StockState, Taken, apply, to_u
-from models.rules.times import DAY_US
 
 if TYPE_CHECKING:
     from config.catalog import Catalog
 
 MARK_EVERY = 64
-_START: Key = StockState().at
+START: Key = StockState().at
 _encode = msgspec.json.Encoder().encode
 _state = msgspec.json.Decoder(StockState)
 _outs = frozenset({"used", "wasted", "transfer-out"})
 
 
-class _Writes(msgspec.Struct):
+class MarkRow(Struct, frozen=True):
+    """A row of `stock_marks`: the state from which a late movement starts again."""
+
+    site: str
+    item: str
+    time_us: int
+    state: bytes
+
+
+class StockRow(Struct, frozen=True):
+    """A row of `stock`."""
+
+    site: str
+    item: str
+    lot: str
+    on_hand_u: int
+
+
+class ItemRow(Struct, frozen=True):
+    """A row of `stock_items`: the state after the last movement."""
+
+    site: str
+    item: str
+    on_hand_u: int
+    on_order_u: int
+    state: bytes
+
+
+class TakenRow(Movement, frozen=True, kw_only=True):
+    """A row of `movements`, with the lots that a use without one has taken (JSON)."""
+
+    taken: str
+
+
+class _Writes(Struct):
     """Rows that wait until all places are folded."""
 
-    taken: list[Row] = []
-    marks: list[Row] = []
-    stock: list[Row] = []
-    stock_gone: list[Row] = []
-    items: list[Row] = []
-    items_gone: list[Row] = []
+    taken: list[TakenRow] = []
+    marks: list[MarkRow] = []
+    stock: list[StockRow] = []
+    stock_gone: list[tuple[str, str, str]] = []
+    items: list[ItemRow] = []
+    items_gone: list[Place] = []
 
     def write(self, connection: Connection) -> None:
-        upsert(connection, movements, (*MOVEMENT_COLUMNS, "taken"), self.taken, ("taken",))
-        upsert(connection, stock_marks, ("site", "item", "time_us", "state"), self.marks)
-        upsert(connection, stock, ("site", "item", "lot", "on_hand_u"), self.stock)
+        upsert_structs(connection, movements, TakenRow, self.taken, ("taken",))
+        upsert_structs(connection, stock_marks, MarkRow, self.marks)
+        upsert_structs(connection, stock, StockRow, self.stock)
         delete(connection, stock, ("site", "item", "lot"), self.stock_gone)
-        upsert(connection, stock_items, ("site", "item", "on_hand_u", "on_order_u", "state"), self.items)
+        upsert_structs(connection, stock_items, ItemRow, self.items)
         delete(connection, stock_items, ("site", "item"), self.items_gone)
 
 
-def settle(connection: Connection, changes: Changes, places: set[Place], catalog: "Catalog") -> None:
-    """Fold the stock of these places. The caller holds their locks."""
+def refold(connection: Connection, changes: Changes, catalog: "Catalog") -> None:
+    """Fold the stock of every place that these changes touch, from the first movement on that they touch."""
+    places = places_of(connection, changes)
+    locks.hold_stock(connection, places)
     first: dict[Place, Key] = {}
     new: dict[Place, list[Movement]] = {}
     for m in changes.removed:
         first[m.site, m.item] = min(first.get((m.site, m.item), m.key), m.key)
     for m in changes.added:
         new.setdefault((m.site, m.item), []).append(m)
-    states, writes = _load(connection, places), _Writes()
-    known: dict[Key, str | None] = {}
-    pending: dict[Place, list[Movement]] = {}
+    states, pending = _load(connection, places), {}
     before = {place: dict(state.lots) for place, state in states.items()}
+    known: dict[Key, str | None] = {}
     for place, state in states.items():
         moves = sorted(new.get(place, []), key=lambda m: m.key)
         lots = {lot for item, lot in changes.expiries if item == place[1]} & state.lots.keys()
@@ -69,22 +105,31 @@ def settle(connection: Connection, changes: Changes, places: set[Place], catalog
         if since is not None:
             states[place], moves = _rewind(connection, place, since, known)
         pending[place] = moves
-    expiries = _expiries(connection, states, pending)
+    _fold(connection, states, pending, before, known, catalog)
+
+
+def refold_from_start(connection: Connection, places: Iterable[Place], catalog: "Catalog") -> None:
+    """Fold the stock of these places from their first movement; no row of their state is there yet."""
+    known: dict[Key, str | None] = {}
+    states, pending = {}, {}
+    for place in places:
+        states[place], pending[place] = _rewind(connection, place, START, known)
+    _fold(connection, states, pending, {}, known, catalog)
+
+
+def _fold(
+    connection: Connection,
+    states: dict[Place, StockState],
+    pending: dict[Place, list[Movement]],
+    before: dict[Place, dict[str, int]],
+    known: dict[Key, str | None],
+    catalog: "Catalog",
+) -> None:
+    """Apply to each state its movements; write what differs from the lots on hand before and the known takings."""
+    writes, expiries = _Writes(), _expiries(connection, states, pending)
     for place, state in states.items():
         _apply(writes, place, state, pending[place], expiries.get(place[1], {}), catalog, known)
-        _put(writes, place, before[place], state)
-    writes.write(connection)
-    add_usage(connection, changes)
-
-
-def refold_place(connection: Connection, place: Place, catalog: "Catalog") -> None:
-    """Fold one place again from its first movement."""
-    known: dict[Key, str | None] = {}
-    state, moves = _rewind(connection, place, _START, known)
-    expiries = _expiries(connection, {place: state}, {place: moves})
-    writes = _Writes()
-    _apply(writes, place, state, moves, expiries.get(place[1], {}), catalog, known)
-    _put(writes, place, {}, state)
+        _put(writes, place, before.get(place, {}), state)
     writes.write(connection)
 
 
@@ -132,7 +177,7 @@ def _first_of(connection: Connection, place: Place, lots: set[str]) -> Key | Non
         return None
     mine = (movements.c.site == place[0], movements.c.item == place[1], movements.c.lot.in_(sorted(lots)))
     began_us = connection.execute(select(func.min(movements.c.time_us)).where(*mine)).scalar()
-    return _START if began_us is None else (began_us, 0, "", 0)
+    return START if began_us is None else (began_us, 0, "", 0)
 
 
 def _expiries(
@@ -152,36 +197,31 @@ def _expiries(
 
 
 def _apply(
-    writes: _Writes, place: Place, state: StockState, moves: list[Movement], expiry: Expiry, catalog: "Catalog",
+    writes: _Writes,
+    place: Place,
+    state: StockState,
+    moves: list[Movement],
+    expiry: Expiry,
+    catalog: "Catalog",
     known: dict[Key, str | None],
-) -> None:  # fmt: skip
+) -> None:
     par = catalog.par_levels.get(place)
     reorder_u = to_u(par.reorder_point) if par else None
     for move in moves:
         lots: Taken | None = apply(state, move, expiry, reorder_u)
         if lots is not None and (taken := _encode(lots).decode()) != known.get(move.key):
-            writes.taken.append((*movement_row(move), taken))
+            writes.taken.append(TakenRow(*astuple(move), taken=taken))
         if state.since_mark >= MARK_EVERY:
             state.since_mark = 0
-            writes.marks.append((*place, move.time_us, _encode(state)))
+            writes.marks.append(MarkRow(*place, move.time_us, _encode(state)))
 
 
 def _put(writes: _Writes, place: Place, before: dict[str, int], state: StockState) -> None:
-    writes.stock += [(*place, lot, on_hand) for lot, on_hand in state.lots.items() if before.get(lot) != on_hand]
+    writes.stock += [
+        StockRow(*place, lot, on_hand) for lot, on_hand in state.lots.items() if before.get(lot) != on_hand
+    ]
     writes.stock_gone += [(*place, lot) for lot in before.keys() - state.lots.keys()]
-    if state.at == _START:  # everything was voided: as if nothing had ever been on record here
+    if state.at == START:  # everything was voided: as if nothing had ever been on record here
         writes.items_gone.append(place)
     else:
-        writes.items.append((*place, state.on_hand_u, state.on_order_u, _encode(state)))
-
-
-def add_usage(connection: Connection, changes: Changes) -> None:
-    daily: dict[tuple[str, str, int], int] = {}
-    for sign, moves in ((1, changes.added), (-1, changes.removed)):
-        for m in moves:
-            if m.kind == "used":
-                key = (m.site, m.item, m.time_us // DAY_US)
-                daily[key] = daily.get(key, 0) + sign * m.quantity_u
-    columns = ("site", "item", "day", "quantity_u")
-    sums = (("quantity_u", "usage_daily.quantity_u + excluded.quantity_u"),)
-    upsert(connection, usage_daily, columns, [(*key, total) for key, total in sorted(daily.items())], sums)
+        writes.items.append(ItemRow(*place, state.on_hand_u, state.on_order_u, _encode(state)))

@@ -114,7 +114,7 @@ def _open_step(s: Specimen, catalog: "Catalog", policy: "Policy") -> tuple[str, 
     if leg is None or s.status not in (DISPATCHED, IN_TRANSIT):
         return None
     sent = leg.dispatch
-    route = _route(sent.site, sent.data.destination, catalog) if sent else None  # type: ignore[union-attr]
+    route = _route(sent.site, sent.data.destination, catalog) if sent else None
     if sent is None or route is None:
         return None
     if s.status == DISPATCHED:

@@ -5,13 +5,13 @@ rests on, and is gone by itself when the missing evidence arrives or the wrong e
 what to do about each.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise, zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from models.rules.event_types import TYPES
+from models.rules.event_types import TYPES, Labeled, Missing, Relabeled
 from models.rules.events import Event
-from models.rules.specimen import SIGHTINGS, Discrepancy, History, Leg, Specimen
+from models.rules.specimen import SIGHTINGS, Custody, Discrepancy, History, Leg
 from models.rules.times import MINUTE_US
 from models.rules.transport_conditions import Case, Found, found, seals, stability, step, supplies, temperatures
 
@@ -63,7 +63,7 @@ _NEEDS_LABEL = frozenset(
 _AT_A_LAB = frozenset({"specimen.rejected", "specimen.aliquoted", "specimen.stored"})
 
 
-def _needs_receipt(event: Event, s: Specimen) -> bool:
+def _needs_receipt(event: Event, s: Custody) -> bool:
     """A result, or work on the tube away from where it was collected, shows that it was received."""
     if event.type == "result.reported":
         return True
@@ -91,11 +91,10 @@ def not_on_manifest(case: Case) -> Found:
 def missing_from_manifest(case: Case) -> Found:
     """Reported missing while on a manifest, and not seen since."""
     s = case.s
-    lost = s.steps.get("specimen.missing")
+    lost = s.every(Missing)
     if not lost or any(e.type in SIGHTINGS and e.order > lost[-1].order for e in s.events):
         return
-    data: Any = lost[-1].data
-    manifest = data.manifest or (s.legs[-1].manifest if s.legs and not s.legs[-1].received else None)
+    manifest = lost[-1].data.manifest or (s.legs[-1].manifest if s.legs and not s.legs[-1].received else None)
     if manifest:
         yield found("missing-from-manifest", manifest, lost[-1])
 
@@ -140,7 +139,7 @@ def repeated_steps(case: Case) -> Found:
     yield from _same_site(s.direct)
 
 
-def _same_site(receipts: list[Event]) -> Found:
+def _same_site(receipts: Sequence[Event]) -> Found:
     for site in {e.site for e in receipts}:
         here = [e for e in receipts if e.site == site]
         if len(here) > 1:
@@ -149,14 +148,14 @@ def _same_site(receipts: list[Event]) -> Found:
 
 def labels(case: Case) -> Found:
     """The read-back differs from the accession, or a label that was voided is still on the tube."""
-    voids: dict[str, Event] = {}
-    for event in case.s.steps.get("specimen.relabeled", ()):
-        voids.setdefault(event.data.voids, event)  # type: ignore[union-attr]  # the type is specimen.relabeled
-    for event in case.s.steps.get("specimen.labeled", ()):
-        data: Any = event.data
+    voids: dict[str, Event[Relabeled]] = {}
+    for relabeled in case.s.every(Relabeled):
+        voids.setdefault(relabeled.data.voids, relabeled)
+    for event in case.s.every(Labeled):
+        data = event.data
         old = voids.get(data.label) or voids.get(data.scanned)
         if old is not None and event.time_us > old.time_us:
-            yield found("superseded-label", old.data.voids, event, old)  # type: ignore[union-attr]
+            yield found("superseded-label", old.data.voids, event, old)
         elif data.scanned.strip() != case.s.accession and data.scanned not in voids:
             yield found("label-mismatch", f"scanned {data.scanned.strip()[:64]!r}", event)
 
@@ -188,7 +187,7 @@ def wrong_destination(case: Case) -> Found:
     for leg in case.s.legs:
         if leg.dispatch is None:
             continue
-        meant: str = leg.dispatch.data.destination  # type: ignore[union-attr]  # the type is specimen.dispatched
+        meant = leg.dispatch.data.destination
         for event in leg.received:
             if event.site != meant:
                 yield found("wrong-destination", f"at {event.site}, sent to {meant}", event, leg.dispatch)
@@ -233,7 +232,7 @@ RULES: tuple[tuple[Callable[[Case], Found], frozenset[str]], ...] = (
 """Each rule with the event types without any of which it has nothing to find (none: it always looks)."""
 
 
-def find(s: Specimen, history: History, catalog: "Catalog", policy: "Policy") -> list[Discrepancy]:
+def find(s: Custody, history: History, catalog: "Catalog", policy: "Policy") -> list[Discrepancy]:
     """All discrepancies, sorted; those with the same code and detail are one, resting on all their events."""
     hops = list(zip_longest(s.legs, s.legs[1:]))
     case = Case(s, history, catalog, policy, round(policy.clock_skew_minutes * MINUTE_US), hops)

@@ -230,3 +230,5 @@ TYPES: dict[str, EventType] = {
     "supply.recalled": EventType(SupplyRecalled, "stock", 50),
     "event.voided": EventType(Voided, "any", 99),
 }
+NAMES: dict[type[Struct], str] = {row.data: name for name, row in TYPES.items()}
+"""{data: the event type that has them}"""

@@ -5,12 +5,13 @@ The bytes themselves are what is stored; attributes and fields that are not know
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, cast
 
 import msgspec
 from msgspec import Meta, Struct
+from typing_extensions import TypeVar
 
 from models.rules.event_types import TYPES, Aliquoted, Collected, Data, Name, NotCollected, OrderPlaced
 from models.rules.identifiers import BADGE, MANIFEST, SPECIMEN, TOTE, Kind, is_identifier, looks_like
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from config.catalog import Catalog
 
 T = TypeVar("T")
+D = TypeVar("D", bound=Data, default=Data, covariant=True)
+K = TypeVar("K", bound=Data)
 EVENT_BYTES_MAX = 64 * 1024
 TIME_US_MIN, TIME_US_END = 0, 7_258_118_400_000_000
 """1970 up to 2200: what comes of adding days to a time, or of its offset, can still be written as a date."""
@@ -33,8 +36,11 @@ Reason = Literal[
 ]  # fmt: skip
 
 
-class Event(Struct, frozen=True, gc=False):
-    """One thing that happened. `time_us` is microseconds since 1970-01-01 UTC."""
+class Event(Struct, Generic[D], frozen=True, gc=False):
+    """One thing that happened. `time_us` is microseconds since 1970-01-01 UTC.
+
+    `Event[Collected]` is one whose data are known to be those of `specimen.collected`; `Event` alone may be any.
+    """
 
     id: str
     type: str
@@ -42,12 +48,17 @@ class Event(Struct, frozen=True, gc=False):
     time_us: int
     site: str
     actor: str
-    data: Data
+    data: D
     rank: int
     order: tuple[int, int, str]
     """The place in a history: time, then lifecycle rank, then id."""
     appended_us: int = 0
     """When the log took it: only the discrepancy `future-time` looks at it."""
+
+
+def of_kind(events: Iterable[Event], kind: type[K]) -> list[Event[K]]:
+    """Those events whose data are of this kind, in their order."""
+    return [cast(Event[K], e) for e in events if type(e.data) is kind]
 
 
 class Refused(Exception):

@@ -6,10 +6,12 @@ Events are ordered by (time, lifecycle rank, id), never by arrival; voided ones 
 from collections.abc import Iterable, Mapping
 from datetime import date
 from operator import attrgetter
+from typing import cast
 
 from msgspec import Struct
 
-from models.rules.events import Event
+from models.rules.event_types import NAMES, Aliquoted, Dispatched, PickedUp, Received, Voided
+from models.rules.events import Event, K, of_kind
 
 EXPECTED, COLLECTED, LABELED, DISPATCHED, IN_TRANSIT = (
     "expected",
@@ -41,7 +43,6 @@ class OrderFacts(Struct, frozen=True):
 
     patient: str | None = None
     priority: str | None = None
-    tests: tuple[str, ...] = ()
     placed_event: str | None = None
 
 
@@ -72,16 +73,16 @@ class Leg(Struct):
     """One transport under one manifest ("" where a tube arrived elsewhere with none). Events in history order."""
 
     manifest: str
-    dispatched: list[Event]
-    picked_up: list[Event]
-    received: list[Event]
+    dispatched: list[Event[Dispatched]]
+    picked_up: list[Event[PickedUp]]
+    received: list[Event[Received]]
 
     @property
     def start(self) -> tuple[int, int, str]:
         return (self.dispatched or self.picked_up or self.received)[0].order
 
     @property
-    def dispatch(self) -> Event | None:
+    def dispatch(self) -> Event[Dispatched] | None:
         """The dispatch that holds: the last one."""
         return self.dispatched[-1] if self.dispatched else None
 
@@ -109,7 +110,7 @@ class History(Struct, frozen=True, kw_only=True):
 
     accession: str
     events: tuple[Event, ...]
-    births: tuple[Event, ...] = ()
+    births: tuple[Event[Aliquoted], ...] = ()
     """`specimen.aliquoted` events of a parent that name this accession, voided ones left out."""
     parent: "Specimen | None" = None
     orders: Mapping[str, OrderFacts] = {}
@@ -118,36 +119,22 @@ class History(Struct, frozen=True, kw_only=True):
     """Uses of supplies that `supply.used` events link to this specimen."""
 
 
-class Specimen(Struct, kw_only=True):
-    """The folded state. Times are microseconds since 1970 UTC; None where no evidence is on record."""
+class Scans(Struct, frozen=True):
+    """The events of one specimen that count, in history order and grouped."""
 
     accession: str
     events: list[Event]
-    """Those that count, in history order."""
     steps: dict[str, list[Event]]
     """The same by event type."""
     legs: list[Leg]
-    direct: list[Event]
+    direct: list[Event[Received]]
     """Receipts that need no leg: at the site of collection, without a manifest."""
-    birth: Event | None
-    order: str | None
-    patient: str | None
+    birth: Event[Aliquoted] | None
     site: str | None
-    container: str | None
-    tests: tuple[str, ...]
-    priority: str | None
-    parent: str | None
-    voided: int = 0
-    """How many events were voided: what stands again because of a void is a new case."""
-    status: str = EXPECTED
-    custodian: str | None = None
-    location: str | None = None
-    collected_us: int | None = None
-    received_us: int | None = None
-    lab_received: Event | None = None
-    resulted_us: int | None = None
-    results: list[Result] = []
-    discrepancies: list[Discrepancy] = []
+
+    def every(self, kind: type[K]) -> "list[Event[K]]":
+        """The events whose data are of this kind."""
+        return cast("list[Event[K]]", self.steps.get(NAMES[kind], []))
 
     def first(self, step: str) -> Event | None:
         """The first counting event of a type, e.g. `specimen.labeled`."""
@@ -159,6 +146,33 @@ class Specimen(Struct, kw_only=True):
         return found[0].time_us if found else None
 
 
+class Custody(Scans, frozen=True):
+    """What follows from the scans. Times are microseconds since 1970 UTC; None where no evidence is on record."""
+
+    order: str | None
+    patient: str | None
+    container: str | None
+    tests: tuple[str, ...]
+    priority: str | None
+    parent: str | None
+    voided: int
+    """How many events were voided: what stands again because of a void is a new case."""
+    status: str
+    custodian: str | None
+    location: str | None
+    collected_us: int | None
+    received_us: int | None
+    lab_received: Event[Received] | None
+    resulted_us: int | None
+    results: list[Result]
+
+
+class Specimen(Custody, frozen=True):
+    """The folded state: custody, and what contradicts it."""
+
+    discrepancies: list[Discrepancy]
+
+
 _order = attrgetter("order")
 
 
@@ -167,14 +181,14 @@ def voided(events: Iterable[Event]) -> set[str]:
 
     A void can itself be voided, by a later one only, so that two of them can't cancel each other without end.
     """
-    voids = sorted((e for e in events if e.type == "event.voided"), key=_order, reverse=True)
+    voids = sorted(of_kind(events, Voided), key=_order, reverse=True)
     gone: set[str] = set()
     later: set[str] = set()
     by_id = {e.id for e in voids}
     for void in voids:
         if void.id in gone:
             continue
-        target: str = void.data.voids  # type: ignore[union-attr]  # the type is event.voided
+        target = void.data.voids
         if target not in by_id or target not in later:
             gone.add(target)
         later.add(void.id)

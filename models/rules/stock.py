@@ -7,10 +7,20 @@ receipt that nobody has entered yet is shown, not hidden. Quantities are whole m
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from msgspec import Struct
 
+from models.rules.event_types import (
+    TYPES,
+    Collected,
+    SupplyCounted,
+    SupplyOrdered,
+    SupplyReceived,
+    SupplyTransferred,
+    SupplyUsed,
+    SupplyWasted,
+)
 from models.rules.events import Event, stock_subject
 
 if TYPE_CHECKING:
@@ -90,46 +100,79 @@ def movements_of(event: Event) -> list[Movement]:
     return make(event) if make else []
 
 
-def _move(event: Event, kind: Kind, **more: Any) -> Movement:
+Moved = SupplyOrdered | SupplyReceived | SupplyTransferred | SupplyUsed | SupplyCounted
+M = TypeVar("M", bound=Moved)
+
+
+def _move(event: Event[M], kind: Kind, **more: Any) -> Movement:
+    """The movement of a supply event; `more` replaces fields."""
     site, item = stock_subject(event.subject)
-    data: Any = event.data
+    data = event.data
     fields: dict[str, Any] = {
-        "site": site, "item": item, "time_us": event.time_us, "rank": event.rank, "event_id": event.id, "line": 0,
-        "kind": kind, "lot": getattr(data, "lot", None), "quantity_u": to_u(data.quantity),
-    }  # fmt: skip
-    return Movement(**{**fields, **more})
+        "site": site,
+        "item": item,
+        "time_us": event.time_us,
+        "rank": event.rank,
+        "event_id": event.id,
+        "line": 0,
+        "kind": kind,
+        "lot": None if isinstance(data, SupplyOrdered) else data.lot,
+        "quantity_u": to_u(data.quantity),
+    }
+    return Movement(**fields | more)
 
 
-def _collected(event: Event) -> list[Movement]:
-    lines = event.data.supplies  # type: ignore[union-attr]  # the type is specimen.collected
+def _collected(event: Event[Collected]) -> list[Movement]:
     return [
-        Movement(event.site, line.item, event.time_us, 30, event.id, number, "used", line.lot,
-                 to_u(line.quantity), None, event.subject)
-        for number, line in enumerate(lines)
-    ]  # fmt: skip
+        Movement(
+            site=event.site,
+            item=line.item,
+            time_us=event.time_us,
+            rank=TYPES["supply.used"].rank,
+            event_id=event.id,
+            line=number,
+            kind="used",
+            lot=line.lot,
+            quantity_u=to_u(line.quantity),
+            accession=event.subject,
+        )
+        for number, line in enumerate(event.data.supplies)
+    ]
 
 
-def _transferred(event: Event) -> list[Movement]:
-    data: Any = event.data
-    return [_move(event, "transfer-out"), _move(event, "transfer-in", site=data.to, line=1, rank=19)]
+def _transferred(event: Event[SupplyTransferred]) -> list[Movement]:
+    arrives = {"site": event.data.to, "line": 1, "rank": event.rank - 1}  # on the other shelf before it may be used
+    return [_move(event, "transfer-out"), _move(event, "transfer-in", **arrives)]
 
 
-def _used(event: Event, kind: Kind) -> list[Movement]:
-    return [_move(event, kind, accession=event.data.specimen)]  # type: ignore[union-attr]  # uses and wastes have it
+def _used(event: Event[SupplyUsed]) -> list[Movement]:
+    return [_move(event, "used", accession=event.data.specimen)]
 
 
-def _with_order(event: Event, kind: Kind) -> list[Movement]:
-    return [_move(event, kind, supply_order=event.data.order)]  # type: ignore[union-attr]  # receipts and orders
+def _wasted(event: Event[SupplyWasted]) -> list[Movement]:
+    return [_move(event, "wasted", accession=event.data.specimen)]
 
 
-_MAKERS: dict[str, Callable[[Event], list[Movement]]] = {
+def _ordered(event: Event[SupplyOrdered]) -> list[Movement]:
+    return [_move(event, "ordered", supply_order=event.data.order)]
+
+
+def _received(event: Event[SupplyReceived]) -> list[Movement]:
+    return [_move(event, "received", supply_order=event.data.order)]
+
+
+def _counted(event: Event[SupplyCounted]) -> list[Movement]:
+    return [_move(event, "counted")]
+
+
+_MAKERS: dict[str, Callable[[Event[Any]], list[Movement]]] = {
     "specimen.collected": _collected,
-    "supply.ordered": lambda e: _with_order(e, "ordered"),
-    "supply.received": lambda e: _with_order(e, "received"),
+    "supply.ordered": _ordered,
+    "supply.received": _received,
     "supply.transferred": _transferred,
-    "supply.used": lambda e: _used(e, "used"),
-    "supply.wasted": lambda e: _used(e, "wasted"),
-    "supply.counted": lambda e: [_move(e, "counted")],
+    "supply.used": _used,
+    "supply.wasted": _wasted,
+    "supply.counted": _counted,
 }
 
 

@@ -5,11 +5,12 @@ Rules of models/rules/discrepancies.py, whose table names them.
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
+from models.rules.event_types import Collected, PickedUp, Received
 from models.rules.events import Event
-from models.rules.specimen import Discrepancy, History, Leg, LotFacts, Specimen, Use
+from models.rules.specimen import Custody, Discrepancy, History, Leg, LotFacts, Use
 from models.rules.times import HOUR_US, moment_of
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 class Case(NamedTuple):
     """What a rule looks at."""
 
-    s: Specimen
+    s: Custody
     history: History
     catalog: "Catalog"
     policy: "Policy"
@@ -42,13 +43,14 @@ def step(event: Event) -> str:
 
 def temperatures(case: Case) -> Found:
     for leg in case.s.legs:
-        transport = getattr(leg.dispatch.data, "transport", "ambient") if leg.dispatch else "ambient"
-        for event in leg.picked_up + leg.received:
-            if event.data.temperature_c is not None:  # type: ignore[union-attr]  # pick-ups and receipts have it
-                yield from _excursion(event, event.data.temperature_c, _band(case, transport))  # type: ignore[union-attr]
+        transport = leg.dispatch.data.transport if leg.dispatch else "ambient"
+        scans: list[Event[PickedUp] | Event[Received]] = [*leg.picked_up, *leg.received]
+        for event in scans:
+            if event.data.temperature_c is not None:
+                yield from _excursion(event, event.data.temperature_c, _band(case, transport))
     for event in case.s.direct:
-        if event.data.temperature_c is not None:  # type: ignore[union-attr]  # receipts have it
-            yield from _excursion(event, event.data.temperature_c, _band(case, "ambient"))  # type: ignore[union-attr]
+        if event.data.temperature_c is not None:
+            yield from _excursion(event, event.data.temperature_c, _band(case, "ambient"))
 
 
 def _excursion(event: Event, measured: float, allowed: tuple[float, float]) -> Found:
@@ -68,10 +70,10 @@ def _band(case: Case, transport: str) -> tuple[float, float]:
     return low, high
 
 
-def stability_hours(s: Specimen, catalog: "Catalog") -> float | None:
+def stability_hours(s: Custody, catalog: "Catalog") -> float | None:
     """The shortest limit among the tests, for the way the first leg travels; None where none is known."""
     first = s.legs[0].dispatch if s.legs else None
-    cold = first is not None and first.data.transport == "refrigerated"  # type: ignore[union-attr]
+    cold = first is not None and first.data.transport == "refrigerated"
     shortest: float | None = None
     for name in s.tests:
         test = catalog.tests.get(name)
@@ -95,20 +97,19 @@ def stability(case: Case) -> Found:
 
 def seals(case: Case) -> Found:
     for leg in case.s.legs:
-        closed = next((e for e in reversed(leg.dispatched) if e.data.seal), None)  # type: ignore[union-attr]
+        closed = next((e for e in reversed(leg.dispatched) if e.data.seal), None)
         for event in leg.picked_up if closed else ():
-            data: Any = event.data
-            meant: Any = closed.data if closed else None
-            if closed and data.seal is not None and data.seal != meant.seal:
-                yield found("seal-mismatch", f"seal {data.seal}, closed with {meant.seal}", closed, event)
+            seal = event.data.seal
+            if closed and seal is not None and seal != closed.data.seal:
+                yield found("seal-mismatch", f"seal {seal}, closed with {closed.data.seal}", closed, event)
 
 
-def uses(s: Specimen, history: History) -> list[Use]:
+def uses(s: Custody, history: History) -> list[Use]:
     """Every supply with a known lot that was used for this specimen."""
     own = [
         Use(line.item, line.lot, e.id, e.site, e.time_us)
-        for e in s.steps.get("specimen.collected", ())
-        for line in e.data.supplies  # type: ignore[union-attr]  # the type is specimen.collected
+        for e in s.every(Collected)
+        for line in e.data.supplies
         if line.lot is not None
     ]
     return own + list(history.uses)

@@ -1,0 +1,210 @@
+"""The rows in which a specimen's state is kept: one of its own, and those of what it has many of."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Table
+
+from models.database.state_tables import discrepancies, legs, results
+from models.rules.deadlines import deadlines
+from models.rules.event_types import Transport
+from models.rules.events import Event
+from models.rules.specimen import MOVES, Leg, Specimen
+
+if TYPE_CHECKING:
+    from config.catalog import Catalog
+    from config.policy import Policy
+
+_json = msgspec.json.Encoder()
+
+
+def _text(value: Any) -> str:
+    return _json.encode(value).decode()
+
+
+class SpecimenRow(Struct, frozen=True, kw_only=True):
+    """A row of `specimens`; lists are JSON arrays."""
+
+    accession: str
+    order_id: str | None
+    patient: str | None
+    site: str | None
+    container: str | None
+    tests: str
+    priority: str | None
+    status: str
+    custodian: str | None
+    location: str | None
+    manifest: str | None
+    destination: str | None
+    collected_us: int | None
+    labeled_us: int | None
+    dispatched_us: int | None
+    picked_up_us: int | None
+    received_us: int | None
+    resulted_us: int | None
+    lab_received_us: int | None
+    parent: str | None
+    discrepancies: str
+    deadlines: str | None
+    alert_check_us: int | None
+
+
+def specimen_row(s: Specimen, catalog: "Catalog", policy: "Policy") -> SpecimenRow:
+    """The specimen as it stands, with what becomes late and when."""
+    cases = deadlines(s, catalog, policy)
+    leg = s.legs[-1] if s.legs else None
+    return SpecimenRow(
+        accession=s.accession,
+        order_id=s.order,
+        patient=s.patient,
+        site=s.site,
+        container=s.container,
+        tests=_text(s.tests),
+        priority=s.priority,
+        status=s.status,
+        custodian=s.custodian,
+        location=s.location,
+        manifest=(leg.manifest or None) if leg else None,
+        destination=leg.dispatch.data.destination if leg and leg.dispatch else None,
+        collected_us=s.collected_us,
+        labeled_us=s.first_us("specimen.labeled"),
+        dispatched_us=s.first_us("specimen.dispatched"),
+        picked_up_us=s.first_us("specimen.picked-up"),
+        received_us=s.received_us,
+        resulted_us=s.resulted_us,
+        lab_received_us=s.lab_received.time_us if s.lab_received else None,
+        parent=s.parent,
+        discrepancies=_text(sorted({d.code for d in s.discrepancies})),
+        deadlines=_text(cases) if cases else None,
+        alert_check_us=min((c.due_us for c in cases), default=None),
+    )
+
+
+class ResultRow(Struct, frozen=True):
+    """A row of `results`: the report of one test that stands."""
+
+    accession: str
+    test: str
+    status: str
+    value: str | None
+    unit: str | None
+    flag: str | None
+    critical: int
+    reported_us: int
+    first_final_us: int | None
+    acknowledged_us: int | None
+    acknowledged_by: str | None
+    revisions: int
+
+
+def _result_rows(s: Specimen) -> list[Struct]:
+    return [
+        ResultRow(
+            accession=s.accession,
+            test=r.test,
+            status=r.status,
+            value=r.value,
+            unit=r.unit,
+            flag=r.flag,
+            critical=int(r.critical),
+            reported_us=r.reported_us,
+            first_final_us=r.first_final_us,
+            acknowledged_us=r.acknowledged_us,
+            acknowledged_by=r.acknowledged_by,
+            revisions=r.revisions,
+        )
+        for r in s.results
+    ]
+
+
+class LegRow(Struct, frozen=True):
+    """A row of `legs`: one transport under one manifest, numbered in order of their start."""
+
+    accession: str
+    manifest: str
+    number: int
+    origin: str | None
+    destination: str | None
+    transport: Transport | None
+    tote: str | None
+    seal: str | None
+    dispatched_us: int | None
+    picked_up_us: int | None
+    received_us: int | None
+    received_site: str | None
+    courier: str | None
+
+
+def _leg_row(accession: str, number: int, leg: Leg) -> LegRow:
+    sent = leg.dispatch.data if leg.dispatch else None
+    dispatched, picked_up, received = (
+        steps[0] if steps else None for steps in (leg.dispatched, leg.picked_up, leg.received)
+    )
+    return LegRow(
+        accession=accession,
+        manifest=leg.manifest,
+        number=number,
+        origin=dispatched.site if dispatched else None,
+        destination=sent.destination if sent else None,
+        transport=sent.transport if sent else None,
+        tote=sent.tote if sent else None,
+        seal=sent.seal if sent else None,
+        dispatched_us=dispatched.time_us if dispatched else None,
+        picked_up_us=picked_up.time_us if picked_up else None,
+        received_us=received.time_us if received else None,
+        received_site=received.site if received else None,
+        courier=picked_up.actor if picked_up else None,
+    )
+
+
+def _leg_rows(s: Specimen) -> list[Struct]:
+    return [_leg_row(s.accession, number, leg) for number, leg in enumerate(s.legs, 1)]
+
+
+class DiscrepancyRow(Struct, frozen=True):
+    """A row of `discrepancies`; `events` is a JSON array."""
+
+    accession: str
+    code: str
+    detail: str
+    events: str
+    site: str | None
+
+
+def _discrepancy_rows(s: Specimen) -> list[Struct]:
+    return [
+        DiscrepancyRow(accession=s.accession, code=d.code, detail=d.detail, events=_text(d.events), site=s.site)
+        for d in s.discrepancies
+    ]
+
+
+class Derived(NamedTuple):
+    """A table of what a specimen has many of."""
+
+    table: Table
+    kind: type[Struct]
+    keys: tuple[str, ...]
+    rows_of: Callable[[Specimen], list[Struct]]
+    types: frozenset[str] | None
+    """The specimen's own events without which it has no row; None: it may have one without any."""
+
+    def key_of(self, row: Struct) -> tuple[Any, ...]:
+        return tuple(getattr(row, key) for key in self.keys)
+
+    def that_may_have_any(self, accessions: Iterable[str], histories: Mapping[str, tuple[Event, ...]]) -> set[str]:
+        """Those that may have rows, now or before this transaction: evidence is only added."""
+        types = self.types
+        return {a for a in accessions if types is None or any(e.type in types for e in histories.get(a, ()))}
+
+
+DERIVED = (
+    Derived(
+        results, ResultRow, ("accession", "test"), _result_rows,
+        frozenset({"result.reported", "result.acknowledged"}),
+    ),
+    Derived(legs, LegRow, ("accession", "manifest"), _leg_rows, frozenset(MOVES)),
+    Derived(discrepancies, DiscrepancyRow, ("accession", "code", "detail"), _discrepancy_rows, None),
+)  # fmt: skip
