@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import logging
-import re
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -60,7 +59,7 @@ class Service:
             engine,
             catalog,
             settings.policy,
-            outside=re.compile(settings.outside_identifiers) if settings.outside_identifiers else None,
+            outside=settings.outside,
             print_on_collection=settings.print_on_collection,
             observer=self.metrics,
         )

@@ -179,7 +179,10 @@ class Settings(Policy, frozen=True, kw_only=True, repr_omit_defaults=False):
 
     @property
     def outside(self) -> re.Pattern[str] | None:
-        """The pattern of identifiers from outside; None when there is none."""
+        """The pattern of identifiers from outside, the only place where it is compiled; None when there is none.
+
+        Its digits and letters are ASCII, as in the browsers' JavaScript, to which the pages hand the same text.
+        """
         return re.compile(self.outside_identifiers, re.ASCII) if self.outside_identifiers else None
 
     @property
@@ -266,8 +269,8 @@ def _check(settings: Settings) -> None:
     if settings.public_url and not re.fullmatch(r"https?://[^/?#@\s]+", settings.public_url):
         raise SettingsError("LABTRAIL_PUBLIC_URL is no address: write it like https://labtrail.example.org")
     try:
-        re.compile(settings.outside_identifiers)
-    except re.error as fault:
+        _ = settings.outside
+    except (re.error, ValueError) as fault:  # ValueError: flags in the pattern that contradict re.ASCII
         raise SettingsError(f"LABTRAIL_OUTSIDE_IDENTIFIERS is no regular expression ({fault}): mend it") from None
     if settings.refrigerated_min_c > settings.refrigerated_max_c:
         raise SettingsError("LABTRAIL_REFRIGERATED_MIN_C is above LABTRAIL_REFRIGERATED_MAX_C: swap them")

@@ -9,7 +9,7 @@ from config.errors import LabtrailError
 from config.home import make_home
 from config.policy import Policy
 from config.settings import Secret, Settings, fields, load_settings, unknown_variables
-from config.values import wanted
+from config.values import SettingsError, wanted
 
 
 def test_an_empty_environment_gives_the_embedded_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,3 +172,9 @@ def test_identifiers_from_outside_are_a_pattern(tmp_path: Path) -> None:
     assert settings.outside is not None
     assert settings.outside.fullmatch("Q12345678")
     assert load_settings({}, data=tmp_path).outside is None
+
+
+@pytest.mark.parametrize("pattern", ["Q[0-9", "(?u)Q[0-9]{8}"])
+def test_a_pattern_that_can_not_be_used_is_refused_at_the_start(pattern: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="LABTRAIL_OUTSIDE_IDENTIFIERS is no regular expression"):
+        load_settings({"LABTRAIL_OUTSIDE_IDENTIFIERS": pattern}, data=tmp_path)
