@@ -23,6 +23,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from bench.home import write_events
+from config.files import write_whole
 
 EVENTS = 30_000
 SLOW_EVENTS = 3000
@@ -174,7 +175,7 @@ def main() -> None:
         if rest.rows:
             console.print(rest)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
-    asked.out.write_text(json.dumps(report, indent=1) + "\n")
+    write_whole(asked.out, json.dumps(report, indent=1).encode() + b"\n")
     others = ", ".join(f"bench.{name}" for name in ("embedded_log", "labels", "station", "network"))
     console.print(f"everything measured: {asked.out}; other tables: python -m {others}")
 

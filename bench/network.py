@@ -25,6 +25,7 @@ from bench.__main__ import EVENTS, GROWTH, REPEATS, SLOW_EVENTS, Found, machine,
 from bench.home import PINGS_MAX, WARM_UP, count_lines, write_events
 from bench.network_job import Job
 from bench.network_servers import Servers, servers
+from config.files import write_whole
 
 OUT = Path("var/bench-network.json")
 GROWTH_EVENTS = 5 * GROWTH
@@ -93,9 +94,7 @@ class Bench:
     def save(self) -> None:
         """Write the report, whole or not at all."""
         self.out.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.out.with_suffix(".partial")
-        partial.write_text(json.dumps(self.report, indent=1) + "\n")
-        partial.replace(self.out)
+        write_whole(self.out, json.dumps(self.report, indent=1).encode() + b"\n")
 
 
 def run(name: str, job: Job, *, loud: bool = False) -> dict[str, Any]:

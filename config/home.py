@@ -1,11 +1,13 @@
 """The home folder of an installation."""
 
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from config.files import write_whole
 from config.values import Secret, SettingsError, read_text
 
 if TYPE_CHECKING:
@@ -39,14 +41,8 @@ def home_keys(home: Path) -> dict[str, Secret]:
 
 def _key_file(home: Path, name: str) -> Secret:
     """The key in this home; made first if there is none, also when two processes start at once."""
-    path, partial = home / f"{name}.key", home / f".{name}.{secrets.token_hex(4)}"
+    path = home / f"{name}.key"
     if not path.exists():
-        partial.touch(mode=0o600)
-        try:
-            partial.write_text(secrets.token_hex(32) + "\n")
-            path.hardlink_to(partial)
-        except FileExistsError:
-            pass  # the other process was first: its key is the one
-        finally:
-            partial.unlink()
+        with suppress(FileExistsError):  # the other process was first: its key is the one
+            write_whole(path, f"{secrets.token_hex(32)}\n".encode(), mode=0o600, replace=False)
     return Secret(path.read_text().strip())

@@ -11,6 +11,7 @@ from typing import Any
 
 import typer
 
+from config.files import write_whole
 from config.policy import Policy
 from config.settings import fields
 from config.values import Field, wanted
@@ -111,7 +112,7 @@ FILES = {"settings.md": settings_tables, "cli.md": commands_reference}
 def main() -> None:
     for file, make in FILES.items():
         path = FOLDER / file
-        path.write_text(with_tables(path.read_text(), make()))
+        write_whole(path, with_tables(path.read_text(), make()).encode())
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ is compared leaf by leaf. Both are worth something only once they are on another
 """
 
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +15,7 @@ from msgspec import Struct
 from sqlalchemy import Engine
 
 from agents.ledger.signing import CheckpointError, open_note, origin_of, sign, verifier_text
+from config.files import write_whole
 from models.database.engine import reading
 from models.ledger import tree
 from models.ledger.chain import Checkpoint
@@ -52,8 +52,8 @@ def take_checkpoint(engine: Engine, folder: Path, key: Ed25519PrivateKey, now_us
     checkpoint = Checkpoint(origin=origin, size=head.size, root=head.root(), time_us=now_us)
     moment = f"{moment_of(now_us):%Y%m%dT%H%M%SZ}"
     path = folder / f"checkpoint-{head.size:016d}-{moment}.txt"
-    _write_whole(folder / "ledger.pub", f"{verifier_text(key.public_key())}\n")
-    _write_whole(path, sign(checkpoint, key))
+    write_whole(folder / "ledger.pub", f"{verifier_text(key.public_key())}\n".encode())
+    write_whole(path, sign(checkpoint, key).encode())
     _thin(folder)
     return path
 
@@ -146,20 +146,6 @@ def _carried_leaves(folder: Path, size: int) -> Iterator[bytes]:
 def _flush(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """The file with this content, or as it was: never half of it, whatever happens."""
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with partial.open("wb") as file:
-        file.write(text.encode())
-        _flush(file)
-    partial.replace(path)
-    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _thin(folder: Path) -> None:

@@ -2,8 +2,7 @@
 
 import base64
 import binascii
-import os
-import secrets
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from config.errors import LabtrailError
+from config.files import write_whole
 from models.ledger.chain import Checkpoint, parse_checkpoint
 
 _ED25519 = b"\x01"
@@ -32,18 +32,8 @@ def load_or_make_key(path: Path) -> Ed25519PrivateKey:
         pem = Ed25519PrivateKey.generate().private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        partial.touch(mode=0o600, exist_ok=False)
-        with partial.open("r+b") as file:
-            file.write(pem)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(partial, path)  # unlike a rename, never over a key that another process has just made
-        except FileExistsError:
-            pass
-        finally:
-            partial.unlink()
+        with suppress(FileExistsError):  # another process has just made one
+            write_whole(path, pem, mode=0o600, replace=False)
     try:
         return key_from_text(path.read_text("ascii"))
     except (OSError, UnicodeDecodeError, CheckpointError) as fault:

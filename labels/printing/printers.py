@@ -1,11 +1,11 @@
 """Printers of the catalog: a folder of files, a Zebra over TCP, a CUPS queue."""
 
 import os
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 
 from config import catalog
+from config.files import write_whole
 from labels.drawing.render import Format
 from labels.drawing.symbols import check_dpi
 from labels.errors import LabelError
@@ -30,7 +30,7 @@ class FilePrinter:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             for copy in range(1, copies + 1):
                 name = f"{job}.png" if copy == 1 else f"{job}.copy{copy}.png"
-                write_whole(self.folder / name, rendering)
+                write_whole(self.folder / name, rendering, mode=0o600)
         except OSError as fault:
             return Failed(f"{self.folder} can't be written ({fault.strerror}): make room or give it to this user")
         if on_sent:
@@ -42,21 +42,6 @@ class FilePrinter:
         if here.is_dir() and os.access(here, os.W_OK):
             return Status("", f"writes into {self.folder}")
         return Status(f"{self.folder} can't be written: give it to this user", "")
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file, for its owner only, so that another process sees all of it or nothing. Raises OSError."""
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        partial.touch(mode=0o600)
-        with partial.open("wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 def make_printer(row: catalog.Printer, base: Path) -> Printer:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from config.files import write_whole
 from models.rules.event_types import TYPES, EventType
 from models.rules.events import EVENT_BYTES_MAX, site_is_optional
 
@@ -74,7 +75,7 @@ def main(arguments: list[str]) -> None:
         if path.name not in files:
             path.unlink()
     for name, content in files.items():
-        (folder / name).write_text(content, encoding="utf-8")
+        write_whole(folder / name, content.encode())
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
 """The people of a demonstration: one of each role, with PINs made for this home and kept in it."""
 
-import os
 import secrets
-from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 from sqlalchemy import Engine
 
 from config.catalog import Catalog
+from config.files import write_whole
 from config.settings import Settings
 from models.database.engine import reading
 from models.people.devices import find_device
@@ -72,7 +71,7 @@ def create_demo_people(engine: Engine, settings: Settings, catalog: Catalog, now
         token = new_device(engine, catalog, "Demo browser", "*", now_us).token
     made = DemoPeople(people, token)
     if made != known:
-        _keep(path, made)
+        write_whole(path, msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n", mode=0o600)
     return made
 
 
@@ -95,11 +94,3 @@ def _pin() -> str:
         except SecretError:
             continue
         return pin
-
-
-def _keep(path: Path, made: DemoPeople) -> None:
-    partial = path.with_suffix(".new")
-    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n")
-    partial.replace(path)

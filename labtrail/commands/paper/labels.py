@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from config.files import write_whole
 from labtrail.shared import CommandError, Data, database_for, log_for, now_us, say, settings_for
 
 if TYPE_CHECKING:
@@ -85,7 +86,6 @@ def _draw(settings: "Settings", engine: "Engine", accession: str, out: Path, lay
     from labels.drawing.render import FORMATS as KNOWN
     from labels.drawing.render import render
     from labels.of_specimen import label_of, shown_on
-    from labels.printing.printers import write_whole
     from models.database.engine import reading
 
     fmt = next((name for name in KNOWN if name == FORMATS.get(out.suffix.lower())), None)
@@ -95,7 +95,7 @@ def _draw(settings: "Settings", engine: "Engine", accession: str, out: Path, lay
     with reading(engine) as connection:
         content = label_of(connection, accession, catalog, keys=keys_of(settings))
     wanted = layout_named(layout or content.layout)
-    write_whole(out, render(shown_on(content, wanted), fmt, dpi, layout=wanted))
+    write_whole(out, render(shown_on(content, wanted), fmt, dpi, layout=wanted), mode=0o600)
     say(f"{accession} drawn into {out}")
 
 
@@ -237,9 +237,8 @@ def contact_sheet(
     Look at it after a change of layout: long names, other scripts, and the narrowest barcodes are on it.
     """
     from labels.drawing.contact import contact_sheet as drawn
-    from labels.printing.printers import write_whole
 
-    write_whole(out, drawn())
+    write_whole(out, drawn(), mode=0o600)
     say(f"{out} written")
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from config.files import write_whole
 from labtrail.shared import CommandError, Data, database_for, say, settings_for
 
 Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="The PDF file to write.")]
@@ -40,14 +41,14 @@ def label_sheet(
     from labels.drawing.layouts import layout_named
     from labels.drawing.pdf import sheet_named, sheets
     from labels.of_specimen import label_of, shown_on
-    from labels.printing.printers import write_whole
     from models.database.engine import reading
 
     settings, wanted = settings_for(data), layout_named(layout)
     catalog, keys = load_catalog(settings.catalog), keys_of(settings)
     with database_for(settings) as engine, reading(engine) as connection:
         contents = [shown_on(label_of(connection, a, catalog, keys=keys), wanted) for a in accessions]
-    write_whole(out, sheets(contents, sheet_named(sheet), dpi, layout=wanted, start=start, offset_mm=(right, down)))
+    drawn = sheets(contents, sheet_named(sheet), dpi, layout=wanted, start=start, offset_mm=(right, down))
+    write_whole(out, drawn, mode=0o600)
     say(f"{len(contents)} labels drawn into {out}: print it at 100%, with scaling off")
 
 
@@ -65,7 +66,6 @@ def manifest(
     from labels.drawing.manifest import manifest_pdf
     from labels.drawing.pdf import A4_MM, LETTER_MM
     from labels.of_manifest import manifest_of
-    from labels.printing.printers import write_whole
     from models.database.engine import reading
     from models.rules.identifiers import MANIFEST, is_identifier
 
@@ -74,7 +74,7 @@ def manifest(
         raise CommandError(f"{number!r} is no valid manifest number: scan it again")
     with database_for(settings) as engine, reading(engine) as connection:
         content = manifest_of(connection, number, load_catalog(settings.catalog))
-    write_whole(out, manifest_pdf(content, size=A4_MM if paper is Paper.a4 else LETTER_MM))
+    write_whole(out, manifest_pdf(content, size=A4_MM if paper is Paper.a4 else LETTER_MM), mode=0o600)
     say(f"{number} with {len(content.tubes)} tubes drawn into {out}")
 
 

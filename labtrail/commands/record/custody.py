@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from config.files import write_whole
 from labtrail.shared import At, CommandError, Data, database_for, moment_us, settings_for
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def custody(
         raise typer.BadParameter("a PDF is not for a terminal: add --out FILE", param_hint="--format")
     content = _drawn(_record(accession, at, data), form)
     if out is not None:
-        out.write_bytes(content)
+        write_whole(out, content)
         typer.echo(f"wrote {out}", err=True)
     else:
         sys.stdout.buffer.write(content)

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from config.files import write_whole
 from labtrail.shared import At, Data, database_for, moment_us, settings_for
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def report(
             raise typer.BadParameter(f"{path} ends in neither .pdf nor .html: write one of them", param_hint="--out")
     made = _report(_day(day), at, data)
     for path in out:
-        path.write_bytes(_drawn(made, path))
+        write_whole(path, _drawn(made, path))
         typer.echo(f"wrote {path}", err=True)
 
 

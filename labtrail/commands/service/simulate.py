@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from config.files import write_whole
 from labtrail.shared import Data, settings_for
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def simulate(
     days_of = arrivals if arrival else happened
     _write(days_of(catalog, clinics=clinics, days=days, seed=seed, start=begin, orders=orders, truth=told))
     if truth is not None and told is not None:
-        truth.write_text(json.dumps(told.at_cut(), indent=1) + "\n", encoding="utf-8")
+        write_whole(truth, json.dumps(told.at_cut(), indent=1).encode() + b"\n")
 
 
 def _catalog(folder: Path, clinics: int | None, larger: Path | None) -> "Catalog":

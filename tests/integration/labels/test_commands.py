@@ -76,6 +76,15 @@ def test_a_label_is_drawn_into_the_kind_of_file_that_its_name_says(home: Home, t
     assert home.files() == [], "a picture is no print"
 
 
+@pytest.mark.parametrize("command", ["label", "custody"])
+def test_a_file_in_a_folder_that_is_not_there_is_named_as_it_was_given(
+    home: Home, tmp_path: Path, command: str
+) -> None:
+    path = tmp_path / "nowhere" / "x.png"
+    said = home.does(command, TUBE, "--out", str(path), code=1)
+    assert said == f"labtrail: {path}: No such file or directory: check the path, its rights and the disk\n"
+
+
 def test_a_first_label_prints_and_a_second_one_needs_a_reason_and_a_badge(home: Home, zebra: FakeZebra) -> None:
     home.does("label", TUBE, "--printer", "zebra", "--copies", "2")
     assert len(zebra.printed) == 2
