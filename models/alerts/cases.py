@@ -5,7 +5,6 @@ gone, and opens it again only for a new cause. What changes goes into the outbox
 """
 
 from collections.abc import Iterator
-from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,8 +14,8 @@ from models.database.evidence_tables import quarantine
 from models.database.lots import known_lots
 from models.database.state_tables import specimens, stock, stock_items, usage_daily
 from models.rules.deadlines import CRITICAL, WARNING, Deadline
-from models.rules.stock import StockState, restock
-from models.rules.times import DAY_US, microseconds, moment_of
+from models.rules.stock import StockState, expiring_from_us, restock, shelf_life
+from models.rules.times import DAY_US, moment_of
 
 if TYPE_CHECKING:
     from config.catalog import Catalog
@@ -83,28 +82,22 @@ def lot_cases(connection: Connection, policy: "Policy", at_us: int) -> Iterator[
         select(stock.c.site, stock.c.item, stock.c.lot, stock.c.on_hand_u).where(stock.c.on_hand_u > 0)
     ).all()
     facts = known_lots(connection, {(item, lot) for _, item, lot, _ in rows})
-    warn = timedelta(days=policy.expiring_days)
+    now = moment_of(at_us)
     for site, item, lot, _ in sorted((r for r in rows if (r[1], r[2]) in facts), key=lambda r: tuple(r[:3])):
         known = facts[item, lot]
-        if known.expires is not None:
-            due_us = _midnight_us(known.expires) - warn // timedelta(microseconds=1)
-            if due_us <= at_us:
-                gone = _midnight_us(known.expires) + DAY_US <= at_us
-                yield Deadline(
-                    kind="expiring-stock", subject=f"{site}/{item}/{lot}", site=site, severity=WARNING,
-                    due_us=due_us, cause=known.expires.isoformat(),
-                    detail=f"{'expired' if gone else 'expires'} {known.expires}",
-                )  # fmt: skip
+        life = shelf_life(known.expires, now, policy)
+        if known.expires is not None and life:
+            yield Deadline(
+                kind="expiring-stock", subject=f"{site}/{item}/{lot}", site=site, severity=WARNING,
+                due_us=expiring_from_us(known.expires, policy), cause=known.expires.isoformat(),
+                detail=f"{'expired' if life == 'expired' else 'expires'} {known.expires}",
+            )  # fmt: skip
         if known.notice is not None and known.notice_us is not None and known.notice_us <= at_us:
             yield Deadline(
                 kind="recalled-stock", subject=f"{site}/{item}/{lot}", site=site, severity=CRITICAL,
                 due_us=known.notice_us, cause=known.notice[:200],
                 detail="recalled by its maker: take it off the shelf",
             )  # fmt: skip
-
-
-def _midnight_us(day: date) -> int:
-    return microseconds(moment_of(0)) + (day.toordinal() - moment_of(0).toordinal()) * DAY_US
 
 
 def quarantine_cases(connection: Connection) -> Iterator[Deadline]:

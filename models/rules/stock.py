@@ -6,7 +6,7 @@ receipt that nobody has entered yet is shown, not hidden. Quantities are whole m
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from msgspec import Struct
@@ -22,6 +22,7 @@ from models.rules.event_types import (
     SupplyWasted,
 )
 from models.rules.events import Event, stock_subject
+from models.rules.times import DAY_US, EPOCH, microseconds
 
 if TYPE_CHECKING:
     from config.catalog import ParLevel
@@ -246,6 +247,37 @@ def fold(moves: Iterable[Movement], expiry: Expiry, reorder_u: int | None = None
     return state
 
 
+ShelfLife = Literal["", "expires soon", "expired"]
+_EPOCH_DAY = EPOCH.toordinal()
+
+
+def expired(expires: date | None, today: date) -> bool:
+    """Whether a lot's last day is over on the calendar of `today`; a lot without a date never expires."""
+    return expires is not None and expires < today
+
+
+def expiring_from_us(expires: date, policy: "Policy") -> int:
+    """From when on a lot is reported as expiring, in microseconds since 1970 on the calendar that counts."""
+    warning_us = timedelta(days=policy.expiring_days) // timedelta(microseconds=1)
+    return (expires.toordinal() - _EPOCH_DAY) * DAY_US - warning_us
+
+
+def shelf_life(expires: date | None, now: datetime, policy: "Policy") -> ShelfLife:
+    """How a lot stands at this moment; the calendar of `now`'s time zone counts. Empty: it is good for long."""
+    if expires is None:
+        return ""
+    if expired(expires, now.date()):
+        return "expired"
+    shown_us = microseconds(now.replace(tzinfo=UTC))
+    return "expires soon" if expiring_from_us(expires, policy) <= shown_us else ""
+
+
+def days_of_cover(on_hand_u: int, used_u: int, policy: "Policy") -> float | None:
+    """How long what is on hand lasts; None: nothing was used. `used_u`: use over `policy.use_rate_days` days."""
+    rate = used_u / UNIT / policy.use_rate_days
+    return max(from_u(on_hand_u), 0) / rate if rate > 0 else None
+
+
 class Restock(Struct, frozen=True):
     """How one item stands at one site. Quantities in units, cover in days (None: nothing was used lately)."""
 
@@ -262,8 +294,7 @@ class Restock(Struct, frozen=True):
 def restock(on_hand_u: int, on_order_u: int, used_u: int, par: "ParLevel", policy: "Policy") -> Restock:
     """Whether to order. `used_u`: use over the last `policy.use_rate_days` days."""
     on_hand, on_order = from_u(on_hand_u), from_u(on_order_u)
-    rate = used_u / UNIT / policy.use_rate_days
-    cover = max(on_hand, 0) / rate if rate > 0 else None
+    cover = days_of_cover(on_hand_u, used_u, policy)
     reason = ""
     if on_hand + on_order <= par.reorder_point:
         reason = "reorder-point"

@@ -4,13 +4,14 @@ Rules of models/rules/discrepancies.py, whose table names them.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 from models.rules.event_types import Collected, PickedUp, Received
 from models.rules.events import Event
 from models.rules.specimen import Custody, Discrepancy, History, Leg, LotFacts, Use
+from models.rules.stock import expired
 from models.rules.times import HOUR_US, moment_of
 
 if TYPE_CHECKING:
@@ -119,24 +120,23 @@ def supplies(case: Case) -> Found:
     for use in uses(case.s, case.history):
         facts = case.history.lots.get((use.item, use.lot), LotFacts())
         what = f"{use.item} lot {use.lot}"
-        if facts.expires is not None and expired(use, facts.expires, case.catalog):
+        if facts.expires is not None and was_expired(use, facts.expires, case.catalog):
             yield Discrepancy("expired-supply", f"{what} expired {facts.expires}", (use.event_id,))
         if facts.notice is not None:
             yield Discrepancy("recalled-supply", what, (use.event_id,))
 
 
-def expired(use: Use, expires: date, catalog: "Catalog") -> bool:
+def was_expired(use: Use, expires: date, catalog: "Catalog") -> bool:
     """Whether the last day of the lot was over, where it was used."""
-    last = expires.toordinal()
     latest = _EPOCH_DAY + use.time_us // (24 * HOUR_US) + 1  # no clock on earth is further ahead of UTC
-    return latest > last and local_day(use, catalog) > last
+    return latest > expires.toordinal() and expired(expires, local_day(use, catalog))
 
 
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
-def local_day(use: Use, catalog: "Catalog") -> int:
-    """The calendar day at the site of use, as an ordinal: a lot holds to the end of its last day there."""
-    moment: datetime = moment_of(use.time_us)
+def local_day(use: Use, catalog: "Catalog") -> date:
+    """The calendar day at the site of use: a lot holds to the end of its last day there."""
+    moment = moment_of(use.time_us)
     site = catalog.sites.get(use.site)
-    return moment.astimezone(ZoneInfo(site.timezone) if site else UTC).toordinal()
+    return moment.astimezone(ZoneInfo(site.timezone) if site else UTC).date()

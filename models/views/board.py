@@ -14,7 +14,7 @@ from models.database.lots import known_lots
 from models.database.state_tables import lot_facts, orders, specimens, stock, stock_items
 from models.rules.deadlines import CRITICAL
 from models.rules.identifiers import looks_like
-from models.rules.stock import UNIT, from_u, restock
+from models.rules.stock import days_of_cover, from_u, restock
 from models.views.pages import bag_of_tote
 
 if TYPE_CHECKING:
@@ -140,13 +140,12 @@ def _stock_row(
 ) -> StockRow:  # fmt: skip
     par, supply = catalog.par_levels.get(key), catalog.supplies.get(key[1])
     stands = restock(*have_u, used_u, par, policy) if par else None
-    rate = used_u / UNIT / policy.use_rate_days
     return StockRow(
         site=key[0], item=key[1], name=supply.name if supply else key[1], unit=supply.unit if supply else "",
         on_hand=from_u(have_u[0]), on_order=from_u(have_u[1]),
         reorder_point=par.reorder_point if par else None, par_level=par.par_level if par else None,
         lead_time_days=par.lead_time_days if par else None,
-        days_of_cover=max(from_u(have_u[0]), 0) / rate if rate > 0 else None,
+        days_of_cover=days_of_cover(have_u[0], used_u, policy),
         due=stands.due if stands else False, reason=stands.reason if stands else "",
         suggested=stands.suggested if stands else 0, lots=tuple(lots.get(key, ())),
     )  # fmt: skip

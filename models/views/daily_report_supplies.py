@@ -1,6 +1,6 @@
 """What the daily report shows of supplies: what to order, how long it lasts, what must come off the shelf."""
 
-from datetime import date, timedelta
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -10,7 +10,7 @@ from models.alerts.cases import used_lately
 from models.database.lots import known_lots
 from models.database.state_tables import stock, stock_items, usage_daily
 from models.rules.specimen import LotFacts
-from models.rules.stock import UNIT, from_u, restock
+from models.rules.stock import UNIT, from_u, restock, shelf_life
 from models.rules.times import moment_of
 
 if TYPE_CHECKING:
@@ -93,12 +93,10 @@ def _lots(connection: Connection, catalog: "Catalog", policy: "Policy", at_us: i
     c = stock.c
     rows = connection.execute(select(c.site, c.item, c.lot, c.on_hand_u).where(c.on_hand_u > 0)).all()
     facts = known_lots(connection, {(row.item, row.lot) for row in rows})
-    today = moment_of(at_us).date()
-    soon = today + timedelta(days=policy.expiring_days)
-    lots = []
+    now, lots = moment_of(at_us), []
     for site, item, lot, on_hand_u in rows:
         known = facts.get((item, lot), LotFacts())
-        reason = _reason(known, today, soon)
+        reason = _reason(known, now, policy)
         if reason is not None:
             lots.append(
                 Lot(
@@ -110,12 +108,8 @@ def _lots(connection: Connection, catalog: "Catalog", policy: "Policy", at_us: i
     return tuple(sorted(lots, key=lambda x: (order.index(x.reason), x.expires or date.max, x.site, x.item, x.lot)))
 
 
-def _reason(known: LotFacts, today: date, soon: date) -> Reason | None:
-    if known.notice is not None:
-        return "recalled"
-    if known.expires is None or known.expires > soon:
-        return None
-    return "expired" if known.expires < today else "expires soon"
+def _reason(known: LotFacts, now: datetime, policy: "Policy") -> Reason | None:
+    return "recalled" if known.notice is not None else shelf_life(known.expires, now, policy) or None
 
 
 def _used(connection: Connection, catalog: "Catalog", day: date) -> tuple[tuple[str, str, float], ...]:

@@ -1,7 +1,6 @@
 """The gauges of stock. See `models.views.gauges`."""
 
 from collections import defaultdict
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,7 +10,7 @@ from models.alerts.cases import used_lately
 from models.database import state_tables as tables_state
 from models.database.lots import known_lots
 from models.rules.specimen import LotFacts
-from models.rules.stock import UNIT, restock
+from models.rules.stock import UNIT, days_of_cover, restock, shelf_life
 from models.rules.times import moment_of
 from models.views.gauges_lab import OTHER, Cells
 
@@ -43,17 +42,13 @@ def stock_gauges(connection: Connection, catalog: "Catalog", policy: "Policy", n
     expiring, recalled = _lots(connection, catalog, policy, now_us)
     levels = {key: level for key, level in sorted(catalog.par_levels.items()) if key in items}
     needs = {key: restock(*items[key], used.get(key, 0), level, policy) for key, level in levels.items()}
-    cover: Cells = {
-        key: max(on_hand, 0) / used[key] * policy.use_rate_days
-        for key, (on_hand, _) in items.items()
-        if used.get(key, 0) > 0
-    }
+    cover = {key: days_of_cover(on_hand, used.get(key, 0), policy) for key, (on_hand, _) in items.items()}
     return StockGauges(
         on_hand={key: on_hand / UNIT for key, (on_hand, _) in items.items()},
         on_order={key: on_order / UNIT for key, (_, on_order) in items.items()},
         reorder_point={key: level.reorder_point for key, level in levels.items()},
         lead_time_s={key: level.lead_time_days * 86_400 for key, level in levels.items()},
-        days_of_cover=cover,
+        days_of_cover={key: days for key, days in cover.items() if days is not None},
         restock_due={key: float(need.due) for key, need in needs.items()},
         restock_suggested={key: need.suggested for key, need in needs.items()},
         expiring={key: expiring.get(key, 0) / UNIT for key in items},
@@ -91,12 +86,12 @@ def _lots(
     c = tables_state.stock.c
     rows = connection.execute(select(c.site, c.item, c.lot, c.on_hand_u).where(c.on_hand_u > 0)).all()
     facts = known_lots(connection, {(row.item, row.lot) for row in rows})
-    horizon = (moment_of(now_us) + timedelta(days=policy.expiring_days)).date()
+    now = moment_of(now_us)
     expiring: dict[Key, int] = defaultdict(int)
     recalled: dict[Key, int] = defaultdict(int)
     for site, item, lot, on_hand_u in rows:
         known = facts.get((item, lot), LotFacts())
-        if known.expires is not None and known.expires <= horizon:
+        if shelf_life(known.expires, now, policy):
             expiring[_known(site, item, catalog)] += on_hand_u
         if known.notice is not None:
             recalled[_known(site, item, catalog)] += on_hand_u

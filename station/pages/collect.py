@@ -16,6 +16,7 @@ from labels.errors import LabelError
 from models.database.lots import known_lots
 from models.people.patients import PatientRecord
 from models.rules.specimen import LotFacts
+from models.rules.stock import expired
 from models.views.board import Lot, stock_rows
 from models.views.pages import OrderRow, SpecimenRow, open_orders, order, specimens_of_order
 from station.auth.access import Session, requires
@@ -110,7 +111,7 @@ def judge_lot(scanned: str, container: Container, catalog: Catalog, facts: "Fact
     expires = expires or known.expires
     if known.notice is not None:
         return LotAnswer(fault="recalled", item=item, lot=lot, expires=expires, detail=known.notice)
-    if expires is not None and expires < today:
+    if expired(expires, today):
         return LotAnswer(fault="expired", item=item, lot=lot, expires=expires)
     return LotAnswer(fault="", item=item, lot=lot, expires=expires)
 
@@ -148,7 +149,7 @@ def _draws(
 
 def _usable(lots: Iterable[Lot], today: date) -> tuple[Lot, ...]:
     good = [lot for lot in lots if lot.on_hand > 0 and lot.lot and lot.notice is None]
-    return tuple(lot for lot in good if lot.expires is None or lot.expires >= today)[:LOTS_SHOWN_MAX]
+    return tuple(lot for lot in good if not expired(lot.expires, today))[:LOTS_SHOWN_MAX]
 
 
 @get("/collect", access=requires(*COLLECTORS))

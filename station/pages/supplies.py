@@ -14,10 +14,12 @@ from labels.errors import LabelError
 from models.database.lots import known_lots
 from models.database.state_tables import lot_facts
 from models.rules.specimen import LotFacts
-from models.views.board import StockRow, lot_on_hand, stock_rows
+from models.rules.stock import ShelfLife, expired, shelf_life
+from models.rules.times import moment_of
+from models.views.board import Lot, StockRow, lot_on_hand, stock_rows
 from models.views.exports import recall_trace
 from station.auth.access import Session, requires
-from station.pages.render import Page, page, today_at
+from station.pages.render import Page, page, today_at, zone_of
 from station.services import Station
 
 KEEPERS = ("ma", "lab", "manager")
@@ -68,10 +70,12 @@ async def shelf_page(
 
     acts = ACTS if session.role == "manager" else {act: name for act, name in ACTS.items() if act != "recall"}
     rows = await station.read(read)
-    today = today_at(station, where)
-    return page(
-        request, "supplies.html", rows=rows, site=where, acts=acts, today=today, soon_days=policy.expiring_days
-    )
+    here = moment_of(now_us).astimezone(zone_of(station.catalog, where))
+
+    def life(lot: Lot) -> ShelfLife:
+        return shelf_life(lot.expires, here, policy)
+
+    return page(request, "supplies.html", rows=rows, site=where, acts=acts, life=life)
 
 
 @get("/supplies/{act:str}", access=requires(*KEEPERS, scope="site"))
@@ -102,7 +106,7 @@ async def scan_box(data: JSONBody[BoxQuestion], session: Session, station: Stati
         return Box(
             item=item, name=supply.name, unit=supply.unit, lot=lot, expires=until, count=count,
             on_hand=lot_on_hand(connection, where, item, lot), notice=known.notice,
-            expired=until is not None and until < today,
+            expired=expired(until, today),
         )  # fmt: skip
 
     return await station.read(read)
