@@ -1,64 +1,73 @@
-"""The manifest page's content, read from the tables: every tube on the manifest, where it goes and how."""
+"""The manifest page's content, read from the tables: the tubes that are on the manifest, where it goes and how."""
 
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import msgspec
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
-from labels.drawing.manifest import TUBES_MAX, Manifest, ManifestTube
+from labels.drawing.manifest import Manifest, ManifestTube
 from labels.errors import LabelError
 from labels.of_specimen import local_time
+from models.database.bulk import select_in
 from models.database.evidence_tables import events
-from models.database.state_tables import legs, specimens
+from models.database.postgres_pipeline import Row
+from models.database.state_tables import specimens
+from models.views.pages import Tube, bag
 
 if TYPE_CHECKING:
     from config.catalog import Catalog
 
+_FACTS = ("accession", "tests", "collected_us")
 
-def manifest_of(connection: Connection, manifest: str, catalog: "Catalog") -> Manifest:
-    """The manifest as it is now: a tube that was added later is on it. Tubes are in the order of their accession.
 
-    Raises LabelError when no tube is on it, or too many.
+def manifest_of(connection: Connection, manifest: str, catalog: "Catalog", now_us: int) -> Manifest:
+    """The manifest as it is now: tubes added later are on it, those that went on with another one are not.
+
+    Tubes are in the order of their accession, times on the clock of the origin. Raises LabelError when no tube is
+    on it.
     """
-    rows = connection.execute(
-        select(legs, specimens.c.container, specimens.c.tests, specimens.c.priority, specimens.c.collected_us)
-        .select_from(legs.outerjoin(specimens, specimens.c.accession == legs.c.accession))
-        .where(legs.c.manifest == manifest, legs.c.dispatched_us.is_not(None))
-        .limit(TUBES_MAX + 1)
-    ).all()
-    if not rows:
+    found = bag(connection, manifest)
+    if found is None:
         raise LabelError(f"no tube has been dispatched on the manifest {manifest}: scan the tubes into it first")
-    rows = sorted(rows, key=lambda row: row.accession)
-    head = min(rows, key=lambda row: (row.dispatched_us, row.accession))
-    origin, destination = (catalog.sites.get(site or "") for site in (head.origin, head.destination))
+    tubes = sorted((tube for tube in found.tubes if tube.current), key=lambda tube: tube.accession)
+    if not tubes:
+        raise LabelError(f"every tube of the manifest {manifest} has gone on with another one: print that one")
+    packed = min(tubes, key=lambda tube: (tube.dispatched_us is None, tube.dispatched_us, tube.accession))
+    origin, destination = (catalog.sites.get(site or "") for site in (found.origin, found.destination))
+    rows = select_in(connection, specimens, _FACTS, "accession", [tube.accession for tube in tubes])
+    facts = {row[0]: row for row in rows}
+    here = found.origin or ""
     return Manifest(
         manifest=manifest,
-        origin=origin.name if origin else head.origin or "",
-        destination=destination.name if destination else head.destination or "",
-        transport=cast(Literal["ambient", "refrigerated", "frozen"], head.transport or "ambient"),
-        tubes=tuple(_tube(row, head.origin or "", catalog) for row in rows),
-        tote=next((row.tote for row in rows if row.tote), ""),
-        seal=next((row.seal for row in rows if row.seal), ""),
-        courier=next((row.courier for row in rows if row.courier), ""),
-        packed_by=_packed_by(connection, head.accession, head.dispatched_us),
-        packed_at=local_time(head.dispatched_us, head.origin or "", catalog),
+        origin=origin.name if origin else here,
+        destination=destination.name if destination else found.destination or "",
+        transport=cast(Literal["ambient", "refrigerated", "frozen"], found.transport or "ambient"),
+        tubes=tuple(_tube(tube, facts[tube.accession], here, catalog) for tube in tubes),
+        tote=found.tote or "",
+        seal=found.seal or "",
+        courier=found.courier or "",
+        packed_by=_packed_by(connection, packed),
+        packed_at=local_time(packed.dispatched_us, here, catalog),
+        printed_at=local_time(now_us, here, catalog),
     )
 
 
-def _tube(row: Row[Any], site: str, catalog: "Catalog") -> ManifestTube:
-    container = catalog.containers.get(row.container or "")
+def _tube(tube: Tube, facts: Row, site: str, catalog: "Catalog") -> ManifestTube:
+    container = catalog.containers.get(tube.container or "")
+    _, tests, collected_us = facts
     return ManifestTube(
-        accession=row.accession,
-        container=row.container or "",
+        accession=tube.accession,
+        container=tube.container or "",
         colour=container.cap_colour if container else "",
-        tests=tuple(msgspec.json.decode(row.tests or "[]", type=list[str])),
-        priority="stat" if row.priority == "stat" else "routine",
-        collected_at=local_time(row.collected_us, site, catalog),
+        tests=tuple(msgspec.json.decode(tests, type=list[str])),
+        priority="stat" if tube.priority == "stat" else "routine",
+        collected_at=local_time(collected_us, site, catalog),
     )
 
 
-def _packed_by(connection: Connection, accession: str, dispatched_us: int) -> str:
-    found = select(events.c.actor).where(
-        events.c.subject == accession, events.c.type == "specimen.dispatched", events.c.time_us == dispatched_us
+def _packed_by(connection: Connection, tube: Tube) -> str:
+    e = events.c
+    found = select(e.actor).where(
+        e.subject == tube.accession, e.type == "specimen.dispatched", e.time_us == tube.dispatched_us
     )
-    return connection.execute(found.order_by(events.c.id).limit(1)).scalar() or ""
+    return connection.execute(found.order_by(e.id).limit(1)).scalar() or ""

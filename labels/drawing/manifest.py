@@ -17,7 +17,7 @@ from labels.drawing import code128, fonts, readback
 from labels.drawing.label import Code, paint_cells
 from labels.drawing.layouts import dots
 from labels.drawing.pdf import A4_MM, LETTER_MM, canvas, pictures
-from labels.drawing.symbols import QUIET_MODULES, module_choices
+from labels.drawing.symbols import QUIET_MODULES, module_dots
 from labels.errors import LabelError
 
 TUBES_MAX = 1000
@@ -27,6 +27,8 @@ TOP_MM, LATER_TOP_MM = 70.0, 30.0
 ROW_MM = 13.0
 BARS_MM = 10.2
 BARS_ROOM_MM = 58.0
+NUMBER_ROOM_MM = 93.0
+"""Of a number that is too long for bars, which takes their place and its own."""
 SIGNATURES_MM = 44.0
 DPI = 300
 """Of the barcodes; a laser of 600 dpi prints each dot as two by two."""
@@ -55,6 +57,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     courier: str = ""
     packed_by: str = ""
     packed_at: str = ""
+    printed_at: str = ""
 
 
 class _Spot(Struct, frozen=True):
@@ -71,6 +74,14 @@ def _faces() -> tuple[str, str]:
     for name, file in (("Labtrail", fonts.REGULAR), ("Labtrail-Bold", fonts.BOLD)):
         pdfmetrics.registerFont(TTFont(name, str(fonts.FOLDER / file)))
     return "Labtrail", "Labtrail-Bold"
+
+
+def _module_of(value: str) -> int | None:
+    """Dots of a module of this barcode in the room that there is; None where it does not fit."""
+    try:
+        return module_dots(len(code128.modules(value)), dots(BARS_ROOM_MM, DPI), DPI)
+    except LabelError:
+        return None
 
 
 class _Pages:
@@ -106,12 +117,11 @@ class _Pages:
 
     def bars(self, x: float, y: float, value: str) -> None:
         """A Code 128 symbol on whole dots with its quiet zones, from x and y downwards."""
-        modules = code128.modules(value)
-        module = module_choices(DPI)[0]
+        modules, module = code128.modules(value), _module_of(value)
+        if module is None:
+            raise LabelError(f"the barcode of {value} does not fit on the manifest: use a shorter identifier")
         quiet, high = QUIET_MODULES * module, dots(BARS_MM, DPI)
         wide = len(modules) * module + 2 * quiet
-        if wide > dots(BARS_ROOM_MM, DPI):
-            raise LabelError(f"the barcode of {value} does not fit on the manifest: use a shorter identifier")
         image = Image.new("1", (wide, high), 1)
         paint_cells(ImageDraw.Draw(image), (quiet, 0), modules, module, high)
         left, top = dots(x, DPI), dots(y, DPI)
@@ -152,8 +162,13 @@ def _columns(pages: _Pages, y: float) -> None:
 def _row(pages: _Pages, y: float, number: int, tube: ManifestTube) -> None:
     pages.tick_box(MARGIN_MM + 1, y + 3, 6)
     pages.text(MARGIN_MM + 9, y + 7.4, f"{number}", 9)
-    pages.bars(MARGIN_MM + 15, y + 1.2, tube.accession)
-    pages.text(MARGIN_MM + 74, y + 5, tube.accession, 10.5, bold=True)
+    if _module_of(tube.accession) is not None:
+        pages.bars(MARGIN_MM + 15, y + 1.2, tube.accession)
+        pages.text(MARGIN_MM + 74, y + 5, tube.accession, 10.5, bold=True)
+    elif pdfmetrics.stringWidth(tube.accession, _faces()[True], 10.5) <= NUMBER_ROOM_MM * mm:
+        pages.text(MARGIN_MM + 15, y + 5, tube.accession, 10.5, bold=True)  # in place of bars: another lab's number
+    else:
+        raise LabelError(f"the number {tube.accession} does not fit on the manifest: use a shorter identifier")
     pages.text(MARGIN_MM + 74, y + 9.6, f"{tube.container} {tube.colour}", 8.5, room=34)
     pages.text(MARGIN_MM + 110, y + 5, " ".join(tube.tests), 9, room=pages.right - MARGIN_MM - 126)
     if tube.priority == "stat":
@@ -223,7 +238,8 @@ def manifest_pdf(manifest: Manifest, *, size: Size = LETTER_MM) -> bytes:
             _row(pages, top + line * ROW_MM, number, tube)
         if pages.number == len(lists) - 1:
             _signatures(pages)
-        foot = f"{manifest.manifest}   page {pages.number + 1} of {len(lists)}"
+        foot = f"Manifest {manifest.manifest}   page {pages.number + 1} of {len(lists)}"
+        foot += f"   printed {manifest.printed_at}" if manifest.printed_at else ""
         pages.text(MARGIN_MM, size[1] - 8, foot, 8)
         pages.page.showPage()
     pages.page.save()

@@ -10,14 +10,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
+from labels.drawing.manifest import manifest_pdf
+from labels.errors import LabelError
+from labels.of_manifest import manifest_of
 from models.printing.serials import allocate
 from models.rules.identifiers import MANIFEST, SPECIMEN, TOTE, is_identifier
 from models.rules.specimen import COLLECTED, DISPATCHED, DISPOSED, MISSING, REJECTED
 from models.rules.times import moment_of
 from models.views.pages import Bag, SpecimenRow, bag, open_bags, specimen, waiting_for_dispatch
 from station.auth.access import Session, requires
-from station.pages.printouts import manifest_pdf
-from station.pages.render import Page, page, zone_of
+from station.pages.render import Page, page
+from station.problems import Refusal
 from station.services import Station
 
 SENDERS = ("ma", "lab", "manager")
@@ -128,13 +131,13 @@ async def check_tube(data: JSONBody[TubeQuestion], station: Station) -> TubeAnsw
 
 @get("/manifests/{manifest:str}/print.pdf",
      access=requires("ma", "courier", "lab", "manager", scope="manifest", read="manifest.read"))  # fmt: skip
-async def print_manifest(manifest: FromPath[str], session: Session, station: Station) -> Response[bytes]:
+async def print_manifest(manifest: FromPath[str], station: Station) -> Response[bytes]:
     """The paper that goes with the bag: numbers and bars, no names."""
-    found = await station.read(bag, manifest)
-    if found is None:
-        raise NotFoundException(detail="no such manifest is on record")
-    zone = zone_of(station.catalog, session.site)
-    content = manifest_pdf(found, station.catalog, station.clock(), zone)
+    try:
+        found = await station.read(manifest_of, manifest, station.catalog, station.clock())
+        content = await station.run(manifest_pdf, found)
+    except LabelError as fault:
+        raise Refusal(404, str(fault)) from fault
     headers = {"Content-Disposition": f'inline; filename="{manifest}.pdf"', "Cache-Control": "no-store"}
     return Response(content, media_type="application/pdf", headers=headers)
 

@@ -1,4 +1,4 @@
-"""What is printed on paper beside labels: a bag's manifest, the list of what to order. Numbers and bars, no names."""
+"""What to order, as a table for a spreadsheet and on paper."""
 
 import csv
 import io
@@ -9,7 +9,6 @@ from typing import Any
 from xml.sax.saxutils import escape
 from zoneinfo import ZoneInfo
 
-from reportlab.graphics.barcode.code128 import Code128
 from reportlab.lib import colors
 from reportlab.lib.pagesizes import LETTER
 from reportlab.lib.styles import ParagraphStyle
@@ -19,10 +18,8 @@ from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, Table
 
 import labels
-from config.catalog import Catalog
 from models.rules.times import moment_of
 from models.views.board import StockRow
-from models.views.pages import Bag
 
 REGULAR, BOLD = "StationSans", "StationSans-Bold"
 WIDTH = LETTER[0] - 30 * mm
@@ -69,36 +66,6 @@ def _grid(rows: list[list[Any]], widths: Sequence[float]) -> Table:
         ("VALIGN", (0, 0), (-1, -1), "MIDDLE"), ("BACKGROUND", (0, 0), (-1, 0), SHADE),
         ("LINEBELOW", (0, 0), (-1, -1), 0.5, LINE), ("LEFTPADDING", (0, 0), (-1, -1), 4),
     ])  # fmt: skip
-
-
-def manifest_pdf(bag: Bag, catalog: Catalog, now_us: int, zone: ZoneInfo) -> bytes:
-    """The list that goes with a bag: its tubes with bars to scan, and room for both signatures."""
-    _fonts()
-    tubes = [tube for tube in bag.tubes if tube.current]
-    printed = f"{moment_of(now_us).astimezone(zone):%Y-%m-%d %H:%M}"
-    facts = [
-        ("From", bag.origin or "–"), ("To", bag.destination or "–"), ("Transport", bag.transport or "–"),
-        ("Tote", bag.tote or "–"), ("Seal", bag.seal or "–"), ("Tubes", str(len(tubes))), ("Printed", printed),
-    ]  # fmt: skip
-    bars = Code128(bag.manifest, barHeight=14 * mm, barWidth=0.4 * mm, quiet=True)
-    story: list[Flowable] = [_p(f"Manifest {bag.manifest}", TITLE), Spacer(0, 3 * mm), bars, Spacer(0, 3 * mm)]
-    story.append(_p("  ·  ".join(f"{name} {value}" for name, value in facts)))
-    story.append(Spacer(0, 4 * mm))
-    rows: list[list[Any]] = [[_p(text, HEAD) for text in ("", "Tube", "Bars", "Container", "Priority", "Taken")]]
-    for number, tube in enumerate(tubes, 1):
-        kind = catalog.containers.get(tube.container or "")
-        code = Code128(tube.accession, barHeight=8 * mm, barWidth=0.28 * mm, quiet=False)
-        rows.append([
-            _p(str(number)), _p(tube.accession, HEAD), code, _p(kind.name if kind else "–"),
-            _p("STAT" if tube.priority == "stat" else "routine", HEAD if tube.priority == "stat" else BODY), "",
-        ])  # fmt: skip
-    story += [_grid(rows, (8, 34, 62, 48, 22, 16)), Spacer(0, 10 * mm)]
-    signatures = [["Handed over by", "", "Taken by", ""]]
-    story.append(Table(signatures, colWidths=[30 * mm, 58 * mm, 24 * mm, 58 * mm], style=[
-        ("LINEBELOW", (1, 0), (1, 0), 0.7, LINE), ("LINEBELOW", (3, 0), (3, 0), 0.7, LINE),
-        ("FONTNAME", (0, 0), (-1, -1), REGULAR),
-    ]))  # fmt: skip
-    return _built(story, f"Manifest {bag.manifest}")
 
 
 def _plain(value: object) -> str:

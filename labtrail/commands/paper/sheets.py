@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from config.files import write_whole
-from labtrail.shared import CommandError, Data, database_for, say, settings_for
+from labtrail.shared import CommandError, Data, database_for, now_us, say, settings_for
 
 Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="The PDF file to write.")]
 
@@ -58,7 +58,7 @@ def manifest(
     paper: Annotated[Paper, typer.Option("--paper", help="The page's size.")] = Paper.letter,
     data: Data = None,
 ) -> None:
-    """Draw a manifest page: every tube with its barcode.
+    """Draw a manifest page: every tube that is on it with its barcode.
 
     With boxes to tick, courier, seal and room for signatures; no patient's name is on it.
     """
@@ -73,7 +73,7 @@ def manifest(
     if not is_identifier(number, MANIFEST, settings.outside):
         raise CommandError(f"{number!r} is no valid manifest number: scan it again")
     with database_for(settings) as engine, reading(engine) as connection:
-        content = manifest_of(connection, number, load_catalog(settings.catalog))
+        content = manifest_of(connection, number, load_catalog(settings.catalog), now_us())
     write_whole(out, manifest_pdf(content, size=A4_MM if paper is Paper.a4 else LETTER_MM), mode=0o600)
     say(f"{number} with {len(content.tubes)} tubes drawn into {out}")
 

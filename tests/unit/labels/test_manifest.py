@@ -5,6 +5,7 @@ from io import BytesIO
 import pypdfium2
 import pytest
 import zxingcpp
+from msgspec.structs import replace
 from pypdf import PdfReader
 
 from labels.drawing.manifest import Manifest, ManifestTube, manifest_pdf
@@ -63,6 +64,21 @@ def test_the_page_names_courier_seal_and_signatures() -> None:
     assert reader.trailer["/Root"]["/ViewerPreferences"]["/PrintScaling"] == "/None"
 
 
+def test_numbers_of_other_labs_get_narrower_bars_and_where_those_do_not_fit_none() -> None:
+    first = manifest(1).tubes[0]
+    narrower, none = "REF26-0071X", "OTHER-LAB/2026-11-20/0071X"
+    pages = manifest_pdf(manifest(1, tubes=(replace(first, accession=narrower), replace(first, accession=none))))
+    image = pypdfium2.PdfDocument(pages)[0].render(scale=300 / 72, grayscale=True).to_pil()
+    read = {code.text for code in zxingcpp.read_barcodes(image, formats=zxingcpp.BarcodeFormat.Code128)}
+    assert read == {manifest(1).manifest, narrower}
+    assert none in PdfReader(BytesIO(pages)).pages[0].extract_text()
+
+
+def test_the_page_says_what_it_is_and_when_it_was_printed() -> None:
+    words = PdfReader(BytesIO(manifest_pdf(manifest(1, printed_at="2026-11-21 08:06")))).pages[0].extract_text()
+    assert f"Manifest {manifest(1).manifest}   page 1 of 1   printed 2026-11-21 08:06" in words
+
+
 @pytest.mark.parametrize(
     ("listed", "words"),
     [
@@ -70,6 +86,7 @@ def test_the_page_names_courier_seal_and_signatures() -> None:
         (manifest(2, tubes=manifest(1).tubes * 2), "twice"),
         (manifest(1, origin="李"), "no glyph"),
         (manifest(1, manifest="M" * 40), "does not fit"),
+        (manifest(1, tubes=(replace(manifest(1).tubes[0], accession="X" * 60),)), "does not fit"),
     ],
 )
 def test_a_manifest_that_can_not_be_printed_is_refused(listed: Manifest, words: str) -> None:

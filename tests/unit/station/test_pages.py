@@ -8,15 +8,16 @@ import pytest
 from pypdf import PdfReader
 
 from config.catalog import DEFAULT_CATALOG, load_catalog
+from labels.drawing.manifest import Manifest, ManifestTube, manifest_pdf
 from models.rules.identifiers import make_identifier
 from models.rules.specimen import LotFacts
 from models.views.board import StockRow
-from models.views.pages import Bag, SpecimenRow, Tube
+from models.views.pages import SpecimenRow
 from station.pages.charts import age_bars, cover_bars, flow_bars
 from station.pages.collect import judge_lot, plan
 from station.pages.dispatch import judge_tube
 from station.pages.home import inside
-from station.pages.printouts import manifest_pdf, order_csv, order_pdf
+from station.pages.printouts import order_csv, order_pdf
 from station.pages.render import data, hours_text, number, zone_of
 
 CATALOG = load_catalog(DEFAULT_CATALOG)
@@ -110,20 +111,20 @@ def _words(content: bytes) -> str:
 def test_the_papers_name_every_tube_and_every_item():
     zone = zone_of(CATALOG, "NORTH")
     tubes = tuple(
-        Tube(
-            accession=make_identifier("S", 2026, serial), container="EDTA4", priority="stat", status="dispatched",
-            current=True, seal="SL-1", dispatched_us=NOW_US, picked_up_us=None, received_us=None,
+        ManifestTube(
+            accession=make_identifier("S", 2026, serial), container="EDTA4", colour="lavender", tests=("CBCD",),
+            priority="stat",
         )
         for serial in range(60)
     )  # fmt: skip
-    bag = Bag(
+    bag = Manifest(
         manifest="M2600000115", origin="NORTH", destination="CORE", transport="ambient", tote="T2600000160",
-        seal="SL-1", courier=None, tubes=tubes,
+        seal="SL-1", tubes=tubes,
     )  # fmt: skip
-    words = _words(manifest_pdf(bag, CATALOG, NOW_US, zone))
+    words = _words(manifest_pdf(bag))
     assert all(tube.accession in words for tube in tubes)
-    assert "Tubes 60" in words
-    assert manifest_pdf(bag, CATALOG, NOW_US, zone) == manifest_pdf(bag, CATALOG, NOW_US, zone)
+    assert "60, 60 STAT" in words
+    assert manifest_pdf(bag) == manifest_pdf(bag)
     assert "268 tube" in _words(order_pdf([_stock()], NOW_US, zone))
     assert "Nothing is due." in _words(order_pdf([], NOW_US, zone))
 

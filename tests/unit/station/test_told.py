@@ -16,7 +16,8 @@ import yaml
 
 import station
 from embedded import writer
-from labels import of_specimen
+from labels import of_manifest, of_specimen
+from labels.drawing import manifest
 from models.alerts import cases as alerting
 from models.people import patients
 from models.printing import jobs as print_jobs
@@ -81,7 +82,7 @@ def _below() -> set[str]:
     """What the floors below say of an event, a number, a label, a patient's record."""
     return _in_source(
         events, serials, of_specimen.label_of, of_specimen._specimen, patients.read_keys, patients.unseal,
-        print_jobs.queue_again, writer,
+        print_jobs.queue_again, writer, manifest, of_manifest,
     )  # fmt: skip
 
 
