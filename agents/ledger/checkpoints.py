@@ -8,13 +8,21 @@ import os
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from msgspec import Struct
 from sqlalchemy import Engine
 
-from agents.ledger.signing import CheckpointError, open_note, origin_of, sign, verifier_text
+from agents.ledger.signing import (
+    CheckpointError,
+    load_or_make_key,
+    open_note,
+    origin_of,
+    sign,
+    verifier_from_text,
+    verifier_text,
+)
 from config.files import write_whole
 from models.database.engine import reading
 from models.ledger import tree
@@ -22,7 +30,12 @@ from models.ledger.chain import Checkpoint
 from models.ledger.merkle import HASH_BYTES, Frontier
 from models.rules.times import moment_of
 
+if TYPE_CHECKING:
+    from config.settings import Settings
+
 LEAVES_A_FILE = 65_536
+PUBLIC_KEY_FILE = "ledger.pub"
+"""Beside the checkpoints, to check them with."""
 NEWEST_KEPT = 1000
 """So many checkpoints are all kept; of older ones the last of each day, which vouches for those before."""
 _NOTE_BYTES_MAX = 64 * 1024
@@ -52,7 +65,7 @@ def take_checkpoint(engine: Engine, folder: Path, key: Ed25519PrivateKey, now_us
     checkpoint = Checkpoint(origin=origin, size=head.size, root=head.root(), time_us=now_us)
     moment = f"{moment_of(now_us):%Y%m%dT%H%M%SZ}"
     path = folder / f"checkpoint-{head.size:016d}-{moment}.txt"
-    write_whole(folder / "ledger.pub", f"{verifier_text(key.public_key())}\n".encode())
+    write_whole(folder / PUBLIC_KEY_FILE, f"{verifier_text(key.public_key())}\n".encode())
     write_whole(path, sign(checkpoint, key).encode())
     _thin(folder)
     return path
@@ -73,6 +86,26 @@ def read_checkpoint(path: Path, key: Ed25519PublicKey) -> Checkpoint:
         raise CheckpointError(f"{path} can't be read ({fault}): give the path of a checkpoint file") from None
     except CheckpointError as fault:
         raise CheckpointError(f"{path}: {fault}") from None
+
+
+def newest_checkpoint(settings: "Settings") -> Checkpoint | None:
+    """The newest checkpoint of the home, its signature checked. Raises CheckpointError.
+
+    None when there is none yet, or nothing to check it with: a station apart from the worker may not have it.
+    """
+    files = checkpoint_files(settings.checkpoint_folder)
+    key = public_key(settings, settings.checkpoint_folder) if files else None
+    return read_checkpoint(files[-1], key) if key is not None else None
+
+
+def public_key(settings: "Settings", beside: Path, named: Path | None = None) -> Ed25519PublicKey | None:
+    """The key that signed: the named one, the one carried off with the checkpoints, or this home's own."""
+    carried = named or beside / PUBLIC_KEY_FILE
+    if carried.exists() or named is not None:
+        return verifier_from_text(carried.read_text())
+    if settings.signing_key_file.exists():
+        return load_or_make_key(settings.signing_key_file).public_key()
+    return None
 
 
 def load_evidence(path: Path, key: Ed25519PublicKey) -> Evidence:

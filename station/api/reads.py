@@ -7,6 +7,7 @@ from litestar import Response, get
 from litestar.params import FromPath, PathParameter, QueryParameter
 from sqlalchemy import Connection
 
+from agents.ledger.checkpoints import newest_checkpoint
 from agents.printing import keys_of
 from labels.drawing.render import Format, render
 from labels.errors import LabelError
@@ -17,7 +18,6 @@ from models.views.api_lists import StockView, stock_views
 from models.views.custody_record import CustodyRecord
 from models.views.custody_record_query import custody_record
 from station.auth.access import Session, api, without_ending
-from station.checkpoints import newest_checkpoint
 from station.custody_report.pdf import custody_pdf
 from station.problems import Refusal
 from station.services import Station

@@ -8,11 +8,11 @@ from litestar.params import FromPath
 from msgspec import Struct
 from sqlalchemy import Connection
 
+from agents.ledger.checkpoints import newest_checkpoint
 from models.views.custody_record import CustodyRecord
 from models.views.custody_record_query import custody_record
 from models.views.pages import OrderRow, SpecimenRow, bag, order, specimens_of_order
 from station.auth.access import Session, requires
-from station.checkpoints import newest_checkpoint
 from station.custody_report import words as custody_words
 from station.pages.render import Page, page
 from station.services import Station

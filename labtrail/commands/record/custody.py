@@ -46,8 +46,8 @@ def custody(
 
 
 def _record(accession: str, at: str | None, data: Path | None) -> "CustodyRecord":
+    from agents.ledger.checkpoints import newest_checkpoint
     from config.catalog import load_catalog
-    from labtrail.commands.record.verify import newest_checkpoint
     from models.database.engine import reading
     from models.views.custody_record_query import custody_record
 

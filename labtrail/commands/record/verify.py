@@ -9,15 +9,11 @@ from labtrail.progress import progress
 from labtrail.shared import CommandError, Data, database_for, settings_for
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from sqlalchemy import Engine
 
     from agents.ledger.checkpoints import Evidence
     from config.settings import Settings
-    from models.ledger.chain import Checkpoint
     from models.ledger.verify import Verdict
-
-PUBLIC_KEY_FILE = "ledger.pub"
 
 
 def verify(
@@ -63,12 +59,12 @@ def verify(
 
 def _evidence(settings: "Settings", checkpoint: Path | None, key: Path | None) -> "Evidence":
     """The checkpoints to check against: those carried off if given, else those of the home, if any."""
-    from agents.ledger.checkpoints import Evidence, load_evidence
+    from agents.ledger.checkpoints import Evidence, load_evidence, public_key
 
     where = checkpoint or settings.checkpoint_folder
     if checkpoint is not None and not checkpoint.exists():
         raise CommandError(f"{checkpoint} is not there: give the path of a checkpoint file or folder")
-    public = _public_key(settings, where if where.is_dir() else where.parent, key)
+    public = public_key(settings, where if where.is_dir() else where.parent, key)
     if public is None and checkpoint is not None:
         raise CommandError(f"no public key to check {checkpoint} with: give ledger.pub by --key")
     return load_evidence(where, public) if public is not None and where.exists() else Evidence((), None)
@@ -86,27 +82,6 @@ def _check(engine: "Engine", evidence: "Evidence") -> "Verdict":
         with progress("verifying", sum(rows), "rows") as bar:
             witness = evidence.witness() if evidence.witness else None
             return check(connection, evidence.checkpoints, witness, bar.advance)
-
-
-def newest_checkpoint(settings: "Settings") -> "Checkpoint | None":
-    """The newest signed checkpoint of the home, its signature checked; None when there is none yet."""
-    from agents.ledger.checkpoints import checkpoint_files, read_checkpoint
-
-    files = checkpoint_files(settings.checkpoint_folder)
-    key = _public_key(settings, settings.checkpoint_folder, None) if files else None
-    return read_checkpoint(files[-1], key) if key is not None else None
-
-
-def _public_key(settings: "Settings", beside: Path, named: Path | None) -> "Ed25519PublicKey | None":
-    """The key that signed: the named one, the one carried off with the checkpoints, or this home's own."""
-    from agents.ledger.signing import load_or_make_key, verifier_from_text
-
-    carried = named or beside / PUBLIC_KEY_FILE
-    if carried.exists() or named is not None:
-        return verifier_from_text(carried.read_text())
-    if settings.signing_key_file.exists():
-        return load_or_make_key(settings.signing_key_file).public_key()
-    return None
 
 
 def register(app: typer.Typer) -> None:

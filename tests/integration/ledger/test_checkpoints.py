@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, update
 
 from agents.ledger import checkpoints
-from agents.ledger.checkpoints import checkpoint_files, load_evidence, read_checkpoint, take_checkpoint
+from agents.ledger.checkpoints import (
+    checkpoint_files,
+    load_evidence,
+    newest_checkpoint,
+    read_checkpoint,
+    take_checkpoint,
+)
 from agents.ledger.signing import (
     CheckpointError,
     key_from_text,
@@ -22,6 +28,7 @@ from agents.ledger.signing import (
     verifier_from_text,
     verifier_text,
 )
+from config.settings import load_settings
 from models.database.evidence_tables import events
 from models.ledger.chain import Checkpoint, parse_checkpoint
 from models.ledger.verify import verify
@@ -234,3 +241,22 @@ def test_the_folder_keeps_the_newest_checkpoints_and_one_of_each_earlier_day(eng
     sizes = [read_checkpoint(path, PUBLIC).size for path in checkpoint_files(tmp_path)]
     assert sizes == [4, 8, 9, 10, 11, 12]
     assert len(list(load_evidence(tmp_path, PUBLIC).witness())) == 12
+
+
+def test_the_newest_checkpoint_is_the_same_for_commands_and_pages_and_is_checked(engine, tmp_path):
+    settings = load_settings({}, data=tmp_path)
+    folder, own = settings.checkpoint_folder, settings.signing_key_file
+    assert newest_checkpoint(settings) is None
+    for seq, subjects in ((1, ["S1", "S2"]), (3, ["S3"])):
+        record(engine, rows_of(subjects, first_seq=seq))
+        grow(engine)
+        take(engine, folder, NOW_US + seq * DAY_US)
+    newest = newest_checkpoint(settings)
+    assert (newest.size, newest.time_us) == (3, NOW_US + 3 * DAY_US)
+    (folder / "ledger.pub").unlink()
+    assert newest_checkpoint(settings) is None, "nothing to check it with"
+    own.write_text(base64.b64encode(bytes(range(32))).decode())
+    assert newest_checkpoint(settings) == newest
+    own.write_text(base64.b64encode(bytes(range(1, 33))).decode())
+    with pytest.raises(CheckpointError, match="not signed by"):
+        newest_checkpoint(settings)
