@@ -4,7 +4,6 @@ import asyncio
 import gc
 import logging
 import sys
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -20,6 +19,7 @@ from agents.metrics.definitions import WorkerMetrics
 from agents.printing import Printing
 from agents.stream_agents import add_agents
 from config.catalog import Catalog
+from config.clock import now_us
 from config.settings import Settings
 from models.recording.store import Store
 
@@ -32,11 +32,6 @@ WATCH_SECONDS = 0.5
 GATHER_SECONDS = 0.2
 """What several commits ask for within this time goes out together: else each commit is followed by a look at the
 outbox that competes with the next one."""
-
-
-def now_us() -> int:
-    """Microseconds since 1970, by this machine's clock."""
-    return time.time_ns() // 1000
 
 
 class Service:

@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 from agents.log.open import open_log
 from agents.log.port import EventLog, NewRecord
 from config.catalog import Catalog, load_catalog
+from config.clock import now_us
 from config.settings import Settings, load_settings
 from labtrail.simulator.simulation import ORDERS_A_DAY, arrivals
 from models.database.engine import make_engine
@@ -95,7 +96,7 @@ def log_records(raws: Iterator[bytes]) -> list[Record]:
         topic, _ = route(raw)
         offset = ends.get(topic, 0)
         ends[topic] = offset + 1
-        records.append(Record(topic, 0, offset, raw, time.time_ns() // 1000))
+        records.append(Record(topic, 0, offset, raw, now_us()))
     return records
 
 

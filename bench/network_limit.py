@@ -27,11 +27,11 @@ from psycopg import AsyncConnection
 from sqlalchemy import event
 
 from agents.committing import BATCH_MAX
-from agents.service import now_us
 from bench.home import Home, read_events
 from bench.network_job import Job, recorded
 from bench.network_servers import LIMIT_GROUP, PARTITIONS
 from bench.runs import Clock
+from config.clock import now_us
 from embedded.records import partition_of
 from models.database.engine import make_engine
 from models.database.postgres_pipeline import WAITING

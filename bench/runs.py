@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry
 
 from agents.app import make_app
 from agents.committing import BATCH_MAX
-from agents.service import Service, now_us
+from agents.service import Service
 from bench.eventsourced import record_all
 from bench.home import (
     PINGS_MAX,
@@ -37,6 +37,7 @@ from bench.home import (
     say,
 )  # fmt: skip
 from bench.orm_agent import OrmTables
+from config.clock import now_us
 from config.settings import Settings
 from embedded.batches import acknowledge, batches
 from embedded.consumer import Consumer

@@ -1,7 +1,6 @@
 """The consuming half of the transport: one process per group reads, the others stand by."""
 
 import asyncio
-import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
@@ -9,6 +8,7 @@ from faust.transport import base
 from faust.types import TP, ConsumerMessage
 from mode import Service, get_logger
 
+from config.clock import now_us
 from embedded.lease import Lease
 from embedded.log import Log, unpack_headers
 from embedded.records import LogError, Record
@@ -248,7 +248,7 @@ class Consumer(StrictCommit, base.Consumer):
     @Service.timer(RETENTION_SECONDS)
     async def _retention(self) -> None:
         if self._assigned:
-            now_us = time.time_ns() // 1000
-            before_us = now_us - int(self.transport.keep_days * DAY_US)
-            unread_before_us = now_us - int(self.transport.keep_unread_days * DAY_US)
+            now = now_us()
+            before_us = now - int(self.transport.keep_days * DAY_US)
+            unread_before_us = now - int(self.transport.keep_unread_days * DAY_US)
             await asyncio.to_thread(expire, self._log, before_us, unread_before_us)

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from config.clock import now_us
 from embedded.records import APPEND_BYTES_MAX, APPEND_RECORDS_MAX, LogError
 
 OFFSET_BITS = 40
@@ -241,7 +242,7 @@ def _append(db: sqlite3.Connection, jobs: list[Job]) -> None:
         sql = "UPDATE partition SET next = next + ? WHERE id = ? RETURNING next"
         ((end,),) = db.execute(sql, (count, part)).fetchall()
         free[part] = end - count
-    now_us = time.time_ns() // 1000
+    appended_us = now_us()
     records: list[tuple[int, int, bytes | None, bytes, bytes | None]] = []
     for job in jobs:
         job.offsets = []
@@ -249,7 +250,7 @@ def _append(db: sqlite3.Connection, jobs: list[Job]) -> None:
             offset = free[part]
             free[part] = offset + 1
             job.offsets.append(offset)
-            records.append((part << OFFSET_BITS | offset, now_us, key, value, headers))
+            records.append((part << OFFSET_BITS | offset, appended_us, key, value, headers))
     db.executemany("INSERT INTO record VALUES(?, ?, ?, ?, ?)", records)
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import Engine, func, select
 
 from agents.log.port import EventLog, NewRecord
 from config.catalog import Catalog
-from labtrail.shared import now_us
+from config.clock import now_us
 from labtrail.simulator.simulation import Due, live
 from labtrail.simulator.world import SERIAL_FIRST, SERIAL_STEP_MAX
 from models.database.engine import reading

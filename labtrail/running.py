@@ -20,10 +20,11 @@ from agents.log.port import EventLog
 from agents.metrics.reader import watch_state
 from agents.service import Service
 from config.catalog import Catalog, load_catalog
+from config.clock import now_us
 from config.errors import LabtrailError
 from config.settings import Settings
 from labtrail.demo import live_clinics
-from labtrail.shared import CommandError, database_for, log_for, now_us, say
+from labtrail.shared import CommandError, database_for, log_for, say
 from labtrail.stopping import heed
 from models.database.migrate import require_current
 from station.app import create_app, end_streams

@@ -6,12 +6,13 @@ Nothing heavy is imported at the top of a command's module, so that `labtrail --
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from config.clock import now_us
 from config.errors import LabtrailError
 from labtrail.stopping import heed
 
@@ -118,13 +119,6 @@ def store_for(settings: "Settings", engine: "Engine") -> "Store":
         outside=settings.outside,
         print_on_collection=settings.print_on_collection,
     )
-
-
-def now_us() -> int:
-    """Microseconds since 1970, by this machine's clock: the one place where commands read it."""
-    from models.rules.times import microseconds
-
-    return microseconds(datetime.now(UTC))
 
 
 def moment_us(text: str | None) -> int:

@@ -4,7 +4,6 @@ Everything that it serves states who may call it (`station/auth/access.py`); a r
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -24,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from agents.log.port import EventLog
 from agents.metrics.reader import watch_state
 from config.catalog import Catalog
+from config.clock import now_us
 from config.errors import LabtrailError
 from config.settings import Settings
 from models.database.migrate import require_current
@@ -60,11 +60,6 @@ BODY_BYTES_MAX = 64 * 1024
 API = (api_events, api_reads, api_alerts, api_notifications, api_session)
 
 
-def system_clock() -> int:
-    """Microseconds since 1970, by this machine's clock."""
-    return time.time_ns() // 1000
-
-
 def create_app(
     settings: Settings,
     catalog: Catalog,
@@ -84,7 +79,7 @@ def create_app(
     commit of agents in this process; None: they run elsewhere. Raises LabtrailError for a route that says not who
     may call it.
     """
-    now = clock or system_clock
+    now = clock or now_us
     if registry is None:
         registry = CollectorRegistry()
         watch_state(registry, engine, log, catalog, settings.policy, now)

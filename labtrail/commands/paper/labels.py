@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from config.clock import now_us
 from config.files import write_whole
-from labtrail.shared import CommandError, Data, database_for, log_for, now_us, say, settings_for
+from labtrail.shared import CommandError, Data, database_for, log_for, say, settings_for
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from config.clock import now_us
 from labtrail.commands.paper.labels import Badge, checked_badge, finish
-from labtrail.shared import Data, database_for, now_us, say, settings_for
+from labtrail.shared import Data, database_for, say, settings_for
 
 if TYPE_CHECKING:
     from models.printing.jobs import Job

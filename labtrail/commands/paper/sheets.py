@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from config.clock import now_us
 from config.files import write_whole
-from labtrail.shared import CommandError, Data, database_for, now_us, say, settings_for
+from labtrail.shared import CommandError, Data, database_for, say, settings_for
 
 Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="The PDF file to write.")]
 

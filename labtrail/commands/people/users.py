@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labtrail.shared import CommandError, Data, database_for, now_us, say, settings_for
+from config.clock import now_us
+from labtrail.shared import CommandError, Data, database_for, say, settings_for
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labtrail.shared import CommandError, Data, database_for, log_for, now_us, settings_for, store_for
+from config.clock import now_us
+from labtrail.shared import CommandError, Data, database_for, log_for, settings_for, store_for
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

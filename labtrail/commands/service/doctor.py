@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
+from config.clock import now_us
 from config.errors import LabtrailError
 from labtrail.shared import CommandError, Data, log_for, printable, settings_for, sqlite_file
 
@@ -121,6 +122,7 @@ def check_broker(settings: "Settings") -> Findings:
 def check_database(settings: "Settings") -> Findings:
     from models.database.engine import make_engine, reading
     from models.database.migrate import revisions
+    from models.rules.times import moment_of
 
     file = sqlite_file(settings.database)
     if file is not None and not file.exists():
@@ -139,7 +141,7 @@ def check_database(settings: "Settings") -> Findings:
             yield from _server(connection)
             yield from _clock(connection, settings)
             yield from _contents(connection)
-            yield from _partitions(connection, datetime.now(UTC).year)
+            yield from _partitions(connection, moment_of(now_us()).year)
     finally:
         engine.dispose()
 
@@ -164,7 +166,7 @@ def _clock(connection: "Connection", settings: "Settings") -> Findings:
     from models.database.evidence_tables import events
     from models.rules.times import moment_of
 
-    now = datetime.now(UTC)
+    now = moment_of(now_us())
     if connection.dialect.name == "postgresql":
         there: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
         apart_s = abs((now - there).total_seconds())
