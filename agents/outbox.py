@@ -6,15 +6,14 @@ label is put into the queue in the transaction that takes it out of the outbox, 
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, bindparam, delete, select, update
+from sqlalchemy import Connection, Engine
 
 from agents.log.port import EventLog, NewRecord
 from config.errors import LabtrailError
-from models.database.acts_tables import outbox
 from models.database.engine import reading, writing
+from models.recording import effects
 from models.rules.events import ALERTS_TOPIC
 from models.rules.times import MINUTE_US
 
@@ -32,56 +31,34 @@ class PrintRequest(msgspec.Struct, frozen=True):
 
 def send(engine: Engine, log: EventLog, queue: Queue, now_us: int, limit: int) -> int:
     """Do up to `limit` of what waits; how many were done. What fails is tried again, later each time."""
-    due = outbox.c.not_before_us <= now_us
     with reading(engine) as connection:  # most often nothing waits: then nobody is kept from writing
-        if connection.execute(select(outbox.c.id).where(due).limit(1)).first() is None:
+        if not effects.any_due(connection, now_us):
             return 0
     with writing(engine) as connection:
-        rows = connection.execute(
-            select(outbox.c.id, outbox.c.kind, outbox.c.key, outbox.c.payload, outbox.c.tries)
-            .where(due)
-            .order_by(outbox.c.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        ).all()
-        alerts = [row for row in rows if row.kind == "alert"]
-        prints = [row for row in rows if row.kind == "print"]
-        for row in prints:
-            asked = msgspec.json.decode(bytes(row.payload), type=PrintRequest)
+        taken = effects.take(connection, now_us, limit)
+        alerts = [one for one in taken if one.kind == "alert"]
+        prints = [one for one in taken if one.kind == "print"]
+        for one in prints:
+            asked = msgspec.json.decode(one.payload, type=PrintRequest)
             queue(connection, asked.accession, asked.printer, now_us)
-        _done(connection, prints)
-        _later(connection, [(row, row.tries, TAKEN_US) for row in alerts], now_us)
+        effects.finish(connection, prints)
+        effects.postpone(connection, [(one, one.tries, now_us + TAKEN_US) for one in alerts])
     if not alerts:
         return len(prints)
     sent = _send_alerts(log, alerts)
     with writing(engine) as connection:
         if sent:
-            _done(connection, alerts)
+            effects.finish(connection, alerts)
         else:
-            again = [(row, row.tries + 1, min(2**row.tries * 500_000, RETRY_US_MAX)) for row in alerts]
-            _later(connection, again, now_us)
+            again = [(one, one.tries + 1, now_us + min(2**one.tries * 500_000, RETRY_US_MAX)) for one in alerts]
+            effects.postpone(connection, again)
     return len(prints) + len(alerts) * sent
 
 
-def _done(connection: Connection, rows: Sequence[Any]) -> None:
-    if rows:
-        connection.execute(delete(outbox).where(outbox.c.id.in_([row.id for row in rows])))
-
-
-def _later(connection: Connection, rows: Sequence[tuple[Any, int, int]], now_us: int) -> None:
-    """Rows, their tries, and after how many microseconds they are due."""
-    if rows:
-        change = update(outbox).where(outbox.c.id == bindparam("of"))
-        connection.execute(
-            change.values(tries=bindparam("count"), not_before_us=bindparam("then")),
-            [{"of": row.id, "count": tries, "then": now_us + wait_us} for row, tries, wait_us in rows],
-        )
-
-
-def _send_alerts(log: EventLog, rows: Sequence[Any]) -> bool:
+def _send_alerts(log: EventLog, alerts: Sequence[effects.Effect]) -> bool:
     """Append them to the log; whether it took them."""
     try:
-        log.append([NewRecord(ALERTS_TOPIC, row.key.encode(), bytes(row.payload)) for row in rows])
+        log.append([NewRecord(ALERTS_TOPIC, one.key.encode(), one.payload) for one in alerts])
     except LabtrailError:
         return False
     return True

@@ -6,7 +6,7 @@ import secrets
 import socket
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine
 
 from agents.log.port import EventLog, NewRecord
 from config.catalog import Catalog
@@ -14,15 +14,15 @@ from config.settings import Settings
 from labels.drawing.contents import Content
 from labels.drawing.layouts import layout_named
 from labels.errors import LabelError
-from labels.of_specimen import collector_of, content_of
+from labels.of_specimen import content_of
 from labels.printing.announcing import all_events
 from labels.printing.outcomes import Printer
 from labels.printing.printers import make_printer
 from labels.printing.queue import PrintQueue
 from models.database.engine import reading
-from models.database.state_tables import specimens
 from models.people.patients import Keys, read_keys
 from models.printing.jobs import Job, NewJob, queue_first
+from models.printing.label_facts import collector_of, tube_facts
 from models.rules.events import route
 
 log = logging.getLogger(__name__)
@@ -78,20 +78,19 @@ def label_job(
     connection: Connection, accession: str, printer: str, *, copies: int = 1, layout: str = "", by: str = ""
 ) -> NewJob:
     """What to print for a specimen: the layout of a tube, or of an aliquot where it has a parent."""
-    s = specimens.c
-    row = connection.execute(select(s.parent, s.site, s.collected_us).where(s.accession == accession)).first()
-    if row is None:
+    tube = tube_facts(connection, accession)
+    if tube is None:
         raise LabelError(f"no specimen {accession} is on record: scan its collection first")
-    fits = ("SpecimenLabel", "AliquotLabel") if row.parent else ("SpecimenLabel",)
-    chosen = layout_named(layout or ("aliquot" if row.parent else "specimen"))
+    fits = ("SpecimenLabel", "AliquotLabel") if tube.parent else ("SpecimenLabel",)
+    chosen = layout_named(layout or ("aliquot" if tube.parent else "specimen"))
     if chosen.holds not in fits:
         raise LabelError(f"the layout {chosen.name} shows a {chosen.holds}: use specimen or slide")
     return NewJob(
         printer=printer,
         layout=chosen.name,
         subject=accession,
-        site=row.site or "",
-        requested_by=by or collector_of(connection, accession, row.collected_us),
+        site=tube.site or "",
+        requested_by=by or collector_of(connection, accession, tube.collected_us),
         copies=copies,
     )
 

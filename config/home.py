@@ -3,21 +3,16 @@
 import secrets
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from config.files import write_whole
-from config.values import Secret, SettingsError, read_text
-
-if TYPE_CHECKING:
-    from config.settings import Settings
-
-KEYS = ("pepper", "patient_key")
-"""Settings of which a home holds the value in a file of its own, `pepper.key`."""
+from config.keys import KEYS
+from config.settings import Settings
+from config.values import Secret, SettingsError
 
 
-def make_home(settings: "Settings") -> "Settings":
+def make_home(settings: Settings) -> Settings:
     """Make the home folder, readable by its owner only, and its two keys where none are set.
 
     Returns the settings with these keys in. They are not changed later: without them nobody can sign in, and
@@ -31,12 +26,6 @@ def make_home(settings: "Settings") -> "Settings":
             f"{settings.data} can't be written ({fault.strerror}): give another folder by --data or LABTRAIL_DATA"
         ) from fault
     return msgspec.structs.replace(settings, **made) if made else settings
-
-
-def home_keys(home: Path) -> dict[str, Secret]:
-    """The keys that are in a home, by setting. Raises SettingsError for one that can't be read."""
-    paths = {name: home / f"{name}.key" for name in KEYS}
-    return {name: Secret(read_text(f"the {name}", path)) for name, path in paths.items() if path.exists()}
 
 
 def _key_file(home: Path, name: str) -> Secret:

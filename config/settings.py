@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from config.catalog import DEFAULT_CATALOG
-from config.home import home_keys
+from config.keys import home_keys
 from config.policy import Policy
 from config.values import HIDDEN, Field, Secret, SettingsError, from_environment, from_toml
 

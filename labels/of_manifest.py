@@ -2,22 +2,16 @@
 
 from typing import TYPE_CHECKING, Literal, cast
 
-import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from labels.drawing.manifest import Manifest, ManifestTube
 from labels.errors import LabelError
 from labels.of_specimen import local_time
-from models.database.bulk import select_in
-from models.database.evidence_tables import events
-from models.database.postgres_pipeline import Row
-from models.database.state_tables import specimens
+from models.printing.label_facts import TubeFacts, facts_of_tubes, packer_of
 from models.views.pages import Tube, bag
 
 if TYPE_CHECKING:
     from config.catalog import Catalog
-
-_FACTS = ("accession", "tests", "collected_us")
 
 
 def manifest_of(connection: Connection, manifest: str, catalog: "Catalog", now_us: int) -> Manifest:
@@ -34,8 +28,7 @@ def manifest_of(connection: Connection, manifest: str, catalog: "Catalog", now_u
         raise LabelError(f"every tube of the manifest {manifest} has gone on with another one: print that one")
     packed = min(tubes, key=lambda tube: (tube.dispatched_us is None, tube.dispatched_us, tube.accession))
     origin, destination = (catalog.sites.get(site or "") for site in (found.origin, found.destination))
-    rows = select_in(connection, specimens, _FACTS, "accession", [tube.accession for tube in tubes])
-    facts = {row[0]: row for row in rows}
+    facts = facts_of_tubes(connection, [tube.accession for tube in tubes])
     here = found.origin or ""
     return Manifest(
         manifest=manifest,
@@ -46,28 +39,19 @@ def manifest_of(connection: Connection, manifest: str, catalog: "Catalog", now_u
         tote=found.tote or "",
         seal=found.seal or "",
         courier=found.courier or "",
-        packed_by=_packed_by(connection, packed),
+        packed_by=packer_of(connection, packed.accession, packed.dispatched_us),
         packed_at=local_time(packed.dispatched_us, here, catalog),
         printed_at=local_time(now_us, here, catalog),
     )
 
 
-def _tube(tube: Tube, facts: Row, site: str, catalog: "Catalog") -> ManifestTube:
+def _tube(tube: Tube, facts: TubeFacts, site: str, catalog: "Catalog") -> ManifestTube:
     container = catalog.containers.get(tube.container or "")
-    _, tests, collected_us = facts
     return ManifestTube(
         accession=tube.accession,
         container=tube.container or "",
         colour=container.cap_colour if container else "",
-        tests=tuple(msgspec.json.decode(tests, type=list[str])),
+        tests=facts.tests,
         priority="stat" if tube.priority == "stat" else "routine",
-        collected_at=local_time(collected_us, site, catalog),
+        collected_at=local_time(facts.collected_us, site, catalog),
     )
-
-
-def _packed_by(connection: Connection, tube: Tube) -> str:
-    e = events.c
-    found = select(e.actor).where(
-        e.subject == tube.accession, e.type == "specimen.dispatched", e.time_us == tube.dispatched_us
-    )
-    return connection.execute(found.order_by(e.id).limit(1)).scalar() or ""

@@ -1,21 +1,18 @@
 """What is on a label, read from the tables: the specimen, who collected it, and the patient's record."""
 
 from datetime import UTC
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import msgspec
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection
 
 from labels.drawing.contents import AliquotLabel, BadgeLabel, Content, SpecimenLabel, SupplyLabel, ToteLabel
 from labels.drawing.layouts import Layout, layout_named
 from labels.errors import LabelError
-from models.database.evidence_tables import events
-from models.database.state_tables import specimens
 from models.people.patients import Keys, find_patient
 from models.printing.jobs import Job
-from models.rules.event_types import Aliquoted
-from models.rules.events import parse
+from models.printing.label_facts import TubeFacts, aliquot_volume_ml, collector_of, tube_facts
 from models.rules.times import moment_of
 
 if TYPE_CHECKING:
@@ -79,38 +76,21 @@ def label_of(
         collected_at=local_time(collected_us, site, catalog),
         collector=collector_of(connection, source.accession, collected_us),
         priority="stat" if "stat" in (row.priority, source.priority) else "routine",
-        tests=tuple(msgspec.json.decode(row.tests, type=list[str])),
+        tests=row.tests,
         site=site,
     )
     if not row.parent:
         return label
-    return AliquotLabel(specimen=label, parent=row.parent, volume_ml=_volume_ml(connection, row.parent, accession))
-
-
-def _specimen(connection: Connection, accession: str) -> Row[Any]:
-    row = connection.execute(select(specimens).where(specimens.c.accession == accession)).first()
-    if row is None:
-        raise LabelError(f"no specimen {accession} is on record: scan its collection first")
-    return row
-
-
-def collector_of(connection: Connection, accession: str, collected_us: int | None) -> str:
-    """The badge in the collection that counts; empty when there is none."""
-    found = select(events.c.actor).where(
-        events.c.subject == accession, events.c.type == "specimen.collected", events.c.time_us == collected_us
+    return AliquotLabel(
+        specimen=label, parent=row.parent, volume_ml=aliquot_volume_ml(connection, row.parent, accession)
     )
-    return connection.execute(found.order_by(events.c.id).limit(1)).scalar() or ""
 
 
-def _volume_ml(connection: Connection, parent: str, child: str) -> float | None:
-    """How much was poured off, by the latest event that says so."""
-    found = select(events.c.raw).where(events.c.subject == parent, events.c.type == "specimen.aliquoted")
-    volume = None
-    for raw in connection.execute(found.order_by(events.c.time_us, events.c.id)).scalars():
-        data = parse(bytes(raw)).data
-        if isinstance(data, Aliquoted):
-            volume = next((c.volume_ml for c in data.children if c.accession == child and c.volume_ml), volume)
-    return volume
+def _specimen(connection: Connection, accession: str) -> TubeFacts:
+    facts = tube_facts(connection, accession)
+    if facts is None:
+        raise LabelError(f"no specimen {accession} is on record: scan its collection first")
+    return facts
 
 
 def local_time(time_us: int | None, site: str, catalog: "Catalog") -> str:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine
 
 from agents.log.port import EventLog, NewRecord
 from config.catalog import Catalog
@@ -11,8 +11,8 @@ from config.clock import now_us
 from labtrail.simulator.simulation import Due, live
 from labtrail.simulator.world import SERIAL_FIRST, SERIAL_STEP_MAX
 from models.database.engine import reading
-from models.database.evidence_tables import events
 from models.rules.events import route
+from models.views.health import event_count
 
 SPEED = 10.0
 """So many times as fast as the clock: something happens every few seconds."""
@@ -39,7 +39,7 @@ async def live_clinics(catalog: Catalog, engine: Engine, log: EventLog) -> None:
 def _stream(catalog: Catalog, engine: Engine) -> Iterator[Due]:
     """Another stream at each start: new people, orders and tubes, beside those that are there already."""
     with reading(engine) as connection:
-        count = connection.scalar(select(func.count()).select_from(events)) or 0
+        count = event_count(connection)
     numbers_from = SERIAL_FIRST + (SERIAL_STEP_MAX * count + SPARE_NUMBERS if count else 0)
     now = now_us()
     return live(catalog, now_us=now, seed=now, speed=SPEED, numbers_from=numbers_from)

@@ -3,6 +3,10 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 
 class Bar:
@@ -15,13 +19,42 @@ class Bar:
         """So much of so much is done."""
 
 
+class TerminalBar(Bar):
+    """The one that a person at a terminal sees."""
+
+    def __init__(self, bar: "Progress", task: "TaskID") -> None:
+        self._bar, self._task = bar, task
+
+    def advance(self, by: float) -> None:
+        self._bar.advance(self._task, by)
+
+    def at(self, done: float, total: float) -> None:
+        self._bar.update(self._task, completed=done, total=total)
+
+
 @contextmanager
 def progress(what: str, total: float | None = None, unit: str = "events") -> Iterator[Bar]:
-    """A bar on standard error while it is a terminal. `total` None: not known."""
+    """A bar on standard error while it is a terminal; it goes away when the work is done. `total` None: not known."""
     if not sys.stderr.isatty():
         yield Bar()
         return
-    from labtrail.terminal_bar import terminal_bar  # takes a while to import
+    # rich takes a while to import
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
-    with terminal_bar(what, total, unit) as bar:
-        yield bar
+    columns = (
+        TextColumn(what),
+        BarColumn(),
+        DownloadColumn() if unit == "bytes" else MofNCompleteColumn(),
+        TextColumn("" if unit == "bytes" else unit),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield TerminalBar(bar, bar.add_task(what, total=total))

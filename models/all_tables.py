@@ -5,11 +5,9 @@
 
 import sys
 
-import models.alerts.notifications
 import models.database.acts_tables
 import models.database.evidence_tables
 import models.database.state_tables
-import models.people.patients
 import models.people.tables
 import models.printing.tables  # noqa: F401 - imported for the tables that they declare
 from models.database.columns import metadata

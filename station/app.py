@@ -27,37 +27,28 @@ from config.clock import now_us
 from config.errors import LabtrailError
 from config.settings import Settings
 from models.database.migrate import require_current
-from station import pages
-from station.api import (
-    alerts as api_alerts,
-)
-from station.api import (
-    events as api_events,
-)
-from station.api import (
-    notifications as api_notifications,
-)
-from station.api import (
-    reads as api_reads,
-)
-from station.api import (
-    session as api_session,
-)
+from station.api import alerts, events, near_misses, notifications, numbers, reads, session
+from station.api.live import Board
 from station.api.openapi import Document
 from station.api.outcomes import Outcomes
-from station.auth.access import access_of, guard, public, session_of
+from station.auth.access import access_of, public
 from station.auth.audit import AuditTrail
+from station.auth.gate import Gate
+from station.auth.guard import Guard
 from station.auth.pins import Pins
+from station.auth.session import session_of
 from station.auth.sessions import Sessions
-from station.auth.sign_in import Gate
+from station.auth.sign_in import Authenticator
 from station.health import Problems, health_routes
-from station.live import Board
+from station.languages.language import teller_of
+from station.pages.render import refused
+from station.pages.routes import routes
 from station.problems import handlers
 from station.protection import Protection
-from station.services import THREADS_MAX, Services, station_of
+from station.services import THREADS_MAX, Services
 
 BODY_BYTES_MAX = 64 * 1024
-API = (api_events, api_reads, api_alerts, api_notifications, api_session)
+API = (events, reads, alerts, notifications, session, near_misses, numbers)
 
 
 def create_app(
@@ -83,18 +74,27 @@ def create_app(
     if registry is None:
         registry = CollectorRegistry()
         watch_state(registry, engine, log, catalog, settings.policy, now)
-    station = _station(settings, catalog, engine, log, now, committed)
+    threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="station")
+    station = Services(settings=settings, catalog=catalog, engine=engine, log=log, clock=now, threads=threads)
+    sessions = Sessions(settings, frozenset(catalog.sites), engine, threads, now)
+    audit, board = AuditTrail(engine, threads), Board(engine, threads)
+    gate = Gate(Pins(settings.pepper), threads)
     app = Litestar(
         route_handlers=_routes(registry, alive, problems or _problems(station)),
         dependencies={
-            "station": Provide(station_of, sync_to_thread=False),
             "session": Provide(session_of, sync_to_thread=False),
+            "station": _given(station),
+            "sessions": _given(sessions),
+            "audit": _given(audit),
+            "authenticator": _given(Authenticator(station, gate, sessions, audit)),
+            "outcomes": _given(Outcomes(engine, threads, committed)),
+            "board": _given(board),
         },
-        guards=[guard],
-        exception_handlers=handlers(pages.refused),
+        guards=[Guard(station, sessions, audit).check],
+        exception_handlers=handlers(refused, teller_of),
         openapi_config=_openapi(),
         request_max_body_size=BODY_BYTES_MAX,
-        state=State({"station": station}),
+        state=State({"station": station, "board": board}),
         lifespan=[_lifespan],
         logging_config=None,
         multipart_form_part_limit=50,
@@ -109,25 +109,17 @@ def _routes(registry: CollectorRegistry, alive: Callable[[], bool], problems: Pr
     health = health_routes(registry, alive, problems)
     for route in health:
         route.opt["access"] = public()
-    shown = Router(path="/", route_handlers=pages.routes(), include_in_schema=False)
+    shown = Router(path="/", route_handlers=routes(), include_in_schema=False)
     return [*health, *(route for module in API for route in module.ROUTES), shown]
 
 
-def _station(
-    settings: Settings,
-    catalog: Catalog,
-    engine: Engine,
-    log: EventLog,
-    clock: Callable[[], int],
-    committed: asyncio.Event | None,
-) -> Services:
-    threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="station")
-    return Services(
-        settings=settings, catalog=catalog, engine=engine, log=log, clock=clock, threads=threads,
-        pins=Pins(settings.pepper), gate=Gate(), audit=AuditTrail(engine, threads),
-        sessions=Sessions(settings, frozenset(catalog.sites), engine, threads, clock),
-        outcomes=Outcomes(engine, threads, committed), board=Board(engine, threads),
-    )  # fmt: skip
+def _given(part: object) -> Provide:
+    """A dependency of handlers that is the same for every request."""
+
+    def give() -> Any:
+        return part
+
+    return Provide(give, sync_to_thread=False)
 
 
 def _problems(station: Services) -> Callable[[], Awaitable[Sequence[str]]]:
@@ -182,9 +174,9 @@ def _require_access(app: Litestar) -> None:
 
 def end_streams(app: Litestar) -> None:
     """End the live streams of an app about to stop: they would last for ever. For an app without any: nothing."""
-    station = app.state.get("station")
-    if isinstance(station, Services):
-        station.board.close()
+    board = app.state.get("board")
+    if isinstance(board, Board):
+        board.close()
 
 
 @asynccontextmanager

@@ -16,12 +16,11 @@ from msgspec.structs import replace
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.errors import LabtrailError
-from station.languages.language import teller_of
-from station.languages.words import Tell
 
 PROBLEM = "application/problem+json"
 log = logging.getLogger(__name__)
 Page = Callable[[Request[Any, Any, Any], int, str], Response[Any]]
+Tell = Callable[[str], str]
 
 
 class EventFault(Struct, frozen=True):
@@ -56,12 +55,15 @@ class Refusal(Exception):
 
 
 def handlers(
-    page: Page | None,
+    page: Page, teller_of: Callable[[Request[Any, Any, Any]], Tell]
 ) -> dict[int | type[Exception], Callable[[Request[Any, Any, Any], Any], Response[Any]]]:
-    """The exception handlers of the app. `page`: makes the answer for people at a browser."""
+    """The exception handlers of the app.
+
+    `page` makes the answer for people at a browser; `teller_of` gives what translates a text for a request.
+    """
 
     def answer(request: Request[Any, Any, Any], refusal: Refusal, headers: Mapping[str, str]) -> Response[Any]:
-        if page is not None and _for_people(request):
+        if _for_people(request):
             made = page(request, refusal.status, refusal.detail)
             made.status_code = refusal.status
             return made

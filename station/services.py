@@ -1,4 +1,8 @@
-"""What every handler of the station works with, made once by `station.app.create_app`."""
+"""What every handler of the station works with, made once by `station.app.create_app`.
+
+It knows nothing of sign-in, API or pages: their own parts (sessions, the audit trail, the board's stream …) are
+dependencies of the handlers that need them.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -6,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
 
-from litestar.datastructures import State
 from litestar.di import NamedDependency
 from sqlalchemy import Connection, Engine
 
@@ -14,12 +17,6 @@ from agents.log.port import EventLog
 from config.catalog import Catalog
 from config.settings import Settings
 from models.database.engine import reading, writing
-from station.api.outcomes import Outcomes
-from station.auth.audit import AuditTrail
-from station.auth.pins import Pins
-from station.auth.sessions import Sessions
-from station.auth.sign_in import Gate
-from station.live import Board
 
 THREADS_MAX = 12
 P = ParamSpec("P")
@@ -27,8 +24,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Parts:
-    """What a station is made of. `clock` gives microseconds since 1970."""
+class Services:
+    """A running station: what it was given, and its threads for what blocks. `clock`: microseconds since 1970."""
 
     settings: Settings
     catalog: Catalog
@@ -36,16 +33,6 @@ class Parts:
     log: EventLog
     clock: Callable[[], int]
     threads: ThreadPoolExecutor
-    pins: Pins
-    gate: Gate
-    audit: AuditTrail
-    sessions: Sessions
-    outcomes: Outcomes
-    board: Board
-
-
-class Services(Parts):
-    """A running station: its parts, and its threads for what blocks."""
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a blocking function in one of the station's threads."""
@@ -72,10 +59,3 @@ class Services(Parts):
 
 Station: TypeAlias = NamedDependency[Services]
 """The type of a handler's argument `station`: Litestar hands it in."""
-
-
-def station_of(state: State) -> Services:
-    """The station, as a dependency of handlers."""
-    found = state.station
-    assert isinstance(found, Services)
-    return found

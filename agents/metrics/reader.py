@@ -1,17 +1,17 @@
 """What a process reads for its metrics: the state of the lab, and how far the log is ahead of the tables."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, ProcessCollector
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 
 from agents.log.port import EventLog
 from agents.metrics.state import LagCollector, Refreshed, StateCollector
 from models.database.engine import reading
-from models.database.evidence_tables import progress
 from models.rules.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC
 from models.views.gauges import StateSnapshot, snapshot
+from models.views.outcomes import committed_offsets
 
 if TYPE_CHECKING:
     from config.catalog import Catalog
@@ -23,8 +23,7 @@ TOPICS_IN = (SPECIMENS_TOPIC, SUPPLIES_TOPIC)
 def log_lag(engine: Engine, log: EventLog) -> dict[tuple[str, int], int]:
     """(topic, partition) -> records appended and not yet committed to the tables. Raises what either raises."""
     with reading(engine) as connection:
-        rows = connection.execute(select(progress.c.topic, progress.c.partition, progress.c.next_offset))
-        done: Mapping[tuple[str, int], int] = {(topic, partition): offset for topic, partition, offset in rows}
+        done = committed_offsets(connection)
     ends = log.ends()
     return {place: max(0, end - done.get(place, 0)) for place, end in ends.items() if place[0] in TOPICS_IN}
 

@@ -7,23 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from msgspec import Struct
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Connection,
-    Index,
-    Integer,
-    PrimaryKeyConstraint,
-    Table,
-    Text,
-    delete,
-    func,
-    select,
-)
+from sqlalchemy import Connection, delete, func, select
 
-from models.database.acts_tables import alerts
+from models.database.acts_tables import alerts, notifications
 from models.database.bulk import upsert
-from models.database.columns import metadata
 from models.rules.times import DAY_US, MINUTE_US
 
 if TYPE_CHECKING:
@@ -35,23 +22,6 @@ SETTLED_US = 10 * MINUTE_US
 """So long the two views may differ: a rule waits, groups are sent together, a resolved alert is held."""
 LIST_MAX = 1000
 WATCHDOG = "Watchdog"
-
-notifications = Table(
-    "notifications",
-    metadata,
-    Column("receiver", Text, nullable=False),
-    Column("fingerprint", Text, nullable=False),  # Alertmanager's own number of the alert's labels
-    Column("alert", Text, nullable=False),
-    Column("severity", Text, nullable=False),
-    Column("site", Text),
-    Column("summary", Text, nullable=False),
-    Column("status", Text, nullable=False),  # firing, resolved
-    Column("starts_us", BigInteger, nullable=False),
-    Column("told_us", BigInteger, nullable=False),
-    Column("times", Integer, nullable=False),  # how often it was told while firing
-    PrimaryKeyConstraint("receiver", "fingerprint"),
-    Index("ix_notifications_status", "status", "told_us"),
-)
 
 
 class Told(Struct, frozen=True, kw_only=True):

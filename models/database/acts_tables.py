@@ -32,6 +32,23 @@ alerts = Table(
     Index("ix_alerts_subject", "subject"),
 )
 
+notifications = Table(  # what Alertmanager told its receivers
+    "notifications",
+    metadata,
+    Column("receiver", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),  # Alertmanager's own number of the alert's labels
+    Column("alert", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("site", Text),
+    Column("summary", Text, nullable=False),
+    Column("status", Text, nullable=False),  # firing, resolved
+    Column("starts_us", BigInteger, nullable=False),
+    Column("told_us", BigInteger, nullable=False),
+    Column("times", Integer, nullable=False),  # how often it was told while firing
+    PrimaryKeyConstraint("receiver", "fingerprint"),
+    Index("ix_notifications_status", "status", "told_us"),
+)
+
 outbox = Table(  # what is to be sent once the transaction is durable
     "outbox",
     metadata,

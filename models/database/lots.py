@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import date
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from models.database.bulk import select_pairs
 from models.database.postgres_pipeline import Row
@@ -16,6 +16,11 @@ LOT_COLUMNS = ("item", "lot", "time_us", "event_id", "expires", "notice")
 def known_lots(connection: Connection, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], LotFacts]:
     """What is known of these (item, lot) pairs: the expiry last stated, the first recall notice."""
     return lots_of(select_pairs(connection, lot_facts, LOT_COLUMNS, ("item", "lot"), set(wanted)))
+
+
+def items_of_lot(connection: Connection, lot: str) -> set[str]:
+    """The items of which a lot with this number is on record."""
+    return set(connection.execute(select(lot_facts.c.item).where(lot_facts.c.lot == lot)).scalars())
 
 
 def lots_of(rows: Iterable[Row]) -> dict[tuple[str, str], LotFacts]:

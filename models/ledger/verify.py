@@ -12,9 +12,9 @@ from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
-from models.database.evidence_tables import chains, events
+from models.database.evidence_tables import chains, events, leaves
 from models.ledger.chain import Checkpoint, Fault, LinkRow, check_chain, sentence
 from models.ledger.verify_tree import Tick, check_tree, streamed
 from models.rules.events import Refused, parse
@@ -38,6 +38,12 @@ class _Chains(Struct):
     subjects: int = 0
     faults: int = 0
     first: Fault | None = None
+
+
+def rows_to_check(connection: Connection) -> int:
+    """How many rows `verify` will read: the events and the leaves."""
+    counts = (select(func.count()).select_from(table) for table in (events, leaves))
+    return sum(connection.scalar(count) or 0 for count in counts)
 
 
 def verify(

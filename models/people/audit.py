@@ -8,7 +8,9 @@ from sqlalchemy import Connection, insert, select, update
 
 from models.database.acts_tables import outbox
 from models.database.bulk import insert as insert_rows
+from models.database.state_tables import orders, specimens
 from models.people.tables import audit, break_glass, near_misses, sessions
+from models.rules.identifiers import BADGE, MANIFEST, SPECIMEN, TOTE, is_identifier
 from models.rules.times import moment_of
 
 ROWS_MAX = 1000
@@ -108,6 +110,16 @@ class NearMiss(Struct, frozen=True, kw_only=True):
     scanned: str
     overridden: bool
     reason: str
+
+
+def kept_code(connection: Connection, code: str) -> str:
+    """A code as a near miss may keep it: ours, or an order or patient reference on record; else only its length."""
+    if not code or any(is_identifier(code, kind) for kind in (SPECIMEN, MANIFEST, TOTE, BADGE)):
+        return code
+    for column in (orders.c.order_id, orders.c.patient, specimens.c.accession, specimens.c.patient):
+        if connection.execute(select(column).where(column == code).limit(1)).first() is not None:
+            return code
+    return f"(another code, {len(code)} characters)"
 
 
 def record_near_miss(connection: Connection, miss: NearMiss) -> int:

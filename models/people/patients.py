@@ -17,11 +17,11 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
-from sqlalchemy import BigInteger, Column, Connection, LargeBinary, Table, Text, func, select, update
+from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from config.errors import LabtrailError
-from models.database.columns import metadata
+from models.people.tables import patients
 
 ROWS_MAX = 1_000_000
 FILE_BYTES_MAX = 512 * 1024 * 1024
@@ -32,15 +32,6 @@ OLDEST_YEARS = 130
 AT_A_TIME = 500
 _NONCE_BYTES = 12
 _COLUMNS = ("patient", "family", "given", "birth_date", "mrn")
-
-patients = Table(
-    "patients",
-    metadata,
-    Column("patient", Text, primary_key=True),  # the opaque reference that events carry
-    Column("sealed", LargeBinary, nullable=False),  # nonce and ciphertext of a PatientRecord as JSON
-    Column("key_name", Text, nullable=False, index=True),  # which key, by a part of its hash
-    Column("changed_us", BigInteger, nullable=False),
-)
 
 
 class PatientError(LabtrailError):

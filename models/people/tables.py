@@ -1,6 +1,6 @@
 """The tables of people, devices and what they did. Acts, not evidence: nothing here changes what an event means.
 
-No patient's data is in these tables; PINs and tokens are here as hashes only.
+Of patients only what is encrypted is in these tables; PINs and tokens are here as hashes only.
 """
 
 from sqlalchemy import (
@@ -133,4 +133,13 @@ near_misses = Table(  # a wrong match that was caught before harm
     Column("overridden", Integer, nullable=False),  # 1: went on deliberately
     Column("reason", Text, nullable=False),
     Index("ix_near_misses_time_us", "time_us"),
+)
+
+patients = Table(
+    "patients",
+    metadata,
+    Column("patient", Text, primary_key=True),  # the opaque reference that events carry
+    Column("sealed", LargeBinary, nullable=False),  # nonce and ciphertext of a PatientRecord as JSON
+    Column("key_name", Text, nullable=False, index=True),  # which key, by a part of its hash
+    Column("changed_us", BigInteger, nullable=False),
 )

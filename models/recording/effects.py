@@ -1,14 +1,29 @@
-"""What a commit asks for beside the tables: it goes into the outbox in the same transaction, and out after it."""
+"""What a commit asks for beside the tables: it goes into the outbox in the same transaction, and out after it.
 
-from collections.abc import Mapping
+Several workers empty the outbox: `take` locks its rows against the others until the caller's transaction ends.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import msgspec
-from sqlalchemy import Connection
+from msgspec import Struct
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from models.database.acts_tables import outbox
 from models.database.bulk import insert
 from models.recording.evidence import Recorded
 from models.rules.specimen import COLLECTED, Specimen
+
+
+class Effect(Struct, frozen=True):
+    """One row of the outbox. `tries`: how often it was tried in vain."""
+
+    id: int
+    kind: Literal["alert", "print"]
+    key: str
+    payload: bytes
+    tries: int
 
 
 def request_labels(
@@ -29,3 +44,37 @@ def request_labels(
         ("print", a, msgspec.json.encode({"accession": a, "printer": printer}), now_us) for a in sorted(accessions)
     ]
     insert(connection, outbox, ("kind", "key", "payload", "created_us"), rows)
+
+
+def any_due(connection: Connection, now_us: int) -> bool:
+    """Whether anything waits that may be done at `now_us`, microseconds since 1970 (reads only)."""
+    due = select(outbox.c.id).where(outbox.c.not_before_us <= now_us).limit(1)
+    return connection.execute(due).first() is not None
+
+
+def take(connection: Connection, now_us: int, limit: int) -> list[Effect]:
+    """Up to `limit` of what is due, the oldest first, without what another worker has taken."""
+    rows = connection.execute(
+        select(outbox.c.id, outbox.c.kind, outbox.c.key, outbox.c.payload, outbox.c.tries)
+        .where(outbox.c.not_before_us <= now_us)
+        .order_by(outbox.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [Effect(row.id, row.kind, row.key, bytes(row.payload), row.tries) for row in rows]
+
+
+def finish(connection: Connection, done: Sequence[Effect]) -> None:
+    """They are done: delete them."""
+    if done:
+        connection.execute(delete(outbox).where(outbox.c.id.in_([one.id for one in done])))
+
+
+def postpone(connection: Connection, waits: Sequence[tuple[Effect, int, int]]) -> None:
+    """Put each back: the effect, its tries, and when it is due, microseconds since 1970."""
+    if waits:
+        change = update(outbox).where(outbox.c.id == bindparam("of"))
+        connection.execute(
+            change.values(tries=bindparam("count"), not_before_us=bindparam("then")),
+            [{"of": one.id, "count": tries, "then": due_us} for one, tries, due_us in waits],
+        )

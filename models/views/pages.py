@@ -253,6 +253,12 @@ def bag_of_tote(connection: Connection, tote: str) -> str | None:
     return connection.execute(query).scalar()
 
 
+def received_of_bag(connection: Connection, manifest: str, sites: Collection[str]) -> set[str]:
+    """The tubes on a manifest that were received at one of these sites."""
+    here = (legs.c.manifest == manifest, legs.c.received_site.in_(sites))
+    return set(connection.execute(select(legs.c.accession).where(*here)).scalars())
+
+
 class Outstanding(Struct, frozen=True, kw_only=True):
     """A test of a tube with its newest report, None where there is none."""
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from litestar import get, post
+from litestar.di import NamedDependency
 from litestar.params import FromPath, PathParameter, QueryParameter
 from litestar.response import ServerSentEvent
 from sqlalchemy import Connection
@@ -11,7 +12,10 @@ from sqlalchemy import Connection
 from models.alerts.sweep import acknowledge
 from models.people.audit import Glass, glass_rows, note, review_glass
 from models.views.api_lists import AlertView, alert_view, alert_views
-from station.auth.access import Session, api, requires
+from station.api.live import Board
+from station.auth.access import api, requires
+from station.auth.session import Session
+from station.auth.sessions import Sessions
 from station.problems import Refusal
 from station.services import Station
 
@@ -51,14 +55,16 @@ async def post_acknowledge(
 
 @get("/api/v1/live", access=requires(*STAFF, touch=False), tags=["alerts"], summary="Changes, as server-sent events",
      media_type="text/event-stream")  # fmt: skip
-async def get_live(station: Station, session: Session) -> ServerSentEvent:
+async def get_live(
+    session: Session, sessions: NamedDependency[Sessions], board: NamedDependency[Board]
+) -> ServerSentEvent:
     """`changed` with the new counts; comments between keep it open; `over` when the session has ended."""
-    station.board.admit()
+    board.admit()
 
     async def still() -> bool:
-        return await station.sessions.by_key(session.key) is not None
+        return await sessions.by_key(session.key) is not None
 
-    return ServerSentEvent(station.board.follow(still))
+    return ServerSentEvent(board.follow(still))
 
 
 @get(

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from litestar import Request, Response, get, post
+from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import Operation
 from litestar.params import PathParameter, QueryParameter
@@ -13,10 +14,12 @@ from msgspec import Struct
 
 from agents.log.port import Position
 from models.views.api import EventView, event_view
+from models.views.outcomes import Asked, Judged, judge
 from station.api.intake import BODY_BYTES_MAX, Admitted, admit
 from station.api.openapi import events_body
-from station.api.outcomes import Asked, Judged, judge
-from station.auth.access import Session, api
+from station.api.outcomes import Outcomes
+from station.auth.access import api
+from station.auth.session import Session
 from station.languages.language import teller_of
 from station.languages.words import Tell
 from station.problems import ProblemBody, Refusal
@@ -63,18 +66,18 @@ _ANSWERS = {
       summary="Append one event or an array", operation_class=PostEvents, responses=_ANSWERS,
       request_max_body_size=BODY_BYTES_MAX)  # fmt: skip
 async def post_events(
-    request: Request[Any, Any, Any], station: Station, session: Session
+    request: Request[Any, Any, Any], station: Station, session: Session, outcomes: NamedDependency[Outcomes]
 ) -> Response[EventOutcome | list[EventOutcome]]:
     """Answers when all are committed, or after two seconds when all are durable. Array in, array out."""
     body = await request.body()
     admitted, single = admit(body, session, station.catalog, station.settings.outside)
     places = await station.run(station.log.append, [one.record for one in admitted])
     asked = [Asked(one.id, one.subject, place) for one, place in zip(admitted, places, strict=True)]
-    judged = await station.outcomes.wait(asked, WAIT_SECONDS)
+    judged = await outcomes.wait(asked, WAIT_SECONDS)
     tell = teller_of(request)
-    outcomes = [_outcome(*one, tell) for one in zip(admitted, places, judged, strict=True)]
-    answer = outcomes[0] if single else outcomes
-    waiting = next((one for one in outcomes if one.outcome == "accepted"), None)
+    answers = [_outcome(*one, tell) for one in zip(admitted, places, judged, strict=True)]
+    answer = answers[0] if single else answers
+    waiting = next((one for one in answers if one.outcome == "accepted"), None)
     if waiting is None:
         return Response(answer, status_code=200)
     return Response(answer, status_code=202, headers={"location": waiting.location})

@@ -18,8 +18,8 @@ from agents.log.port import NewRecord
 from config.catalog import Catalog
 from models.rules.events import EVENT_BYTES_MAX, Refused, check, parse, route
 from station.api.patient_identity import identity_fields
-from station.auth.access import Session
 from station.auth.roles import acts_of
+from station.auth.session import Session
 from station.problems import EventFault, Refusal
 
 EVENTS_MAX = 500

@@ -17,7 +17,8 @@ from models.views.api import ManifestView, SpecimenView, manifest_view, specimen
 from models.views.api_lists import StockView, stock_views
 from models.views.custody_record import CustodyRecord
 from models.views.custody_record_query import custody_record
-from station.auth.access import Session, api, without_ending
+from station.auth.access import api, without_ending
+from station.auth.session import Session
 from station.custody_report.pdf import custody_pdf
 from station.problems import Refusal
 from station.services import Station

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import Struct
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine
 
 from config.catalog import Catalog
 from config.settings import Settings
@@ -12,8 +12,18 @@ from models.database.engine import writing
 from models.people.audit import Entry, note
 from models.people.devices import Device, enroll, revoke_device
 from models.people.errors import PeopleError
-from models.people.tables import users
-from models.people.users import EVERYWHERE, ROLES, Grant, Role, User, add_user, change_grants, disable_user, set_pin
+from models.people.users import (
+    EVERYWHERE,
+    ROLES,
+    Grant,
+    Role,
+    User,
+    add_user,
+    change_grants,
+    disable_user,
+    find_user,
+    set_pin,
+)
 from models.printing.serials import allocate
 from models.rules.identifiers import BADGE, is_identifier
 from models.rules.times import moment_of
@@ -82,7 +92,7 @@ def _free_badge(connection: Connection, settings: Settings, now_us: int) -> str:
     year = moment_of(now_us).year
     for _ in range(TRIES_MAX):
         (badge,) = allocate(connection, BADGE, year, 1, settings.serial_digits)
-        if connection.execute(select(users.c.badge).where(users.c.badge == badge)).first() is None:
+        if find_user(connection, badge) is None:
             return badge
     raise PeopleError("no free badge number was found: give one by --badge")
 

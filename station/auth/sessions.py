@@ -21,9 +21,11 @@ from config.settings import Settings
 from models.database.engine import reading, writing
 from models.people.devices import Device, find_device
 from models.people.sessions import SEEN_STEP_US, Limits, Stored, find_session, touch
+from models.people.users import EVERYWHERE
 from models.rules.times import MINUTE_US
-from station.auth.access import Access, Asking, expand
+from station.auth.access import Access
 from station.auth.pins import token_hash
+from station.auth.session import Asking
 
 DEVICE_COOKIE_DAYS = 400
 """As long as browsers keep a cookie; the device is revoked on the server."""
@@ -104,7 +106,7 @@ class Sessions:
         glass = stored.glass_until_us
         return Asking(
             kind="person", badge=stored.badge, name=stored.name, role=stored.role, site=stored.site,
-            sites=expand(stored.sites, self._sites), device=stored.device_id, language=stored.language,
+            sites=_expand(stored.sites, self._sites), device=stored.device_id, language=stored.language,
             expires_us=min(now_us + self.limits.idle_us, stored.created_us + self.limits.whole_us),
             break_glass_until_us=glass if glass is not None and glass > now_us else None, key=stored.key,
         )  # fmt: skip
@@ -127,7 +129,7 @@ class Sessions:
         )  # fmt: skip
 
     def _service(self, device: Device) -> Asking:
-        sites = expand((device.site,), self._sites)
+        sites = _expand((device.site,), self._sites)
         site = device.site if device.site in self._sites else ""
         return Asking(
             kind="service", badge="", name=device.name, role=device.role or "", site=site, sites=sites,
@@ -161,3 +163,8 @@ def bearer_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
     if not header.lower().startswith(BEARER):
         raise NotAuthorizedException(detail="write the header as Authorization: Bearer TOKEN")
     return header[len(BEARER) :].strip()
+
+
+def _expand(sites: tuple[str, ...], every: frozenset[str]) -> frozenset[str]:
+    """Site codes of a grant: `*` stands for all of the catalog's."""
+    return every if EVERYWHERE in sites else frozenset(sites) & every

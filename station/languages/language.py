@@ -4,16 +4,10 @@ from typing import Any
 
 from litestar import Request
 
-from station.auth.access import STATE_KEY, Asking
+from station.auth.session import session_or_none
 from station.languages.words import LANGUAGES, Tell, teller
 
 LANGUAGE_COOKIE = "labtrail-language"
-
-
-def session_or_none(request: Request[Any, Any, Any]) -> Asking | None:
-    """The session that the guard found; None before a sign-in, and where the guard has not come to it."""
-    found = request.scope.get("state", {}).get(STATE_KEY)
-    return found if isinstance(found, Asking) else None
 
 
 def language_of(request: Request[Any, Any, Any]) -> str:

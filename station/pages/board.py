@@ -12,7 +12,8 @@ from models.alerts.notifications import alerting
 from models.people.audit import NearMiss, near_miss_rows
 from models.views.board import AGE_HOURS, AlertRow, StockRow, Waiting, ageing, find, flow, open_alerts, stock_rows
 from models.views.pages import discrepancy_counts
-from station.auth.access import Session, requires
+from station.auth.access import requires
+from station.auth.session import Session
 from station.pages.charts import Bar, age_bars, cover_bars, flow_bars
 from station.pages.notices import Notices, notices
 from station.pages.render import Page, page, today_at

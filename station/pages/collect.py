@@ -5,6 +5,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
 from litestar import Request, get, post
+from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException, PermissionDeniedException
 from litestar.params import FromPath, JSONBody
 from msgspec import Struct
@@ -19,7 +20,9 @@ from models.rules.specimen import LotFacts
 from models.rules.stock import expired
 from models.views.board import Lot, stock_rows
 from models.views.pages import OrderRow, SpecimenRow, open_orders, order, specimens_of_order
-from station.auth.access import Session, requires
+from station.auth.access import requires
+from station.auth.audit import AuditTrail
+from station.auth.session import Session
 from station.pages.labels import Unread, unread
 from station.pages.patients import answers, patient_of
 from station.pages.render import Page, page, today_at
@@ -171,7 +174,11 @@ async def order_of(order_id: str, session: Session, station: Station) -> OrderRo
 
 @get("/collect/{order_id:str}", access=requires(*COLLECTORS, scope="order"))
 async def order_page(
-    request: Request[Any, Any, Any], order_id: FromPath[str], session: Session, station: Station
+    request: Request[Any, Any, Any],
+    order_id: FromPath[str],
+    session: Session,
+    station: Station,
+    audit: NamedDependency[AuditTrail],
 ) -> Page:
     """One order: who the patient is, and the tubes to draw."""
     row = await order_of(order_id, session, station)
@@ -186,7 +193,7 @@ async def order_page(
         )  # fmt: skip
 
     view = await station.read(read)
-    await station.audit.note(session.entry("order.read", now_us, order_id))
+    await audit.note(session.entry("order.read", now_us, order_id))
     work = {
         "order": row.order, "patient": row.patient, "priority": row.priority, "draws": view.draws,
         "unlabeled": view.unlabeled,
@@ -196,14 +203,16 @@ async def order_page(
 
 @post("/collect/{order_id:str}/patient", access=requires(*COLLECTORS, scope="order"), status_code=200)
 async def check_patient(
-    order_id: FromPath[str], data: JSONBody[PatientQuestion], session: Session, station: Station
+    order_id: FromPath[str],
+    data: JSONBody[PatientQuestion],
+    session: Session,
+    station: Station,
+    audit: NamedDependency[AuditTrail],
 ) -> dict[str, bool]:
     """Whether the scanned or typed second identifier is this patient's. The answer says no more than that."""
     row = await order_of(order_id, session, station)
     right = await station.read(answers, row.patient, data.scanned, station.settings)
-    await station.audit.note(
-        session.entry("patient.check", station.clock(), order_id, "match" if right else "no match")
-    )
+    await audit.note(session.entry("patient.check", station.clock(), order_id, "match" if right else "no match"))
     return {"match": right}
 
 

@@ -18,7 +18,8 @@ from models.rules.identifiers import MANIFEST, SPECIMEN, TOTE, is_identifier
 from models.rules.specimen import COLLECTED, DISPATCHED, DISPOSED, MISSING, REJECTED
 from models.rules.times import moment_of
 from models.views.pages import Bag, SpecimenRow, bag, open_bags, specimen, waiting_for_dispatch
-from station.auth.access import Session, requires
+from station.auth.access import requires
+from station.auth.session import Session
 from station.pages.render import Page, page
 from station.problems import Refusal
 from station.services import Station

@@ -10,7 +10,8 @@ from litestar.static_files import create_static_files_router
 
 from models.views.board import open_alerts
 from models.views.pages import coming_bags, open_bags, open_orders, waiting_for_dispatch, waiting_for_results
-from station.auth.access import Session, public, requires
+from station.auth.access import public, requires
+from station.auth.session import Session
 from station.languages.language import LANGUAGE_COOKIE
 from station.languages.words import LANGUAGES
 from station.pages.render import FOLDER, Page, page

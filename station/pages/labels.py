@@ -10,17 +10,16 @@ from typing import Annotated, Any
 from litestar import Request, get, post
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from agents.printing import label_job
 from labels.errors import LabelError
-from models.database.evidence_tables import events
 from models.printing.jobs import Job, PrintJobError, labels_of, queue_again, queue_first, standing
-from models.rules.event_types import Labeled
-from models.rules.events import parse
+from models.printing.label_facts import serials_read_back
 from models.rules.specimen import COLLECTED, LABELED
 from models.views.pages import SpecimenRow
-from station.auth.access import Session, requires
+from station.auth.access import requires
+from station.auth.session import Session
 from station.languages.language import teller_of
 from station.problems import Refusal
 from station.services import Services, Station
@@ -55,18 +54,11 @@ def unread(connection: Connection, tubes: Sequence[SpecimenRow]) -> list[Unread]
     found = []
     for tube in tubes:
         job = standing(connection, tube.accession) if tube.status in (COLLECTED, LABELED) else None
-        scanned = _scanned(connection, tube.accession) if tube.status == LABELED else set()
+        scanned = serials_read_back(connection, tube.accession) if tube.status == LABELED else set()
         if tube.status == COLLECTED or (tube.status == LABELED and job is not None and job.serial not in scanned):
             serial = job.serial if job else f"{tube.accession}-1"
             found.append(Unread(accession=tube.accession, container=tube.container, serial=serial))
     return found
-
-
-def _scanned(connection: Connection, accession: str) -> set[str]:
-    """The serials of the labels that were scanned back."""
-    c = events.c
-    raws = connection.execute(select(c.raw).where(c.subject == accession, c.type == "specimen.labeled")).scalars()
-    return {data.label for raw in raws if isinstance(data := parse(bytes(raw)).data, Labeled)}
 
 
 def print_again(connection: Connection, station: Services, accession: str, badge: str, reason: str) -> Job:

@@ -5,7 +5,8 @@ from typing import Any
 from litestar import Request, get
 
 from models.views.pages import Bag, open_bags
-from station.auth.access import Session, requires
+from station.auth.access import requires
+from station.auth.session import Session
 from station.pages.render import Page, page
 from station.services import Station
 

@@ -3,16 +3,18 @@
 from typing import Any
 
 from litestar import Request, get, post
+from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Struct
 from msgspec.structs import replace
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from models.database.state_tables import legs
 from models.rules.identifiers import MANIFEST, SPECIMEN, TOTE, is_identifier
-from models.views.pages import Bag, SpecimenRow, bag, bag_of_tote, coming_bags, specimen
-from station.auth.access import Session, requires
+from models.views.pages import Bag, SpecimenRow, bag, bag_of_tote, coming_bags, received_of_bag, specimen
+from station.auth.access import requires
+from station.auth.audit import AuditTrail
+from station.auth.session import Session
 from station.pages.render import Page, page
 from station.services import Station
 
@@ -94,8 +96,7 @@ def _opened(connection: Connection, manifest: str, session: Session) -> tuple[Ba
                    courier=None, tubes=()), False  # fmt: skip
     if session.may_see({site for site in (found.origin, found.destination) if site}):
         return found, False
-    here = (legs.c.manifest == manifest, legs.c.received_site.in_(session.sites))
-    received = set(connection.execute(select(legs.c.accession).where(*here)).scalars())
+    received = received_of_bag(connection, manifest, session.sites)
     return replace(found, tubes=tuple(tube for tube in found.tubes if tube.accession in received)), True
 
 
@@ -114,7 +115,9 @@ class Facts(Struct, frozen=True, kw_only=True):
 
 
 @post("/receive/tube", access=requires(*RECEIVERS), status_code=200)
-async def tube(data: JSONBody[Scanned], session: Session, station: Station) -> Facts:
+async def tube(
+    data: JSONBody[Scanned], session: Session, station: Station, audit: NamedDependency[AuditTrail]
+) -> Facts:
     """What is on record of a tube in hand: whoever holds the tube may know where it comes from."""
 
     def read(connection: Connection) -> SpecimenRow | None:
@@ -123,7 +126,7 @@ async def tube(data: JSONBody[Scanned], session: Session, station: Station) -> F
     if not is_identifier(data.scanned, SPECIMEN, station.settings.outside):
         raise NotFoundException(detail="this is no tube")
     row = await station.read(read)
-    await station.audit.note(session.entry("specimen.read", station.clock(), data.scanned))
+    await audit.note(session.entry("specimen.read", station.clock(), data.scanned))
     if row is None:
         return Facts(known=False)
     return Facts(

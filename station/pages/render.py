@@ -13,8 +13,9 @@ from markupsafe import Markup
 
 from config.catalog import Catalog
 from models.rules.times import moment_of
+from station.auth.session import session_or_none
 from station.custody_report.words import HAPPENED
-from station.languages.language import language_of, session_or_none
+from station.languages.language import language_of
 from station.languages.words import SPANISH, Say, teller, translate
 from station.services import Services
 

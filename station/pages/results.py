@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 from models.rules.custody import is_critical
 from models.views.pages import Outstanding, SpecimenRow, results_of, specimen, waiting_for_results
 from models.views.result_reports import Report, reports_of
-from station.auth.access import Session, requires
+from station.auth.access import requires
+from station.auth.session import Session
 from station.pages.render import Page, page
 from station.services import Station
 

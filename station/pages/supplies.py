@@ -11,14 +11,14 @@ from sqlalchemy import Connection
 
 from labels.drawing.gs1 import parse, supply_for
 from labels.errors import LabelError
-from models.database.lots import known_lots
-from models.database.state_tables import lot_facts
+from models.database.lots import items_of_lot, known_lots
 from models.rules.specimen import LotFacts
 from models.rules.stock import ShelfLife, expired, shelf_life
 from models.rules.times import moment_of
 from models.views.board import Lot, StockRow, lot_on_hand, stock_rows
 from models.views.exports import recall_trace
-from station.auth.access import Session, requires
+from station.auth.access import requires
+from station.auth.session import Session
 from station.pages.render import Page, page, today_at, zone_of
 from station.services import Station
 
@@ -128,9 +128,8 @@ def _read_code(
         return code, "", None, None
     if data.item in station.catalog.supplies:
         return data.item, code[:128], None, None
-    items = connection.execute(lot_facts.select().where(lot_facts.c.lot == code)).scalars().all()
-    one = set(items)
-    return (one.pop() if len(one) == 1 else "", code, None, None)
+    items = items_of_lot(connection, code)
+    return (items.pop() if len(items) == 1 else "", code, None, None)
 
 
 @get("/lots/{item:str}/{lot:str}", access=requires(*KEEPERS, read="recall.read"))

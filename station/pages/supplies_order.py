@@ -6,7 +6,8 @@ from litestar import Request, Response, get
 from litestar.params import FromQuery
 
 from models.views.board import StockRow, stock_rows
-from station.auth.access import Session, requires
+from station.auth.access import requires
+from station.auth.session import Session
 from station.pages.printouts import order_csv, order_pdf
 from station.pages.render import Page, page, zone_of
 from station.pages.supplies import KEEPERS, site_of

@@ -3,6 +3,7 @@
 from typing import Any
 
 from litestar import Request, get
+from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from msgspec import Struct
@@ -12,7 +13,9 @@ from agents.ledger.checkpoints import newest_checkpoint
 from models.views.custody_record import CustodyRecord
 from models.views.custody_record_query import custody_record
 from models.views.pages import OrderRow, SpecimenRow, bag, order, specimens_of_order
-from station.auth.access import Session, requires
+from station.auth.access import requires
+from station.auth.audit import AuditTrail
+from station.auth.session import Session
 from station.custody_report import words as custody_words
 from station.pages.render import Page, page
 from station.services import Station
@@ -42,7 +45,11 @@ class OrderTrail(Struct, frozen=True, kw_only=True):
 
 @get("/orders/{order_id:str}", access=requires(*READERS, scope="order", read="order.read"))
 async def order_trail(
-    request: Request[Any, Any, Any], order_id: FromPath[str], session: Session, station: Station
+    request: Request[Any, Any, Any],
+    order_id: FromPath[str],
+    session: Session,
+    station: Station,
+    audit: NamedDependency[AuditTrail],
 ) -> Page:
     """An order with its specimens, as far as they are at the person's sites."""
 
@@ -53,7 +60,7 @@ async def order_trail(
     known = {one.site for one in (found.row, *found.specimens) if one is not None and one.site}
     if (found.row is None and not found.specimens) or not session.may_see(known):
         raise NotFoundException(detail="no such order is on record at your sites: scan it again")
-    await station.audit.note(session.entry("order.read", station.clock(), order_id))
+    await audit.note(session.entry("order.read", station.clock(), order_id))
     return page(request, "order.html", order_id=order_id, found=found)
 
 

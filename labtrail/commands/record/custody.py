@@ -55,7 +55,8 @@ def _record(accession: str, at: str | None, data: Path | None) -> "CustodyRecord
     moment = moment_us(at)
     catalog = load_catalog(settings.catalog)
     with database_for(settings) as engine, reading(engine) as connection:
-        record = custody_record(connection, accession, moment, catalog, newest_checkpoint(settings))
+        checkpoint = newest_checkpoint(settings)
+        record = custody_record(connection, accession, moment, catalog, checkpoint)
     if record is None:
         raise CommandError(f"no specimen {accession!r} is on record: scan or type its number again")
     return record

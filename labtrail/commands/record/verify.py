@@ -71,17 +71,13 @@ def _evidence(settings: "Settings", checkpoint: Path | None, key: Path | None) -
 
 
 def _check(engine: "Engine", evidence: "Evidence") -> "Verdict":
-    from sqlalchemy import func, select
-
     from models.database.engine import reading
-    from models.database.evidence_tables import events, leaves
+    from models.ledger.verify import rows_to_check
     from models.ledger.verify import verify as check
 
-    with reading(engine) as connection:
-        rows = [connection.scalar(select(func.count()).select_from(table)) or 0 for table in (events, leaves)]
-        with progress("verifying", sum(rows), "rows") as bar:
-            witness = evidence.witness() if evidence.witness else None
-            return check(connection, evidence.checkpoints, witness, bar.advance)
+    with reading(engine) as connection, progress("verifying", rows_to_check(connection), "rows") as bar:
+        witness = evidence.witness() if evidence.witness else None
+        return check(connection, evidence.checkpoints, witness, bar.advance)
 
 
 def register(app: typer.Typer) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from config.settings import Settings
+    from models.views.health import Contents
 
 DISK_FREE_MB_WARN = 2048
 DISK_FREE_MB_MIN = 256
@@ -123,6 +124,7 @@ def check_database(settings: "Settings") -> Findings:
     from models.database.engine import make_engine, reading
     from models.database.migrate import revisions
     from models.rules.times import moment_of
+    from models.views.health import contents
 
     file = sqlite_file(settings.database)
     if file is not None and not file.exists():
@@ -139,8 +141,9 @@ def check_database(settings: "Settings") -> Findings:
         yield Finding("ok", "database", f"{settings.shown()['database']}: tables of {there}")
         with reading(engine) as connection:
             yield from _server(connection)
-            yield from _clock(connection, settings)
-            yield from _contents(connection)
+            found = contents(connection)
+            yield from _clock(connection, settings, found.newest_us)
+            yield from _contents(found)
             yield from _partitions(connection, moment_of(now_us()).year)
     finally:
         engine.dispose()
@@ -159,11 +162,10 @@ def _server(connection: "Connection") -> Findings:
         )
 
 
-def _clock(connection: "Connection", settings: "Settings") -> Findings:
+def _clock(connection: "Connection", settings: "Settings", newest_us: int | None) -> Findings:
     """This machine's clock against the database server's, or against the newest event on record."""
     from sqlalchemy import func, select
 
-    from models.database.evidence_tables import events
     from models.rules.times import moment_of
 
     now = moment_of(now_us())
@@ -173,26 +175,17 @@ def _clock(connection: "Connection", settings: "Settings") -> Findings:
         if apart_s > settings.clock_skew_minutes * 60:
             yield Finding("MEND", "clock", f"{apart_s:.0f} s apart from the database's: set both by NTP")
             return
-    newest = connection.scalar(select(func.max(events.c.recorded_us)))
-    if newest is not None and moment_of(newest) > now:
+    if newest_us is not None and moment_of(newest_us) > now:
         yield Finding("MEND", "clock", f"it says {now:%Y-%m-%d %H:%M:%S} UTC, before the newest event: set it by NTP")
         return
     yield Finding("ok", "clock", f"{now:%Y-%m-%d %H:%M:%S} UTC")
 
 
-def _contents(connection: "Connection") -> Findings:
-    from sqlalchemy import func, select
-
-    from models.database.acts_tables import outbox
-    from models.database.evidence_tables import events, quarantine
-
-    count = connection.scalar(select(func.count()).select_from(events))
-    yield Finding("ok", "events", f"{count} on record")
-    held = connection.scalar(select(func.count()).select_from(quarantine).where(quarantine.c.state == "open"))
-    if held:
+def _contents(found: "Contents") -> Findings:
+    yield Finding("ok", "events", f"{found.events} on record")
+    if held := found.quarantine_open:
         yield Finding("look", "quarantine", f"{held} records wait for a decision: labtrail quarantine list")
-    stuck = connection.scalar(select(func.count()).select_from(outbox).where(outbox.c.tries > 0))
-    if stuck:
+    if stuck := found.outbox_failing:
         yield Finding("look", "outbox", f"{stuck} alerts or labels could not be sent yet: check broker and printers")
 
 

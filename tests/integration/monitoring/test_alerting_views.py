@@ -2,8 +2,9 @@
 
 from sqlalchemy import Engine, select
 
-from models.alerts.notifications import KEEP_US, SETTLED_US, Told, alerting, notifications, record_told
+from models.alerts.notifications import KEEP_US, SETTLED_US, Told, alerting, record_told
 from models.alerts.sweep import acknowledge, sweep
+from models.database.acts_tables import notifications
 from models.database.engine import reading, writing
 from tests.integration.monitoring.test_snapshot import engine, record
 from tests.support.story import CATALOG, POLICY, collected, step, us, whole_day

@@ -207,7 +207,7 @@ def test_the_live_stream_ends_when_the_station_stops(home: Home) -> None:
 
 
 def test_more_screens_than_a_station_takes_are_turned_away(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("station.live.CLIENTS_MAX", 1)
+    monkeypatch.setattr("station.api.live.CLIENTS_MAX", 1)
     manager = home.signed_in("manager", "*")
     with manager.http.stream("GET", "/api/v1/live") as stream:
         lines = stream.iter_lines()  # while it lives, the stream is open

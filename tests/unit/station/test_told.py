@@ -37,7 +37,7 @@ GAP = "X7"
 # for a terminal, or for an administrator at the start of a station: nobody reads these on a page
 NOT_ON_PAGES = frozenset({"people.py", "pins.py", "demo.py", "app.py", "custody_pdf.py", "custody_text.py"})
 PLACES = {
-    "Refusal": 1, "_Bad": 1, "Refused": 1, "_refuse": 3, "found": 1, "Discrepancy": 1, "LabelError": 0, "LogError": 0,
+    "Refusal": 1, "_Bad": 1, "Refused": 1, "_refuse": 2, "found": 1, "Discrepancy": 1, "LabelError": 0, "LogError": 0,
     "PrintJobError": 0, "SerialError": 0, "PatientError": 0, "BoardFull": 0, "AuditBusy": 0,
 }  # fmt: skip
 """What makes a text that a person may read -> which of its arguments the text is."""

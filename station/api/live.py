@@ -12,15 +12,12 @@ from contextlib import suppress
 
 import msgspec
 from litestar.response import ServerSentEventMessage
-from msgspec import Struct
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.errors import LabtrailError
-from models.alerts.notifications import notifications
-from models.database.acts_tables import alerts
 from models.database.engine import reading
-from models.database.evidence_tables import events, quarantine
+from models.views.board import BoardState, board_state
 
 CLIENTS_MAX = 100
 LOOK_SECONDS = 1.0
@@ -33,46 +30,13 @@ class BoardFull(LabtrailError):
     """Too many screens are open."""
 
 
-class Change(Struct, frozen=True):
-    """Where things stand: any difference to the last one is a change. `events`: the number of the newest event.
-
-    `told_us`: when Alertmanager last told of something.
-    """
-
-    events: int
-    alerts_open: int
-    alerts_newest: int
-    acknowledged: int
-    escalated: int
-    quarantined: int
-    told_us: int
-
-
-def look(connection: Connection) -> Change:
-    """Read from indexes only: cheap enough for every second."""
-    a = alerts.c
-    still_open, newest, acknowledged, escalated = connection.execute(
-        select(func.count(), func.max(a.id), func.count(a.acknowledged_us), func.count(a.escalated_us)).where(
-            a.resolved_us.is_(None)
-        )
-    ).one()
-    last = connection.execute(select(func.max(events.c.seq))).scalar() or 0
-    held = connection.execute(select(func.count()).where(quarantine.c.state == "open")).scalar() or 0
-    n = notifications.c
-    told = [
-        connection.execute(select(func.max(n.told_us)).where(n.status == status)).scalar() or 0
-        for status in ("firing", "resolved")
-    ]
-    return Change(last, still_open, newest or 0, acknowledged, escalated, held, max(told))
-
-
 class Board:
     """Tells every open screen when something has changed. Use from one event loop."""
 
     def __init__(self, engine: Engine, threads: Executor) -> None:
         self._engine, self._threads = engine, threads
         self._screens: set[asyncio.Event] = set()
-        self._latest: Change | None = None
+        self._latest: BoardState | None = None
         self._looking: asyncio.Task[None] | None = None
         self._closing = False
 
@@ -131,6 +95,6 @@ class Board:
         finally:
             self._looking = None
 
-    def _read(self) -> Change:
+    def _read(self) -> BoardState:
         with reading(self._engine) as connection:
-            return look(connection)
+            return board_state(connection)

@@ -1,0 +1,33 @@
+"""How much is on record, and how much of it waits for a person: what `labtrail doctor` looks at."""
+
+from msgspec import Struct
+from sqlalchemy import Connection, func, select
+
+from models.database.acts_tables import outbox
+from models.database.evidence_tables import events, quarantine
+
+
+class Contents(Struct, frozen=True, kw_only=True):
+    """Counts of rows. `newest_us`: when the newest event was recorded, microseconds since 1970; None: no event."""
+
+    events: int
+    newest_us: int | None
+    quarantine_open: int
+    outbox_failing: int
+    """Alerts and labels that were tried in vain."""
+
+
+def contents(connection: Connection) -> Contents:
+    held = select(func.count()).select_from(quarantine).where(quarantine.c.state == "open")
+    failing = select(func.count()).select_from(outbox).where(outbox.c.tries > 0)
+    return Contents(
+        events=event_count(connection),
+        newest_us=connection.scalar(select(func.max(events.c.recorded_us))),
+        quarantine_open=connection.scalar(held) or 0,
+        outbox_failing=connection.scalar(failing) or 0,
+    )
+
+
+def event_count(connection: Connection) -> int:
+    """How many events are on record."""
+    return connection.scalar(select(func.count()).select_from(events)) or 0
