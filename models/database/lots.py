@@ -3,19 +3,29 @@
 from collections.abc import Iterable
 from datetime import date
 
+from msgspec import Struct
 from sqlalchemy import Connection, select
 
 from models.database.bulk import select_pairs
-from models.database.postgres_pipeline import Row
 from models.database.state_tables import lot_facts
 from models.rules.specimen import LotFacts
 
-LOT_COLUMNS = ("item", "lot", "time_us", "event_id", "expires", "notice")
+
+class LotRow(Struct, frozen=True):
+    """A row of `lot_facts`: what one receipt or recall says about its lot."""
+
+    item: str
+    lot: str
+    event_id: str
+    time_us: int
+    expires: str | None = None
+    notice: str | None = None
 
 
 def known_lots(connection: Connection, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], LotFacts]:
     """What is known of these (item, lot) pairs: the expiry last stated, the first recall notice."""
-    return lots_of(select_pairs(connection, lot_facts, LOT_COLUMNS, ("item", "lot"), set(wanted)))
+    rows = select_pairs(connection, lot_facts, LotRow.__struct_fields__, ("item", "lot"), set(wanted))
+    return lots_of(LotRow(*row) for row in rows)
 
 
 def items_of_lot(connection: Connection, lot: str) -> set[str]:
@@ -23,13 +33,13 @@ def items_of_lot(connection: Connection, lot: str) -> set[str]:
     return set(connection.execute(select(lot_facts.c.item).where(lot_facts.c.lot == lot)).scalars())
 
 
-def lots_of(rows: Iterable[Row]) -> dict[tuple[str, str], LotFacts]:
-    """The same from these rows of `lot_facts` (LOT_COLUMNS)."""
+def lots_of(rows: Iterable[LotRow]) -> dict[tuple[str, str], LotFacts]:
+    """The same from these rows of `lot_facts`."""
     facts: dict[tuple[str, str], LotFacts] = {}
-    for item, lot, time_us, _, expires, notice in sorted(rows, key=lambda r: (r[2], r[3])):
-        old = facts.get((item, lot), LotFacts())
-        if expires is not None:
-            facts[item, lot] = LotFacts(date.fromisoformat(expires), old.notice, old.notice_us)
+    for row in sorted(rows, key=lambda r: (r.time_us, r.event_id)):
+        old = facts.get((row.item, row.lot), LotFacts())
+        if row.expires is not None:
+            facts[row.item, row.lot] = LotFacts(date.fromisoformat(row.expires), old.notice, old.notice_us)
         elif old.notice is None:
-            facts[item, lot] = LotFacts(old.expires, notice, time_us)
+            facts[row.item, row.lot] = LotFacts(old.expires, row.notice, row.time_us)
     return facts

@@ -7,7 +7,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, insert, select, update
 
 from models.database.acts_tables import outbox
-from models.database.bulk import insert as insert_rows
+from models.database.bulk import insert_structs
 from models.database.state_tables import orders, specimens
 from models.people.tables import audit, break_glass, near_misses, sessions
 from models.rules.identifiers import BADGE, MANIFEST, SPECIMEN, TOTE, is_identifier
@@ -32,8 +32,7 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 def note(connection: Connection, entries: Iterable[Entry]) -> None:
     """Add to the audit trail."""
-    rows = [msgspec.structs.astuple(entry) for entry in entries]
-    insert_rows(connection, audit, Entry.__struct_fields__, rows)
+    insert_structs(connection, audit, Entry, entries)
 
 
 def audit_rows(connection: Connection, *, subject: str | None = None, limit: int = ROWS_MAX) -> list[Entry]:

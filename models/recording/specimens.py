@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from models.database import locks
 from models.database.bulk import Known, Update, ask_in, ask_pairs, delete, insert_structs, upsert_structs
-from models.database.lots import LOT_COLUMNS, lots_of
+from models.database.lots import LotRow, lots_of
 from models.database.state_tables import linked_uses, lot_facts, movements, orders, relations, specimens
 from models.recording import orders as order_rows
 from models.recording.evidence import Recorded
@@ -99,7 +99,7 @@ class Refold:
         self.connection, self.catalog, self.policy = connection, catalog, policy
         self._orders = Known(connection, orders, ("order_id", *OrderFacts.__struct_fields__), "order_id")
         self._uses = Known(connection, linked_uses, USE_COLUMNS, "accession")
-        self._lots = Known(connection, lot_facts, LOT_COLUMNS, ("item", "lot"))
+        self._lots = Known(connection, lot_facts, LotRow.__struct_fields__, ("item", "lot"))
         self._have = {d.table: Known(connection, d.table, d.kind.__struct_fields__, "accession") for d in DERIVED}
         self._related()
 
@@ -186,7 +186,8 @@ class Refold:
         linked: dict[str, list[Use]] = {}
         for accession, *use in self._uses.of(accessions):
             linked.setdefault(accession, []).append(Use(*use))
-        lots = lots_of(self._lots.of(named | {(u.item, u.lot) for us in linked.values() for u in us}))
+        used = named | {(u.item, u.lot) for us in linked.values() for u in us}
+        lots = lots_of(LotRow(*row) for row in self._lots.of(used))
         return {
             a: History(
                 accession=a,

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Table, bindparam, select
 
 from models.database.bulk import ask_in, chunks, delete, insert_structs, select_in, select_pairs, upsert
 from models.database.evidence_tables import events
-from models.database.lots import known_lots
+from models.database.lots import LotRow, known_lots
 from models.database.state_tables import linked_uses, lot_facts, movements, stock, usage_daily
 from models.recording.evidence import Recorded
 from models.rules.event_types import SupplyRecalled, SupplyReceived, Voided
@@ -26,17 +26,6 @@ Place = tuple[str, str]
 T = TypeVar("T", bound=Struct)
 MOVEMENT_COLUMNS = Movement.__struct_fields__
 MOVEMENT_KEY = ("site", "item", "time_us", "rank", "event_id", "line")
-
-
-class LotRow(Struct, frozen=True):
-    """A row of `lot_facts`: what one receipt or recall says about its lot."""
-
-    item: str
-    lot: str
-    event_id: str
-    time_us: int
-    expires: str | None = None
-    notice: str | None = None
 
 
 class UseRow(Struct, frozen=True):
