@@ -17,12 +17,15 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from agents.metrics.definitions import WorkerMetrics
 from config.errors import LabtrailError
+from embedded.batcher import Batcher
 from models.recording.evidence import Outcome, Record
 from models.recording.store import Store
 
 log = logging.getLogger(__name__)
 BATCH_MAX = 5000
 """Of one agent: more than its stream's buffer holds (agents/app.py), so that topics read in step are committed so."""
+WAITING_MAX = 100
+"""Batches that wait for the commit under way; an agent asks for one at a time."""
 RETRY_SECONDS_FIRST = 0.05
 RETRY_SECONDS_MAX = 5.0
 # what passes by itself, or with somebody's help: the database is away, busy, full, read-only, or refuses a right
@@ -53,40 +56,15 @@ class Committer:
         self.store, self.metrics, self.clock = store, metrics, clock
         self.give_up_seconds, self.on_commit = give_up_seconds, on_commit
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
-        self._asked: list[tuple[Sequence[Record], asyncio.Future[None]]] = []
-        self._working: asyncio.Task[None] | None = None
+        self._batches = Batcher(self._commit_all, name="committing", waiting_max=WAITING_MAX)
 
     async def commit(self, records: Sequence[Record]) -> None:
         """Return when every record is durable in the tables. Raises CommitError when that can't be reached."""
-        done = asyncio.get_running_loop().create_future()
-        self._asked.append((records, done))
-        if self._working is None:
-            self._working = asyncio.create_task(self._work(), name="committing")
-        await done
+        await self._batches.ask(records)
 
-    async def _work(self) -> None:
-        """Commit until nobody asks. Each round takes whatever is asked for by then."""
-        try:
-            while self._asked:
-                await asyncio.sleep(0)  # agents that the last round has set free ask again
-                asked, self._asked = self._asked, []
-                fault = await self._round([record for records, _ in asked for record in records])
-                for _, done in asked:
-                    if done.done():
-                        continue  # its agent was stopped meanwhile
-                    if fault is None:
-                        done.set_result(None)
-                    else:
-                        done.set_exception(fault)
-        finally:
-            self._working = None
-
-    async def _round(self, records: Sequence[Record]) -> Exception | None:
-        try:
-            await self._commit(records)
-        except Exception as fault:  # noqa: BLE001 - it belongs to those who asked
-            return fault
-        return None
+    async def _commit_all(self, batches: Sequence[Sequence[Record]]) -> Sequence[None]:
+        await self._commit([record for records in batches for record in records])
+        return [None] * len(batches)
 
     async def _commit(self, records: Sequence[Record]) -> None:
         waited, pause = 0.0, RETRY_SECONDS_FIRST
@@ -125,8 +103,7 @@ class Committer:
 
     async def close(self) -> None:
         """Wait for the commit under way; one that is to be tried again is not."""
-        if self._working is not None:
-            self._working.cancel()
+        await self._batches.close()
         await asyncio.to_thread(self._thread.shutdown, wait=True)
 
 

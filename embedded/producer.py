@@ -1,21 +1,20 @@
 """The producing half of the transport: what agents send through Faust. The edge appends by the port."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any
 
 from faust.exceptions import NotReady, ProducerSendError
 from faust.transport import base
 from faust.types import TP, RecordMetadata
-from mode import Service, get_logger
+from mode import get_logger
 
+from embedded.batcher import Batcher
 from embedded.log import Log
 from embedded.records import APPEND_RECORDS_MAX, Headers, LogError, NewRecord
 
 PENDING_MAX = APPEND_RECORDS_MAX
 """Records waiting for the next write; who sends more waits."""
-
-_Pending = tuple[NewRecord, "asyncio.Future[RecordMetadata]"]
 
 
 def headers_tuple(headers: Mapping[str, str | bytes] | Iterable[tuple[str, str | bytes]] | None) -> Headers:
@@ -33,12 +32,7 @@ class Producer(base.Producer):
     _log: Log
 
     def on_init(self) -> None:
-        self._pending: list[_Pending] = []
-        self._kick = asyncio.Event()
-        self._room = asyncio.Event()
-        self._room.set()
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._appends = Batcher(self._append, name="producer", waiting_max=PENDING_MAX)
 
     async def on_start(self) -> None:
         self._log = await asyncio.to_thread(Log.open, self.transport.path)
@@ -75,45 +69,28 @@ class Producer(base.Producer):
         self.app.on_produce_message.send(
             key=key, value=value, partition=partition, timestamp=timestamp, headers=headers
         )
-        await self._room.wait()
-        future: asyncio.Future[RecordMetadata] = asyncio.get_running_loop().create_future()
-        self._pending.append((record, future))
-        if len(self._pending) >= PENDING_MAX:
-            self._room.clear()
-        self._idle.clear()
-        self._kick.set()
-        return future
+        await self._appends.room()
+        return self._appends.ask(record)
 
     async def send_and_wait(self, topic: str, *args: Any, **options: Any) -> RecordMetadata:
         return await (await self.send(topic, *args, **options))
 
-    @Service.task
-    async def _write(self) -> None:
-        while True:
-            await self._kick.wait()
-            self._kick.clear()
-            batch, self._pending = self._pending, []
-            self._room.set()
-            try:
-                positions = await asyncio.to_thread(self._log.append, [record for record, _ in batch])
-            except LogError as fault:
-                for _, future in batch:
-                    if not future.done():
-                        future.set_exception(ProducerSendError(str(fault)))
-            else:
-                for (_, future), place in zip(batch, positions, strict=True):
-                    if not future.done():
-                        tp = TP(place.topic, place.partition)
-                        future.set_result(RecordMetadata(*tp, tp, place.offset))
-            if not self._pending:
-                self._idle.set()
+    async def _append(self, records: Sequence[NewRecord]) -> list[RecordMetadata]:
+        try:
+            positions = await asyncio.to_thread(self._log.append, records)
+        except LogError as fault:
+            raise ProducerSendError(str(fault)) from fault
+        return [
+            RecordMetadata(place.topic, place.partition, TP(place.topic, place.partition), place.offset)
+            for place in positions
+        ]
 
     async def flush(self) -> None:
         """Return when everything that was sent is durable, or has failed."""
         while self.buffer.size and self.buffer.state == "running":
             await self.buffer.flush()  # gives up after 0.1 s without progress
         await asyncio.sleep(0)  # the buffer takes a message out before it calls send()
-        await self._idle.wait()
+        await self._appends.flush()
 
     async def create_topic(self, topic: str, partitions: int, *_args: object, **_options: object) -> None:
         """Declare a topic; retention is the log's own, other options have no meaning here."""

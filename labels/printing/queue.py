@@ -20,7 +20,8 @@ from labels.printing.outcomes import Confirmed, Failed, NotReady, Outcome, Print
 from labels.printing.printers import FilePrinter
 from models.database.engine import reading, writing
 from models.printing import jobs as print_jobs
-from models.printing.jobs import Change, Job, State
+from models.printing.jobs import Change, Job
+from models.printing.states import JobState
 
 log = logging.getLogger(__name__)
 
@@ -31,11 +32,11 @@ FILES_AT_ONCE = 50
 ANNOUNCE_AT_ONCE = 200
 STOP_SECONDS_MAX = 10.0
 
-NEXT: dict[type[Outcome], State] = {
-    Confirmed: "confirmed",
-    Unconfirmed: "unconfirmed",
-    NotReady: "queued",
-    Failed: "failed",
+NEXT: dict[type[Outcome], JobState] = {
+    Confirmed: JobState.CONFIRMED,
+    Unconfirmed: JobState.UNCONFIRMED,
+    NotReady: JobState.QUEUED,
+    Failed: JobState.FAILED,
 }
 """What a job in hand becomes."""
 
@@ -107,7 +108,7 @@ class PrintQueue:
             with writing(self.engine) as connection:
                 print_jobs.change(connection, changes, self.clock())
         self._announce()
-        if any(one.state == "queued" for one in changes):
+        if any(one.state == JobState.QUEUED for one in changes):
             return None
         return bool(jobs)
 
@@ -125,19 +126,21 @@ class PrintQueue:
             check_job(job.serial, job.copies)
             rendering = render(content, printer.format, printer.dpi, layout=layout_named(job.layout))
         except LabtrailError as fault:
-            return Change(job.id, "failed", str(fault))
+            return Change(job.id, JobState.FAILED, str(fault))
         try:
             on_sent = (lambda: self._sent(job)) if tell_sent else None
             outcome = printer.send(rendering, job.serial, job.copies, on_sent)
         except Exception as fault:  # whatever a printer does, its queue goes on, and nothing is resent
             log.exception("print job %d on %s", job.id, printer.name)
-            return Change(job.id, "unconfirmed", f"{type(fault).__name__} while it printed: look whether it printed")
+            return Change(
+                job.id, JobState.UNCONFIRMED, f"{type(fault).__name__} while it printed: look whether it printed"
+            )
         return Change(job.id, NEXT[type(outcome)], note_of(outcome))
 
     def _sent(self, job: Job) -> None:
         """The bytes are out: on record at once, so that a crash from here on leaves no doubt that they were."""
         with writing(self.engine) as connection:
-            print_jobs.change(connection, [Change(job.id, "sent")], self.clock())
+            print_jobs.change(connection, [Change(job.id, JobState.SENT)], self.clock())
 
     def _announce(self) -> None:
         """Events of labels that are out, exactly their own ids each time, so that repeating one does no harm."""

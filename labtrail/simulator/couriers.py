@@ -8,6 +8,7 @@ from labtrail.simulator.lab import Lab
 from labtrail.simulator.stage import Stage
 from labtrail.simulator.tubes import Tube
 from labtrail.simulator.world import Place, World, minutes
+from models.rules.specimen import Status
 from models.rules.times import HOUR_US, MINUTE_US, SECOND_US
 
 ROUND_HOURS = (3.4, 6.2, 8.9, 11.8)
@@ -120,7 +121,7 @@ class Couriers:
             if bag.seal is not None:
                 data["seal"] = bag.seal
             self._stage.say(when_us, place, station, "specimen.dispatched", tube.accession, staff, data)
-            tube.truth.statuses.append((when_us, "dispatched"))
+            tube.truth.statuses.append((when_us, Status.DISPATCHED))
             if bag.first_leg and tube.fault == "unlabeled":
                 tube.truth.goes_wrong(when_us, "missing-step:labeled")
             elif not bag.first_leg and tube.fault == "not received at hub":
@@ -142,7 +143,7 @@ class Couriers:
             if released_by is not None:
                 data["released_by"] = released_by
             self._stage.say(when_us, place, place.phone, "specimen.picked-up", tube.accession, place.courier, data)
-            tube.truth.statuses.append((when_us, "in-transit"))
+            tube.truth.statuses.append((when_us, Status.IN_TRANSIT))
             if bag.broken_seal:
                 tube.truth.goes_wrong(when_us, "seal-mismatch")
             if bag.first_leg and tube.fault == "not dispatched":
@@ -182,7 +183,7 @@ class Couriers:
     def _receive(self, when_us: int, place: Place, tube: Tube, data: dict[str, Any]) -> None:
         staff = self._rng.choice(place.staff)
         self._stage.say(when_us, place, place.stations[0], "specimen.received", tube.accession, staff, data)
-        tube.truth.statuses.append((when_us, "received"))
+        tube.truth.statuses.append((when_us, Status.RECEIVED))
 
     def _arrived(self, when_us: int, place: Place, tube: Tube) -> None:
         if place.site.kind == "lab":
@@ -198,7 +199,7 @@ class Couriers:
         data = {"manifest": bag.manifest}
         staff, station = rng.choice(place.staff), place.stations[0]
         say(when_us, place, station, "specimen.missing", tube.accession, staff, data | {"note": "not in the bag"})
-        tube.truth.statuses.append((when_us, "missing"))
+        tube.truth.statuses.append((when_us, Status.MISSING))
         if found:
             when_us += minutes(rng, 30, 200)
             say(when_us, place, station, "specimen.found", tube.accession, staff, data)

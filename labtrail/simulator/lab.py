@@ -8,6 +8,7 @@ from labtrail.simulator.tubes import Tube, stability_us
 from labtrail.simulator.values import CULTURES, draw_value
 from labtrail.simulator.world import Place, World, minutes
 from models.rules.event_types import Flag
+from models.rules.specimen import Status
 from models.rules.times import DAY_US, HOUR_US, MINUTE_US
 
 LATE_SHARE = 0.04
@@ -52,7 +53,7 @@ class Lab:
         when_us += minutes(self._rng, 4, 20)
         data = {"reason": "RH", "note": "grossly hemolysed", "recollect": True}
         self._say(when_us, place, tube, "specimen.rejected", data)
-        tube.truth.statuses.append((when_us, "rejected"))
+        tube.truth.statuses.append((when_us, Status.REJECTED))
         if self.recollect is not None:
             next_morning_us = self._world.day_us + DAY_US + HOUR_US
             self.recollect(next_morning_us + minutes(self._rng, 10, 150), tube)
@@ -136,7 +137,7 @@ class Lab:
         rng = self._rng
         if tube.fault == "stored after disposal":
             self._say(when_us, place, tube, "specimen.disposed", {"method": "biohazard"})
-            tube.truth.statuses.append((when_us, "disposed"))
+            tube.truth.statuses.append((when_us, Status.DISPOSED))
             when_us += 70 * MINUTE_US
             tube.truth.statuses.append((when_us, None))
             tube.truth.goes_wrong(when_us, "after-disposal")
@@ -145,12 +146,12 @@ class Lab:
         rack = f"{place.site.code}/R{rng.randint(1, 40)}/{rng.choice('ABCDEFGH')}{rng.randint(1, 12)}"
         self._say(when_us, place, tube, "specimen.stored", {"location": rack})
         if tube.fault != "stored after disposal":
-            tube.truth.statuses.append((when_us, "stored"))
+            tube.truth.statuses.append((when_us, Status.STORED))
             self._stage.at(when_us + 7 * DAY_US, self._dispose, place, tube)
 
     def _dispose(self, when_us: int, place: Place, tube: Tube) -> None:
         self._say(when_us, place, tube, "specimen.disposed", {"method": "biohazard"})
-        tube.truth.statuses.append((when_us, "disposed"))
+        tube.truth.statuses.append((when_us, Status.DISPOSED))
 
     def _say(self, when_us: int, place: Place, tube: Tube, type_: str, data: dict[str, Any]) -> None:
         staff, station = self._rng.choice(place.staff), place.stations[1]

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from models.rules.specimen import Status
 from models.rules.times import utc_text
 
 FINAL = ("final", "corrected", "cancelled")
@@ -20,7 +21,7 @@ class SpecimenTruth(Struct):
     site: str
     container: str
     tests: tuple[str, ...]
-    statuses: list[tuple[int, str | None]] = field(default_factory=list)
+    statuses: list[tuple[int, Status | None]] = field(default_factory=list)
     must: list[tuple[int, str]] = field(default_factory=list)
     """Discrepancies that must show, each from the moment on at which the evidence for it is there."""
     clean: bool = True
@@ -38,13 +39,13 @@ class SpecimenTruth(Struct):
         if code is not None and when_us is not None:
             self.must.append((when_us, code))
 
-    def status_at(self, cut_us: int) -> str | None:
+    def status_at(self, cut_us: int) -> Status | None:
         """The status at the cut; None where the contract leaves it open."""
         past = [(when, status) for when, status in self.statuses if when < cut_us]
         done = {test for when, test, status, _ in self.reports if when < cut_us and status in FINAL}
         if done >= set(self.tests):
             finals = [when for when, test, status, _ in self.reports if when < cut_us and status in FINAL]
-            past.append((max(finals), "resulted"))
+            past.append((max(finals), Status.RESULTED))
         return max(past, key=lambda pair: pair[0])[1] if past else None
 
 
@@ -81,7 +82,7 @@ class Truth(Struct):
                 if when < self.cut_us:
                     results[f"{accession}/{test}"] = (state, str(value))
                     done |= {test} if state in FINAL else set()
-            if status not in ("rejected", "missing", None):
+            if status not in (Status.REJECTED, Status.MISSING, None):
                 overdue += [f"{accession}/{t}" for t, due in truth.due.items() if due < self.cut_us and t not in done]
         return {
             "cut": utc_text(self.cut_us), "specimens": specimens, "results": results, "stock": dict(self.stock),

@@ -11,6 +11,7 @@ from labtrail.simulator.truth import SpecimenTruth
 from labtrail.simulator.tubes import Tube, draw_fault, transport_for
 from labtrail.simulator.world import SERIAL_FIRST, Device, Place, World, minutes
 from models.rules.event_types import Priority
+from models.rules.specimen import Status
 from models.rules.times import HOUR_US, MINUTE_US, SECOND_US
 
 OPEN_HOURS = (1.0, 11.0)
@@ -112,7 +113,7 @@ class Visits:
         if (supplies := self._supplies(when_us, place, container, needle, truth)) is not None:
             data["supplies"] = supplies
         self._stage.say(when_us, place, station, "specimen.collected", accession, staff, data)
-        truth.statuses.append((when_us, "collected"))
+        truth.statuses.append((when_us, Status.COLLECTED))
         if fault.startswith("scanned twice"):
             self._scan_again(when_us + 65 * SECOND_US, tube, station, staff, data)
         labeled_us = self._label(when_us, tube, station, staff)
@@ -172,7 +173,7 @@ class Visits:
         self._stage.say(when_us, tube.origin, station, "specimen.labeled", accession, staff, data)
         if fault == "slow clock":
             return drawn_us + 5 * MINUTE_US
-        truth.statuses.append((when_us, "labeled"))
+        truth.statuses.append((when_us, Status.LABELED))
         if fault in ("relabeled", "old label"):
             when_us = self._relabel(when_us, tube, station, staff)
         return when_us

@@ -1,7 +1,8 @@
 """People and their roles: who may sign in, and as what."""
 
 from collections.abc import Iterable
-from typing import Any, Literal, get_args
+from enum import StrEnum
+from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import Connection, Row, delete, insert, select, update
@@ -10,8 +11,15 @@ from models.people.errors import PeopleError
 from models.people.sessions import end_sessions
 from models.people.tables import grants, sessions, sign_in_failures, users
 
-Role = Literal["ma", "courier", "lab", "manager", "admin"]
-ROLES: tuple[Role, ...] = get_args(Role)
+
+class Role(StrEnum):
+    MA = "ma"
+    COURIER = "courier"
+    LAB = "lab"
+    MANAGER = "manager"
+    ADMIN = "admin"
+
+
 EVERYWHERE = "*"
 """The site of a grant or device that is not tied to one."""
 
@@ -65,14 +73,14 @@ def find_user(connection: Connection, badge: str) -> User | None:
     if row is None:
         return None
     held = connection.execute(select(grants.c.role, grants.c.site).where(grants.c.badge == badge))
-    return _user(row, [Grant(*one) for one in held])
+    return _user(row, [Grant(Role(role), site) for role, site in held])
 
 
 def list_users(connection: Connection) -> list[User]:
     """Everybody, by badge."""
     held: dict[str, list[Grant]] = {}
     for badge, role, site in connection.execute(select(grants)):
-        held.setdefault(badge, []).append(Grant(role, site))
+        held.setdefault(badge, []).append(Grant(Role(role), site))
     rows = connection.execute(select(users).order_by(users.c.badge))
     return [_user(row, held.get(row.badge, [])) for row in rows]
 

@@ -6,32 +6,16 @@ a patient-safety hazard. The connections are those of writing transactions unles
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, get_args
+from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import Connection, Row, exists, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from config.errors import LabtrailError
+from models.printing.states import IN_HAND, MAYBE_PRINTED, TRANSITIONS, JobState
 from models.printing.tables import label_counters, print_jobs
 
-State = Literal["queued", "sending", "sent", "confirmed", "unconfirmed", "failed", "cancelled"]
-STATES: tuple[State, ...] = get_args(State)
-TRANSITIONS: dict[State, frozenset[State]] = {
-    "queued": frozenset({"sending", "failed", "cancelled"}),
-    # back to queued only where nothing was sent, because the printer was not ready
-    "sending": frozenset({"queued", "sent", "confirmed", "unconfirmed", "failed"}),
-    "sent": frozenset({"confirmed", "unconfirmed"}),
-    # a person looked: it printed, or it did not
-    "unconfirmed": frozenset({"confirmed", "failed"}),
-    # a person asks for another try
-    "failed": frozenset({"queued"}),
-    "confirmed": frozenset(),
-    "cancelled": frozenset(),
-}
-"""Which state may follow which."""
-IN_HAND: tuple[State, ...] = ("sending", "sent")
-MAYBE_PRINTED: tuple[State, ...] = ("queued", "sending", "sent", "confirmed", "unconfirmed")
 LIST_MAX = 1000
 NOTE_CHARACTERS_MAX = 500
 REASON_CHARACTERS_MAX = 500
@@ -58,7 +42,7 @@ class Job(NewJob, frozen=True, kw_only=True):
     """One print of a label."""
 
     id: int
-    state: State
+    state: JobState
     serial: str
     reason: str | None
     voids: str | None
@@ -72,7 +56,7 @@ class Change(Struct, frozen=True):
     """What became of a job."""
 
     id: int
-    state: State
+    state: JobState
     note: str = ""
 
 
@@ -81,7 +65,7 @@ _c = print_jobs.c
 
 
 def _job(row: Row[Any]) -> Job:
-    return Job(**row._mapping)
+    return Job(**{**row._mapping, "state": JobState(row.state)})
 
 
 def next_serial(connection: Connection, subject: str) -> str:
@@ -100,7 +84,7 @@ def next_serial(connection: Connection, subject: str) -> str:
 
 def _add(connection: Connection, new: NewJob, now_us: int, reason: str | None, voids: str | None) -> Job:
     values = {field: getattr(new, field) for field in NewJob.__struct_fields__} | {
-        "state": "queued", "serial": next_serial(connection, new.subject), "reason": reason, "voids": voids,
+        "state": JobState.QUEUED, "serial": next_serial(connection, new.subject), "reason": reason, "voids": voids,
         "note": "", "worker": None, "created_us": now_us, "changed_us": now_us,
     }  # fmt: skip
     made = connection.execute(insert(print_jobs).values(**values, announced=0).returning(*_COLUMNS))
@@ -115,7 +99,7 @@ def labels_of(connection: Connection, subject: str) -> list[Job]:
 
 def superseded_by(connection: Connection, serial: str) -> str | None:
     """The serial of the label that made this one void; None while it stands (or was never printed here)."""
-    found = select(_c.serial).where(_c.voids == serial, _c.state == "confirmed").order_by(_c.id).limit(1)
+    found = select(_c.serial).where(_c.voids == serial, _c.state == JobState.CONFIRMED).order_by(_c.id).limit(1)
     return connection.execute(found).scalar()
 
 
@@ -144,7 +128,7 @@ def queue_again(connection: Connection, new: NewJob, reason: str, now_us: int) -
     now = standing(connection, new.subject)
     if now is None:
         raise PrintJobError(f"{new.subject} has no label to replace: print its first one")
-    if now.state in ("queued", *IN_HAND):
+    if now.state in (JobState.QUEUED, *IN_HAND):
         raise PrintJobError(f"{now.serial} is {now.state} on {now.printer}: wait, or cancel it first")
     return _add(connection, new, now_us, said, now.serial)
 
@@ -152,8 +136,8 @@ def queue_again(connection: Connection, new: NewJob, reason: str, now_us: int) -
 def work_for(connection: Connection, printer: str, worker: str, now_us: int, lease_us: int) -> bool:
     """Whether a worker has anything to do for a printer (reads only): print, recover, or announce."""
     lost = _c.state.in_(IN_HAND) & ((_c.worker == worker) | (_c.changed_us <= now_us - lease_us))
-    silent = (_c.state == "confirmed") & (_c.announced == 0)
-    found = select(_c.id).where(_c.printer == printer, (_c.state == "queued") | lost | silent).limit(1)
+    silent = (_c.state == JobState.CONFIRMED) & (_c.announced == 0)
+    found = select(_c.id).where(_c.printer == printer, (_c.state == JobState.QUEUED) | lost | silent).limit(1)
     return connection.execute(found).first() is not None
 
 
@@ -161,14 +145,14 @@ def claim(connection: Connection, printer: str, worker: str, now_us: int, limit:
     """Take a printer's oldest queued jobs in hand; none while any worker has one of its jobs in hand."""
     other = print_jobs.alias()
     busy = exists().where(other.c.printer == printer, other.c.state.in_(IN_HAND))
-    oldest = select(_c.id).where(_c.printer == printer, _c.state == "queued").order_by(_c.id).limit(limit)
+    oldest = select(_c.id).where(_c.printer == printer, _c.state == JobState.QUEUED).order_by(_c.id).limit(limit)
     ids = connection.execute(oldest).scalars().all()
     if not ids:
         return []
     taken = connection.execute(
         update(print_jobs)
-        .where(_c.id.in_(ids), _c.state == "queued", ~busy)
-        .values(state="sending", worker=worker, changed_us=now_us)
+        .where(_c.id.in_(ids), _c.state == JobState.QUEUED, ~busy)
+        .values(state=JobState.SENDING, worker=worker, changed_us=now_us)
         .returning(*_COLUMNS)
     )
     return sorted((_job(row) for row in taken), key=lambda job: job.id)
@@ -197,18 +181,18 @@ def find(connection: Connection, job_id: int) -> Job:
 def cancel(connection: Connection, job_id: int, by: str, now_us: int) -> None:
     """Take a job out of the queue before it is sent. Raises PrintJobError once it is in hand or out."""
     state = find(connection, job_id).state
-    if state != "queued":
+    if state != JobState.QUEUED:
         raise PrintJobError(f"print job {job_id} is {state}: only one that is queued can be cancelled")
-    change(connection, [Change(job_id, "cancelled", f"cancelled by {by}")], now_us)
+    change(connection, [Change(job_id, JobState.CANCELLED, f"cancelled by {by}")], now_us)
 
 
 def resolve(connection: Connection, job_id: int, *, printed: bool, by: str, now_us: int) -> None:
     """A person looked at an unconfirmed label and says whether it printed. Raises PrintJobError for other states."""
     state = find(connection, job_id).state
-    if state != "unconfirmed":
+    if state != JobState.UNCONFIRMED:
         raise PrintJobError(f"print job {job_id} is {state}: only an unconfirmed one needs a decision")
     said = f"{by} saw {'it printed' if printed else 'nothing printed'}"
-    change(connection, [Change(job_id, "confirmed" if printed else "failed", said)], now_us)
+    change(connection, [Change(job_id, JobState.CONFIRMED if printed else JobState.FAILED, said)], now_us)
 
 
 def retry(connection: Connection, job_id: int, by: str, now_us: int) -> None:
@@ -217,12 +201,12 @@ def retry(connection: Connection, job_id: int, by: str, now_us: int) -> None:
     When another label of the same subject has been asked for since, that one stands and this one stays failed.
     """
     job = find(connection, job_id)
-    if job.state != "failed":
+    if job.state != JobState.FAILED:
         raise PrintJobError(f"print job {job_id} is {job.state}: only a failed one can be tried again")
     now = standing(connection, job.subject)
     if now is not None and now.serial != job.voids:
         raise PrintJobError(f"{job.subject} has the label {now.serial} since: reprint that one, with a reason")
-    change(connection, [Change(job_id, "queued", f"tried again by {by}")], now_us)
+    change(connection, [Change(job_id, JobState.QUEUED, f"tried again by {by}")], now_us)
     # the wait for the printer begins anew
     connection.execute(update(print_jobs).where(_c.id == job_id).values(created_us=now_us))
 
@@ -239,7 +223,7 @@ def recover(connection: Connection, now_us: int, *, lease_us: int, worker: str |
     done = connection.execute(
         update(print_jobs)
         .where(_c.state.in_(IN_HAND), dead)
-        .values(state="unconfirmed", worker=None, note=note, changed_us=now_us)
+        .values(state=JobState.UNCONFIRMED, worker=None, note=note, changed_us=now_us)
     )
     return int(done.rowcount)
 
@@ -249,14 +233,14 @@ def give_up(connection: Connection, printer: str, before_us: int, now_us: int) -
     note = "the printer was not ready for too long; nothing was sent: mend it, then try again"
     done = connection.execute(
         update(print_jobs)
-        .where(_c.printer == printer, _c.state == "queued", _c.created_us < before_us, _c.note != "")
-        .values(state="failed", note=note, changed_us=now_us)
+        .where(_c.printer == printer, _c.state == JobState.QUEUED, _c.created_us < before_us, _c.note != "")
+        .values(state=JobState.FAILED, note=note, changed_us=now_us)
     )
     return int(done.rowcount)
 
 
 def list_jobs(
-    connection: Connection, *, printer: str | None = None, states: Sequence[State] = (), limit: int = 100
+    connection: Connection, *, printer: str | None = None, states: Sequence[JobState] = (), limit: int = 100
 ) -> list[Job]:
     """The latest jobs, the newest first (reads only)."""
     query = select(*_COLUMNS).order_by(_c.id.desc()).limit(min(limit, LIST_MAX))
@@ -269,7 +253,7 @@ def list_jobs(
 
 def unannounced(connection: Connection, limit: int) -> list[Job]:
     """Confirmed jobs whose events are not in the log yet, the oldest first (reads only)."""
-    query = select(*_COLUMNS).where(_c.announced == 0, _c.state == "confirmed").order_by(_c.id).limit(limit)
+    query = select(*_COLUMNS).where(_c.announced == 0, _c.state == JobState.CONFIRMED).order_by(_c.id).limit(limit)
     return [_job(row) for row in connection.execute(query)]
 
 

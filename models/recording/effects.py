@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 from models.database.acts_tables import outbox
 from models.database.bulk import insert
 from models.recording.evidence import Recorded
-from models.rules.specimen import COLLECTED, Specimen
+from models.rules.specimen import Specimen, Status
 
 
 class Effect(Struct, frozen=True):
@@ -38,7 +38,7 @@ def request_labels(
     accessions = {
         e.subject
         for e in new.events
-        if e.type == "specimen.collected" and e.subject in folded and folded[e.subject].status == COLLECTED
+        if e.type == "specimen.collected" and e.subject in folded and folded[e.subject].status == Status.COLLECTED
     }
     rows = [
         ("print", a, msgspec.json.encode({"accession": a, "printer": printer}), now_us) for a in sorted(accessions)

@@ -19,7 +19,7 @@ from models.database.bulk import delete, select_pairs, upsert_structs
 from models.database.lots import known_lots
 from models.database.state_tables import movements, stock, stock_items, stock_marks
 from models.recording.supplies import MOVEMENT_COLUMNS, Changes, Place, places_of
-from models.rules.stock import Expiry, Key, Movement, StockState, Taken, apply, to_u
+from models.rules.stock import OUTS, Expiry, Key, Movement, StockState, Taken, apply, to_u
 
 if TYPE_CHECKING:
     from config.catalog import Catalog
@@ -28,7 +28,6 @@ MARK_EVERY = 64
 START: Key = StockState().at
 _encode = msgspec.json.Encoder().encode
 _state = msgspec.json.Decoder(StockState)
-_outs = frozenset({"used", "wasted", "transfer-out"})
 
 
 class MarkRow(Struct, frozen=True):
@@ -168,7 +167,7 @@ def _rewind(
 
 def _asks(moves: list[Movement]) -> bool:
     """Whether first-expired-first-out must decide for any of them."""
-    return any(m.lot is None and m.kind in _outs for m in moves)
+    return any(m.lot is None and m.kind in OUTS for m in moves)
 
 
 def _first_of(connection: Connection, place: Place, lots: set[str]) -> Key | None:

@@ -19,7 +19,7 @@ from models.recording.evidence import Recorded
 from models.rules.event_types import SupplyRecalled, SupplyReceived, Voided
 from models.rules.events import Event, of_kind, parse, stock_subject
 from models.rules.specimen import LotFacts, voided
-from models.rules.stock import Movement, movements_of
+from models.rules.stock import Movement, MovementKind, movements_of
 from models.rules.times import DAY_US
 
 Place = tuple[str, str]
@@ -166,7 +166,7 @@ def _add_usage(connection: Connection, changes: Changes) -> None:
     daily: dict[tuple[str, str, int], int] = {}
     for sign, moves in ((1, changes.added), (-1, changes.removed)):
         for m in moves:
-            if m.kind == "used":
+            if m.kind == MovementKind.USED:
                 key = (m.site, m.item, m.time_us // DAY_US)
                 daily[key] = daily.get(key, 0) + sign * m.quantity_u
     columns = ("site", "item", "day", "quantity_u")

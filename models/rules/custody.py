@@ -23,21 +23,11 @@ from models.rules.event_types import (
 )
 from models.rules.events import Event, of_kind
 from models.rules.specimen import (
-    COLLECTED,
     COMPLETE,
     CRITICAL_FLAGS,
-    DISPOSED,
-    EXPECTED,
     HAND_OVERS,
-    IN_TRANSIT,
-    LABELED,
-    MISSING,
     MOVES,
-    RECEIVED,
-    REJECTED,
-    RESULTED,
     SIGHTINGS,
-    STORED,
     Custody,
     History,
     Leg,
@@ -45,6 +35,7 @@ from models.rules.specimen import (
     Result,
     Scans,
     Specimen,
+    Status,
     effective,
 )
 from models.rules.times import MINUTE_US
@@ -184,41 +175,44 @@ def _at_lab(receipts: list[Event[Received]], catalog: "Catalog") -> Event[Receiv
     return None
 
 
-def _status(scans: Scans, resulted_us: int | None, skew_us: int) -> str:
+def _status(scans: Scans, resulted_us: int | None, skew_us: int) -> Status:
     """The first of these that holds; each rests on the order of the history, never on arrival."""
     steps = scans.steps
     if "specimen.disposed" in steps:
-        return DISPOSED
+        return Status.DISPOSED
     lost = steps.get("specimen.missing")
     if lost and not any(e.type in SIGHTINGS and e.order >= lost[-1].order for e in scans.events):
-        return MISSING
+        return Status.MISSING
     if "specimen.rejected" in steps:  # a rejection stands until it is voided
-        return REJECTED
+        return Status.REJECTED
     stored = steps.get("specimen.stored")
     if stored and not any(e.order >= stored[-1].order for step in MOVES for e in steps.get(step, ())):
-        return STORED
+        return Status.STORED
     leg = scans.legs[-1] if scans.legs else None
     if resulted_us is not None and (leg is None or leg.received or leg.start[0] <= resulted_us + skew_us):
-        return RESULTED
+        return Status.RESULTED
     if leg is not None:
         back = scans.direct and scans.direct[-1].order > leg.start
-        return RECEIVED if back else leg.status
+        return Status.RECEIVED if back else leg.status
     if scans.direct or scans.birth is not None:
-        return RECEIVED
+        return Status.RECEIVED
     if "specimen.labeled" in steps or "specimen.relabeled" in steps:
-        return LABELED
-    return COLLECTED if "specimen.collected" in steps else EXPECTED
+        return Status.LABELED
+    return Status.COLLECTED if "specimen.collected" in steps else Status.EXPECTED
 
 
-def _custodian(scans: Scans, status: str) -> str | None:
+_NOWHERE = frozenset({Status.DISPOSED, Status.MISSING, Status.IN_TRANSIT, Status.EXPECTED})
+
+
+def _custodian(scans: Scans, status: Status) -> str | None:
     """Who holds it."""
     holder = next((e for e in reversed(scans.events) if e.type in HAND_OVERS), None) or scans.birth
-    return holder.actor if holder and status != DISPOSED else None
+    return holder.actor if holder and status != Status.DISPOSED else None
 
 
-def _location(scans: Scans, status: str) -> str | None:
+def _location(scans: Scans, status: Status) -> str | None:
     """Where it is: a site, a storage place, or None while it travels, is lost or is gone."""
-    if status in (DISPOSED, MISSING, IN_TRANSIT, EXPECTED):
+    if status in _NOWHERE:
         return None
     stored = scans.every(Stored)
     seen = next((e for e in reversed(scans.events) if e.type in SIGHTINGS), None)

@@ -10,18 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from models.rules.events import Event
-from models.rules.specimen import (
-    COLLECTED,
-    DISPATCHED,
-    DISPOSED,
-    IN_TRANSIT,
-    LABELED,
-    MISSING,
-    RECEIVED,
-    REJECTED,
-    RESULTED,
-    Specimen,
-)
+from models.rules.specimen import Specimen, Status
 from models.rules.times import HOUR_US, MINUTE_US
 from models.rules.transport_conditions import stability_hours
 
@@ -32,6 +21,9 @@ if TYPE_CHECKING:
 CRITICAL, WARNING = "critical", "warning"
 # a tube that may be another patient's is the worst that custody can show
 _GRAVE = frozenset({"identity-mismatch", "label-mismatch", "superseded-label"})
+_NO_RESULT = frozenset({Status.REJECTED, Status.MISSING})
+_ON_ITS_WAY = frozenset({Status.DISPATCHED, Status.IN_TRANSIT})
+_STABILITY_IS_SETTLED = frozenset({Status.REJECTED, Status.MISSING, Status.DISPOSED, Status.RESULTED})
 
 
 class Deadline(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -73,7 +65,7 @@ def turnaround_hours(test: str, priority: str | None, catalog: "Catalog") -> flo
 
 
 def overdue_results(s: Specimen, catalog: "Catalog", _: "Policy") -> Found:
-    if s.lab_received is None or s.status in (REJECTED, MISSING):
+    if s.lab_received is None or s.status in _NO_RESULT:
         return
     done = {r.test for r in s.results if r.first_final_us is not None}
     for test in s.tests:
@@ -101,23 +93,23 @@ def _route(origin: str | None, destination: str | None, catalog: "Catalog") -> "
 def _open_step(s: Specimen, catalog: "Catalog", policy: "Policy") -> tuple[str, int, str | None] | None:
     """(step, due, site) of the one step that the specimen waits for."""
     leg = s.legs[-1] if s.legs else None
-    if s.status == COLLECTED and s.collected_us is not None:
+    if s.status == Status.COLLECTED and s.collected_us is not None:
         return "label", s.collected_us + round(policy.label_minutes_max * MINUTE_US), s.site
-    if s.status == LABELED:
+    if s.status == Status.LABELED:
         route = _route(s.site, None, catalog)
         since = s.collected_us if s.collected_us is not None else s.first_us("specimen.labeled")
         if route is None or since is None:
             return None
         return "dispatch", since + round(route.dispatch_hours_max * HOUR_US), s.site
-    if s.status == RECEIVED:
+    if s.status == Status.RECEIVED:
         return _onward(s, catalog)
-    if leg is None or s.status not in (DISPATCHED, IN_TRANSIT):
+    if leg is None or s.status not in _ON_ITS_WAY:
         return None
     sent = leg.dispatch
     route = _route(sent.site, sent.data.destination, catalog) if sent else None
     if sent is None or route is None:
         return None
-    if s.status == DISPATCHED:
+    if s.status == Status.DISPATCHED:
         return "pick-up", sent.time_us + round(route.pickup_hours_max * HOUR_US), sent.site
     return "receipt", leg.picked_up[0].time_us + round(route.transit_hours_max * HOUR_US), route.to_site
 
@@ -144,7 +136,7 @@ def overdue_steps(s: Specimen, catalog: "Catalog", policy: "Policy") -> Found:
 
 def stability_at_risk(s: Specimen, catalog: "Catalog", policy: "Policy") -> Found:
     """Part of the shortest stability limit has passed, and the tube has not reached a lab."""
-    if s.collected_us is None or s.lab_received is not None or s.status in (REJECTED, MISSING, DISPOSED, RESULTED):
+    if s.collected_us is None or s.lab_received is not None or s.status in _STABILITY_IS_SETTLED:
         return
     hours = stability_hours(s, catalog)
     if hours is None:
@@ -157,7 +149,7 @@ def stability_at_risk(s: Specimen, catalog: "Catalog", policy: "Policy") -> Foun
 
 
 def missing(s: Specimen, _: "Catalog", __: "Policy") -> Found:
-    if s.status == MISSING:
+    if s.status == Status.MISSING:
         lost = s.steps["specimen.missing"][-1]
         yield Deadline(
             kind="missing-specimen", subject=s.accession, site=s.site, severity=CRITICAL, due_us=lost.time_us,
@@ -178,7 +170,7 @@ def critical_unacknowledged(s: Specimen, _: "Catalog", policy: "Policy") -> Foun
 
 def custody_discrepancy(s: Specimen, _: "Catalog", __: "Policy") -> Found:
     """Open while a discrepancy stands, until the specimen is disposed of."""
-    if not s.discrepancies or s.status == DISPOSED:
+    if not s.discrepancies or s.status == Status.DISPOSED:
         return
     times = {e.id: e.time_us for e in s.events}
     evident = [max((times[i] for i in d.events if i in times), default=s.collected_us or 0) for d in s.discrepancies]

@@ -5,6 +5,7 @@ Events are ordered by (time, lifecycle rank, id), never by arrival; voided ones 
 
 from collections.abc import Iterable, Mapping
 from datetime import date
+from enum import StrEnum
 from operator import attrgetter
 from typing import cast
 
@@ -13,15 +14,22 @@ from msgspec import Struct
 from models.rules.event_types import NAMES, Aliquoted, Dispatched, PickedUp, Received, Voided
 from models.rules.events import Event, K, of_kind
 
-EXPECTED, COLLECTED, LABELED, DISPATCHED, IN_TRANSIT = (
-    "expected",
-    "collected",
-    "labeled",
-    "dispatched",
-    "in-transit",
-)
-RECEIVED, RESULTED, STORED, REJECTED, MISSING = "received", "resulted", "stored", "rejected", "missing"
-DISPOSED = "disposed"
+
+class Status(StrEnum):
+    """Where a specimen stands, in the order of its life."""
+
+    EXPECTED = "expected"
+    COLLECTED = "collected"
+    LABELED = "labeled"
+    DISPATCHED = "dispatched"
+    IN_TRANSIT = "in-transit"
+    RECEIVED = "received"
+    RESULTED = "resulted"
+    STORED = "stored"
+    REJECTED = "rejected"
+    MISSING = "missing"
+    DISPOSED = "disposed"
+
 
 # an event that shows the tube itself was in somebody's hands
 SIGHTINGS = frozenset(
@@ -87,8 +95,10 @@ class Leg(Struct):
         return self.dispatched[-1] if self.dispatched else None
 
     @property
-    def status(self) -> str:
-        return RECEIVED if self.received else IN_TRANSIT if self.picked_up else DISPATCHED
+    def status(self) -> Status:
+        if self.received:
+            return Status.RECEIVED
+        return Status.IN_TRANSIT if self.picked_up else Status.DISPATCHED
 
 
 class Result(Struct, frozen=True):
@@ -157,7 +167,7 @@ class Custody(Scans, frozen=True):
     parent: str | None
     voided: int
     """How many events were voided: what stands again because of a void is a new case."""
-    status: str
+    status: Status
     custodian: str | None
     location: str | None
     collected_us: int | None

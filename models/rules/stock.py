@@ -7,6 +7,7 @@ receipt that nobody has entered yet is shown, not hidden. Quantities are whole m
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from msgspec import Struct
@@ -32,7 +33,19 @@ UNIT = 1_000_000
 NO_LOT = ""
 """Stands for "which lot is not known": a use without a lot while nothing at all is known to be on hand."""
 
-Kind = Literal["ordered", "received", "transfer-in", "transfer-out", "used", "wasted", "counted"]
+
+class MovementKind(StrEnum):
+    ORDERED = "ordered"
+    RECEIVED = "received"
+    TRANSFER_IN = "transfer-in"
+    TRANSFER_OUT = "transfer-out"
+    USED = "used"
+    WASTED = "wasted"
+    COUNTED = "counted"
+
+
+OUTS = frozenset({MovementKind.USED, MovementKind.WASTED, MovementKind.TRANSFER_OUT})
+"""What takes from the shelf: a lot that is not named is chosen by expiry."""
 Key = tuple[int, int, str, int]
 
 
@@ -45,7 +58,7 @@ class Movement(Struct, frozen=True):
     rank: int
     event_id: str
     line: int
-    kind: Kind
+    kind: MovementKind
     lot: str | None
     quantity_u: int
     supply_order: str | None = None
@@ -105,7 +118,7 @@ Moved = SupplyOrdered | SupplyReceived | SupplyTransferred | SupplyUsed | Supply
 M = TypeVar("M", bound=Moved)
 
 
-def _move(event: Event[M], kind: Kind, **more: Any) -> Movement:
+def _move(event: Event[M], kind: MovementKind, **more: Any) -> Movement:
     """The movement of a supply event; `more` replaces fields."""
     site, item = stock_subject(event.subject)
     data = event.data
@@ -132,7 +145,7 @@ def _collected(event: Event[Collected]) -> list[Movement]:
             rank=TYPES["supply.used"].rank,
             event_id=event.id,
             line=number,
-            kind="used",
+            kind=MovementKind.USED,
             lot=line.lot,
             quantity_u=to_u(line.quantity),
             accession=event.subject,
@@ -143,27 +156,27 @@ def _collected(event: Event[Collected]) -> list[Movement]:
 
 def _transferred(event: Event[SupplyTransferred]) -> list[Movement]:
     arrives = {"site": event.data.to, "line": 1, "rank": event.rank - 1}  # on the other shelf before it may be used
-    return [_move(event, "transfer-out"), _move(event, "transfer-in", **arrives)]
+    return [_move(event, MovementKind.TRANSFER_OUT), _move(event, MovementKind.TRANSFER_IN, **arrives)]
 
 
 def _used(event: Event[SupplyUsed]) -> list[Movement]:
-    return [_move(event, "used", accession=event.data.specimen)]
+    return [_move(event, MovementKind.USED, accession=event.data.specimen)]
 
 
 def _wasted(event: Event[SupplyWasted]) -> list[Movement]:
-    return [_move(event, "wasted", accession=event.data.specimen)]
+    return [_move(event, MovementKind.WASTED, accession=event.data.specimen)]
 
 
 def _ordered(event: Event[SupplyOrdered]) -> list[Movement]:
-    return [_move(event, "ordered", supply_order=event.data.order)]
+    return [_move(event, MovementKind.ORDERED, supply_order=event.data.order)]
 
 
 def _received(event: Event[SupplyReceived]) -> list[Movement]:
-    return [_move(event, "received", supply_order=event.data.order)]
+    return [_move(event, MovementKind.RECEIVED, supply_order=event.data.order)]
 
 
 def _counted(event: Event[SupplyCounted]) -> list[Movement]:
-    return [_move(event, "counted")]
+    return [_move(event, MovementKind.COUNTED)]
 
 
 _MAKERS: dict[str, Callable[[Event[Any]], list[Movement]]] = {
@@ -217,22 +230,19 @@ def apply(state: StockState, move: Movement, expiry: Expiry, reorder_u: int | No
     state.since_mark += 1
     taken: Taken | None = None
     lot = move.lot if move.lot is not None else NO_LOT
-    match move.kind:
-        case "ordered":
-            state.orders = [*state.orders, (move.supply_order or "", move.quantity_u)]
-        case "received" | "transfer-in":
-            state.lots[lot] = state.lots.get(lot, 0) + move.quantity_u
-            state.last_in = move.event_id
-            if move.kind == "received":
-                _fill(state, move)
-        case "counted":
-            state.lots[lot] = move.quantity_u
-            state.last_in = move.event_id
-        case "used" | "wasted" | "transfer-out":
-            if move.lot is None:
-                taken = _fefo(state, move.quantity_u, expiry)
-            for out, quantity_u in taken or [(lot, move.quantity_u)]:
-                state.lots[out] = state.lots.get(out, 0) - quantity_u
+    if move.kind in OUTS:
+        if move.lot is None:
+            taken = _fefo(state, move.quantity_u, expiry)
+        for out, quantity_u in taken or [(lot, move.quantity_u)]:
+            state.lots[out] = state.lots.get(out, 0) - quantity_u
+    elif move.kind == MovementKind.ORDERED:
+        state.orders = [*state.orders, (move.supply_order or "", move.quantity_u)]
+    else:
+        before = 0 if move.kind == MovementKind.COUNTED else state.lots.get(lot, 0)
+        state.lots[lot] = before + move.quantity_u
+        state.last_in = move.event_id
+        if move.kind == MovementKind.RECEIVED:
+            _fill(state, move)
     if reorder_u is not None:
         low = state.on_hand_u + state.on_order_u <= reorder_u
         state.low_since_us = (state.low_since_us or move.time_us) if low else None

@@ -15,6 +15,7 @@ from models.database.lots import known_lots
 from models.database.state_tables import lot_facts, orders, specimens, stock, stock_items
 from models.rules.deadlines import CRITICAL
 from models.rules.identifiers import looks_like
+from models.rules.specimen import Status
 from models.rules.stock import days_of_cover, from_u, restock
 from models.views.pages import bag_of_tote
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from config.policy import Policy
 
 ROWS_MAX = 500
-STEPS = ("collected", "labeled", "dispatched", "in-transit", "received")
+STEPS = (Status.COLLECTED, Status.LABELED, Status.DISPATCHED, Status.IN_TRANSIT, Status.RECEIVED)
 """The statuses in which a specimen waits for the next step."""
 
 
@@ -39,9 +40,9 @@ class Waiting(Struct, frozen=True, kw_only=True):
 
 AGE_HOURS = (1.0, 2.0, 4.0, 8.0, 24.0)
 _SINCE = {
-    "collected": specimens.c.collected_us, "labeled": specimens.c.labeled_us,
-    "dispatched": specimens.c.dispatched_us, "in-transit": specimens.c.picked_up_us,
-    "received": specimens.c.received_us,
+    Status.COLLECTED: specimens.c.collected_us, Status.LABELED: specimens.c.labeled_us,
+    Status.DISPATCHED: specimens.c.dispatched_us, Status.IN_TRANSIT: specimens.c.picked_up_us,
+    Status.RECEIVED: specimens.c.received_us,
 }  # fmt: skip
 
 

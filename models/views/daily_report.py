@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 from models.alerts.cases import cases
 from models.database.state_tables import results, specimens
 from models.rules.deadlines import Deadline, turnaround_hours
-from models.rules.specimen import MISSING, REJECTED
+from models.rules.specimen import Status
 from models.rules.times import microseconds, moment_of
 
 if TYPE_CHECKING:
@@ -193,8 +193,8 @@ def _clinics(found: Sequence[_Found], catalog: "Catalog") -> tuple[Clinic, ...]:
             site=site,
             collected=len(of),
             stat=sum(one.stat for one in of),
-            rejected=sum(one.status == REJECTED for one in of),
-            missing=sum(one.status == MISSING for one in of),
+            rejected=sum(one.status == Status.REJECTED for one in of),
+            missing=sum(one.status == Status.MISSING for one in of),
             with_discrepancy=sum(bool(one.codes) for one in of),
             transit_median=percentile((one.transit for one in of if one.transit is not None), 0.5),
             transit_p95=percentile((one.transit for one in of if one.transit is not None), 0.95),

@@ -16,7 +16,7 @@ from models.database.acts_tables import alerts
 from models.database.evidence_tables import events, leaves, quarantine
 from models.database.lots import known_lots
 from models.database.state_tables import discrepancies, movements, results, specimens, stock
-from models.rules.stock import from_u
+from models.rules.stock import MovementKind, from_u
 from models.rules.times import utc_text
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _movements(connection: Connection) -> Iterator[Row]:
     """What moved stock; a use whose lots were decided by expiry has one row for each lot."""
     m = movements.c
     order = _sorted(connection, m.site, m.item, m.time_us, m.rank, m.event_id, m.line)
-    for r in _stream(connection, select(movements).where(m.kind != "ordered").order_by(*order)):
+    for r in _stream(connection, select(movements).where(m.kind != MovementKind.ORDERED).order_by(*order)):
         for lot, quantity_u in _json(r.taken) if r.taken else [(r.lot, r.quantity_u)]:
             yield {
                 "site": r.site, "item": r.item, "lot": lot, "time": utc_text(r.time_us), "kind": r.kind,

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, case, func, select
 
 from models.database import acts_tables as tables_acts
 from models.database import evidence_tables as tables_evidence
-from models.printing.jobs import IN_HAND, STATES
+from models.printing.states import IN_HAND, JobState
 from models.printing.tables import print_jobs
 from models.views.gauges_lab import (
     OTHER,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from config.catalog import Catalog
     from config.policy import Policy
 
-WAITING = ("queued", *IN_HAND)
+WAITING = (JobState.QUEUED, *IN_HAND)
 """States of a print job that is not yet out."""
 
 
@@ -129,7 +129,7 @@ def snapshot(connection: Connection, catalog: "Catalog", policy: "Policy", now_u
 def _print_jobs(connection: Connection, printers: Sequence[str], now_us: int) -> tuple[Cells, Cells]:
     """(printer, state) -> jobs, and (printer,) -> the age of its oldest one that is not yet out."""
     c = print_jobs.c
-    jobs, oldest = zeros(printers, STATES), zeros(printers)
+    jobs, oldest = zeros(printers, JobState), zeros(printers)
     rows = connection.execute(
         select(c.printer, c.state, func.count(), func.min(c.created_us)).group_by(c.printer, c.state)
     )

@@ -9,25 +9,10 @@ from sqlalchemy import Connection, func, select
 from models.database import acts_tables as tables_acts
 from models.database import state_tables as tables_state
 from models.rules.deadlines import CRITICAL, WARNING, Deadline
-from models.rules.specimen import (
-    COLLECTED,
-    DISPATCHED,
-    DISPOSED,
-    EXPECTED,
-    IN_TRANSIT,
-    LABELED,
-    MISSING,
-    RECEIVED,
-    REJECTED,
-    RESULTED,
-    STORED,
-)
+from models.rules.specimen import Status
 
 OTHER = "other"
-STATUSES = (
-    EXPECTED, COLLECTED, LABELED, DISPATCHED, IN_TRANSIT, RECEIVED,
-    RESULTED, STORED, REJECTED, MISSING, DISPOSED,
-)  # fmt: skip
+STATUSES = tuple(Status)
 PRIORITIES = ("routine", "stat")
 LATE_KINDS = ("overdue-result", "overdue-step", "stability-at-risk", "critical-unacknowledged")
 """The kinds of case that have a due time; the other alerts are there at once or not at all."""

@@ -11,7 +11,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, and_, case, exists, func, or_, select
 
 from models.database.state_tables import discrepancies, legs, orders, relations, results, specimens
-from models.rules.specimen import COLLECTED, DISPATCHED, IN_TRANSIT, LABELED, RECEIVED
+from models.rules.specimen import Status
 
 ROWS_MAX = 500
 _strings = msgspec.json.Decoder(tuple[str, ...])
@@ -41,10 +41,13 @@ class SpecimenRow(Struct, frozen=True, kw_only=True):
     @property
     def since_us(self) -> int | None:
         """When it came into its present state, as far as its own times say."""
-        at = {
-            COLLECTED: self.collected_us, LABELED: self.labeled_us, DISPATCHED: self.dispatched_us,
-            IN_TRANSIT: self.picked_up_us, RECEIVED: self.received_us,
-        }  # fmt: skip
+        at: dict[str, int | None] = {
+            Status.COLLECTED: self.collected_us,
+            Status.LABELED: self.labeled_us,
+            Status.DISPATCHED: self.dispatched_us,
+            Status.IN_TRANSIT: self.picked_up_us,
+            Status.RECEIVED: self.received_us,
+        }
         return at.get(self.status, self.resulted_us)
 
 
@@ -131,8 +134,8 @@ def waiting_for_dispatch(connection: Connection, sites: Collection[str]) -> list
     """Tubes that lie at these sites and must travel on: STAT first, then the oldest."""
     s = specimens.c
     here = or_(
-        and_(s.status.in_((COLLECTED, LABELED)), s.site.in_(sites)),
-        and_(s.status == RECEIVED, s.location.in_(sites), s.lab_received_us.is_(None)),
+        and_(s.status.in_((Status.COLLECTED, Status.LABELED)), s.site.in_(sites)),
+        and_(s.status == Status.RECEIVED, s.location.in_(sites), s.lab_received_us.is_(None)),
     )
     urgent = case((s.priority == "stat", 0), else_=1)
     query = select(*_COLUMNS).where(here).order_by(urgent, s.collected_us, s.accession).limit(ROWS_MAX)
@@ -145,7 +148,7 @@ def waiting_for_results(connection: Connection, sites: Collection[str]) -> list[
     urgent = case((s.priority == "stat", 0), else_=1)
     query = (
         select(*_COLUMNS)
-        .where(s.status == RECEIVED, s.lab_received_us.is_not(None), s.location.in_(sites))
+        .where(s.status == Status.RECEIVED, s.lab_received_us.is_not(None), s.location.in_(sites))
         .order_by(urgent, s.lab_received_us, s.accession)
         .limit(ROWS_MAX)
     )
@@ -187,7 +190,7 @@ def _done(connection: Connection, order_ids: Sequence[str]) -> dict[str, tuple[s
     s = specimens.c
     for start in range(0, len(order_ids), ROWS_MAX):
         some = order_ids[start : start + ROWS_MAX]
-        lost = s.status.in_(("rejected", "missing"))
+        lost = s.status.in_((Status.REJECTED, Status.MISSING))
         for order_id, tests in connection.execute(select(s.order_id, s.tests).where(s.order_id.in_(some), ~lost)):
             done.setdefault(order_id, set()).update(_strings.decode(tests))
     return {order_id: tuple(sorted(tests)) for order_id, tests in done.items()}
@@ -236,14 +239,15 @@ def open_bags(connection: Connection, sites: Collection[str]) -> list[Bag]:
     l = legs.c  # noqa: E741  # the table's own letter, as everywhere
     waiting = and_(l.origin.in_(sites), l.dispatched_us.is_not(None), l.picked_up_us.is_(None))
     found = bags(connection, and_(waiting, l.received_us.is_(None)))
-    return [one for one in found if any(tube.current and tube.status == DISPATCHED for tube in one.tubes)]
+    return [one for one in found if any(tube.current and tube.status == Status.DISPATCHED for tube in one.tubes)]
 
 
 def coming_bags(connection: Connection, sites: Collection[str]) -> list[Bag]:
     """Bags on their way to these sites with a tube that is not received yet."""
     l = legs.c  # noqa: E741
     found = bags(connection, and_(l.destination.in_(sites), l.received_us.is_(None)))
-    return [one for one in found if any(t.current and t.status in (DISPATCHED, IN_TRANSIT) for t in one.tubes)]
+    moving = (Status.DISPATCHED, Status.IN_TRANSIT)
+    return [one for one in found if any(tube.current and tube.status in moving for tube in one.tubes)]
 
 
 def bag_of_tote(connection: Connection, tote: str) -> str | None:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from models.alerts.sweep import acknowledge
 from models.people.audit import Glass, glass_rows, note, review_glass
+from models.people.users import Role
 from models.views.api_lists import AlertView, alert_view, alert_views
 from station.api.live import Board
 from station.auth.access import api, requires
@@ -19,7 +20,7 @@ from station.auth.sessions import Sessions
 from station.problems import Refusal
 from station.services import Station
 
-STAFF = ("ma", "courier", "lab", "manager")
+STAFF = (Role.MA, Role.COURIER, Role.LAB, Role.MANAGER)
 OPEN_NAME = "api"
 """Who acknowledged, where the API asks for no sign-in."""
 
@@ -68,14 +69,17 @@ async def get_live(
 
 
 @get(
-    "/api/v1/break-glass", access=requires("manager", "admin"), tags=["session"], summary="Emergency access to review"
+    "/api/v1/break-glass",
+    access=requires(Role.MANAGER, Role.ADMIN),
+    tags=["session"],
+    summary="Emergency access to review",
 )
 async def get_break_glass(station: Station) -> list[Glass]:
     """Those that no manager has looked at yet, the newest first."""
     return await station.read(glass_rows, unreviewed=True)
 
 
-@post("/api/v1/break-glass/{number:int}/review", access=requires("manager", "admin"), status_code=200,
+@post("/api/v1/break-glass/{number:int}/review", access=requires(Role.MANAGER, Role.ADMIN), status_code=200,
       tags=["session"], summary="An emergency access was looked at")  # fmt: skip
 async def post_review(station: Station, session: Session, number: FromPath[int]) -> dict[str, int]:
     """Not one's own."""

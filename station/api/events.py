@@ -13,6 +13,7 @@ from litestar.params import PathParameter, QueryParameter
 from msgspec import Struct
 
 from agents.log.port import Position
+from models.people.users import Role
 from models.views.api import EventView, event_view
 from models.views.outcomes import Asked, Judged, judge
 from station.api.intake import BODY_BYTES_MAX, Admitted, admit
@@ -25,6 +26,7 @@ from station.languages.words import Tell
 from station.problems import ProblemBody, Refusal
 from station.services import Station
 
+RECORDERS = (Role.MA, Role.COURIER, Role.LAB, Role.MANAGER)
 WAIT_SECONDS = 2.0
 """Contract section 8: committed within this time, or 202."""
 
@@ -62,7 +64,7 @@ _ANSWERS = {
 }
 
 
-@post("/api/v1/events", access=api("ma", "courier", "lab", "manager"), status_code=200, tags=["events"],
+@post("/api/v1/events", access=api(*RECORDERS), status_code=200, tags=["events"],
       summary="Append one event or an array", operation_class=PostEvents, responses=_ANSWERS,
       request_max_body_size=BODY_BYTES_MAX)  # fmt: skip
 async def post_events(
@@ -106,7 +108,7 @@ At = Annotated[
 ]  # fmt: skip
 
 
-@get("/api/v1/events/{event:path}", access=api("ma", "courier", "lab", "manager", scope="event", read="event.read"),
+@get("/api/v1/events/{event:path}", access=api(*RECORDERS, scope="event", read="event.read"),
      tags=["events"], summary="A recorded event, or what became of an appended one")  # fmt: skip
 async def get_event(
     station: Station, event: Annotated[str, PathParameter(description="The event's id.")], at: At = None

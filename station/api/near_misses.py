@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from sqlalchemy import Connection
 
 from models.people.audit import NearMiss, kept_code, record_near_miss
+from models.people.users import Role
 from station.auth.access import requires
 from station.auth.session import Session
 from station.problems import Refusal
@@ -31,7 +32,7 @@ class Noted(Struct, frozen=True):
     id: int
 
 
-@post("/api/v1/near-misses", access=requires("ma", "courier", "lab", "manager"), tags=["near misses"],
+@post("/api/v1/near-misses", access=requires(Role.MA, Role.COURIER, Role.LAB, Role.MANAGER), tags=["near misses"],
       summary="A wrong match that was caught")  # fmt: skip
 async def post_near_miss(station: Station, session: Session, data: JSONBody[NewNearMiss]) -> Noted:
     """What was scanned is kept only where it is one of our own codes: another may be a patient's number."""

@@ -9,6 +9,7 @@ from litestar.params import JSONBody, PathParameter
 from msgspec import Meta, Struct
 
 from models.alerts.notifications import Alerting, Told, alerting, record_told
+from models.people.users import Role
 from models.rules.times import microseconds
 from station.auth.access import api
 from station.problems import Refusal
@@ -52,7 +53,7 @@ class Webhook(Struct, frozen=True):
     alerts: Annotated[tuple[Alert, ...], Meta(max_length=5000)]
 
 
-@post("/api/v1/notifications/{receiver:str}", access=api("manager"), status_code=200, tags=["alerts"],
+@post("/api/v1/notifications/{receiver:str}", access=api(Role.MANAGER), status_code=200, tags=["alerts"],
       summary="Alertmanager tells a receiver")  # fmt: skip
 async def post_notifications(
     station: Station,
@@ -67,7 +68,12 @@ async def post_notifications(
     return {"alerts": len(told)}
 
 
-@get("/api/v1/notifications", access=api("lab", "manager"), tags=["alerts"], summary="Whether alerts reach people")
+@get(
+    "/api/v1/notifications",
+    access=api(Role.LAB, Role.MANAGER),
+    tags=["alerts"],
+    summary="Whether alerts reach people",
+)
 async def get_notifications(station: Station) -> Alerting:
     """Who is told of what now, when the heartbeat last arrived, and where the two views have differed for long."""
     return await station.read(alerting, station.clock())

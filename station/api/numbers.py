@@ -7,6 +7,7 @@ from litestar import post
 from litestar.params import JSONBody
 from msgspec import Meta, Struct
 
+from models.people.users import Role
 from models.printing.serials import allocate
 from models.rules.times import moment_of
 from station.auth.access import requires
@@ -24,7 +25,7 @@ class Numbers(Struct, frozen=True):
     numbers: tuple[str, ...]
 
 
-@post("/api/v1/numbers", access=requires("ma", "lab", "manager"), status_code=200, tags=["numbers"],
+@post("/api/v1/numbers", access=requires(Role.MA, Role.LAB, Role.MANAGER), status_code=200, tags=["numbers"],
       summary="New specimen, manifest and tote numbers")  # fmt: skip
 async def post_numbers(station: Station, data: JSONBody[NewNumbers]) -> Numbers:
     """In rising order; nobody else gets them."""

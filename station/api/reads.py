@@ -13,6 +13,7 @@ from labels.drawing.render import Format, render
 from labels.errors import LabelError
 from labels.of_specimen import label_of
 from models.people.patients import PatientError
+from models.people.users import Role
 from models.views.api import ManifestView, SpecimenView, manifest_view, specimen_view
 from models.views.api_lists import StockView, stock_views
 from models.views.custody_record import CustodyRecord
@@ -24,8 +25,8 @@ from station.problems import Refusal
 from station.services import Station
 
 MEDIA = {"png": "image/png", "pdf": "application/pdf", "zpl": "application/zpl"}
-EVERYONE = ("ma", "courier", "lab", "manager")
-STAFF = ("ma", "lab", "manager")
+EVERYONE = (Role.MA, Role.COURIER, Role.LAB, Role.MANAGER)
+STAFF = (Role.MA, Role.LAB, Role.MANAGER)
 
 
 @get("/api/v1/specimens/{accession:str}", access=api(*EVERYONE, scope="specimen", read="specimen.read"),

@@ -8,7 +8,7 @@ from typing import Literal
 from litestar.handlers import BaseRouteHandler
 from msgspec import Struct
 
-from models.people.users import ROLES
+from models.people.users import Role
 
 Scope = Literal["none", "site", "specimen", "manifest", "event", "alert", "order"]
 _ENDINGS = (".png", ".pdf", ".zpl")
@@ -45,8 +45,8 @@ def public() -> Access:
 
 
 def _known(roles: tuple[str, ...]) -> frozenset[str]:
-    assert set(roles) <= set(ROLES), f"unknown role among {roles}"
-    return frozenset(roles or ROLES)
+    assert set(roles) <= set(Role), f"unknown role among {roles}"
+    return frozenset(roles or Role)
 
 
 def access_of(handler: BaseRouteHandler) -> Access | None:

@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from sqlalchemy import Engine
 
 from config.errors import LabtrailError
+from embedded.batcher import Batcher
 from models.database.engine import writing
 from models.people.audit import Entry, note
 
@@ -23,46 +24,20 @@ class AuditTrail:
 
     def __init__(self, engine: Engine, threads: Executor) -> None:
         self._engine, self._threads = engine, threads
-        self._waiting: list[tuple[Entry, asyncio.Future[None]]] = []
-        self._writer: asyncio.Task[None] | None = None
+        self._entries = Batcher(self._write, name="audit trail", waiting_max=WAITING_MAX, batch_max=BATCH_MAX)
 
     async def note(self, entry: Entry) -> None:
         """Returns when the entry is durable. Raises what the database raises, AuditBusy when too many wait."""
-        if len(self._waiting) >= WAITING_MAX:
-            raise AuditBusy("too many requests at once: try again in a few seconds")
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((entry, done))
-        if self._writer is None:
-            self._writer = asyncio.create_task(self._write_all())
-        await done
-
-    async def _write_all(self) -> None:
         try:
-            while self._waiting:
-                batch, self._waiting = self._waiting[:BATCH_MAX], self._waiting[BATCH_MAX:]
-                await self._write(batch)
-        finally:
-            self._writer = None
+            noted = self._entries.ask(entry)
+        except asyncio.QueueFull:
+            raise AuditBusy("too many requests at once: try again in a few seconds") from None
+        await noted
 
-    async def _write(self, batch: Sequence[tuple[Entry, asyncio.Future[None]]]) -> None:
-        entries = [entry for entry, _ in batch]
+    async def _write(self, entries: Sequence[Entry]) -> Sequence[None]:
         loop = asyncio.get_running_loop()
-        try:
-            await loop.run_in_executor(self._threads, _note, self._engine, entries)
-        except Exception as fault:  # noqa: BLE001 - handed to each request that waits for it
-            _settle(batch, fault)
-        else:
-            _settle(batch, None)
-
-
-def _settle(batch: Sequence[tuple[Entry, asyncio.Future[None]]], fault: Exception | None) -> None:
-    for _, done in batch:
-        if done.done():  # the request was given up
-            continue
-        if fault is None:
-            done.set_result(None)
-        else:
-            done.set_exception(fault)
+        await loop.run_in_executor(self._threads, _note, self._engine, entries)
+        return [None] * len(entries)
 
 
 def _note(engine: Engine, entries: Sequence[Entry]) -> None:

@@ -19,11 +19,11 @@ from station.auth.pins import SecretError, check_pin, token_hash
 FILE = "demo-sign-in.json"
 FIRST_SERIAL = 900_001
 _STAFF: tuple[tuple[str, Role, str, str], ...] = (
-    ("Maria Alvarez", "ma", "clinic", "es"),
-    ("Carl Dunn", "courier", "*", "en"),
-    ("Lena Park", "lab", "lab", "en"),
-    ("Noor Haddad", "manager", "*", "en"),
-    ("Ada Stone", "admin", "*", "en"),
+    ("Maria Alvarez", Role.MA, "clinic", "es"),
+    ("Carl Dunn", Role.COURIER, "*", "en"),
+    ("Lena Park", Role.LAB, "lab", "en"),
+    ("Noor Haddad", Role.MANAGER, "*", "en"),
+    ("Ada Stone", Role.ADMIN, "*", "en"),
 )
 
 

@@ -6,7 +6,7 @@ from litestar.connection import ASGIConnection
 from litestar.exceptions import PermissionDeniedException
 from litestar.handlers import BaseRouteHandler
 
-from models.people.users import ROLES
+from models.people.users import Role
 from models.views.sites import sites_of_alert, sites_of_event, sites_of_manifest, sites_of_order, sites_of_specimen
 from station.auth.access import Access, access_of, without_ending
 from station.auth.audit import AuditTrail
@@ -83,4 +83,4 @@ class Guard:
 
 
 def _names(access: Access) -> str:
-    return " or ".join(role for role in ROLES if role in access.roles)
+    return " or ".join(role for role in Role if role in access.roles)

@@ -14,7 +14,6 @@ from models.people.devices import Device, enroll, revoke_device
 from models.people.errors import PeopleError
 from models.people.users import (
     EVERYWHERE,
-    ROLES,
     Grant,
     Role,
     User,
@@ -45,9 +44,9 @@ class Enrolled(Struct, frozen=True):
 def grant_of(text: str, catalog: Catalog) -> Grant:
     """`ma@NORTH` or `manager@*`. Raises PeopleError that says what to write."""
     name, _, site = text.partition("@")
-    role: Role | None = next((one for one in ROLES if one == name), None)
+    role: Role | None = next((one for one in Role if one == name), None)
     if role is None:
-        raise PeopleError(f"{text!r} names no role: write one of {', '.join(ROLES)}, then @ and the site")
+        raise PeopleError(f"{text!r} names no role: write one of {', '.join(Role)}, then @ and the site")
     return Grant(role, checked_site(site, catalog))
 
 
@@ -131,8 +130,8 @@ def new_device(
 ) -> Enrolled:
     """Enroll a browser (`role` None: people sign in at it) or a program that has a role. Raises PeopleError."""
     checked_site(site, catalog)
-    if role is not None and role not in ROLES:
-        raise PeopleError(f"{role!r} is no role: write one of {', '.join(ROLES)}")
+    if role is not None and role not in tuple(Role):
+        raise PeopleError(f"{role!r} is no role: write one of {', '.join(Role)}")
     if not 1 <= len(name.strip()) <= NAME_CHARACTERS_MAX or not name.isprintable():
         raise PeopleError(f"a device's name has 1 to {NAME_CHARACTERS_MAX} printable characters: give it one")
     token = new_token()

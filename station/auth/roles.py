@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from models.people.users import Role
 from models.rules.event_types import TYPES
 
 _CUSTODY_ANYWHERE = ("specimen.missing", "specimen.found")
@@ -10,19 +11,19 @@ _SHELF = (
 )  # fmt: skip
 
 ACTS: Mapping[str, frozenset[str]] = {
-    "ma": frozenset({
+    Role.MA: frozenset({
         "order.placed", "order.cancelled", "specimen.collected", "specimen.not-collected", "specimen.labeled",
         "specimen.relabeled", "specimen.dispatched", "specimen.received", "specimen.stored",
         "result.acknowledged", *_CUSTODY_ANYWHERE, *_SHELF,
     }),
-    "courier": frozenset({"specimen.picked-up", "specimen.received", "specimen.dispatched", *_CUSTODY_ANYWHERE}),
-    "lab": frozenset({
+    Role.COURIER: frozenset({"specimen.picked-up", "specimen.received", "specimen.dispatched", *_CUSTODY_ANYWHERE}),
+    Role.LAB: frozenset({
         "order.placed", "order.cancelled", "specimen.collected", "specimen.not-collected", "specimen.labeled",
         "specimen.relabeled", "specimen.dispatched", "specimen.received", "specimen.rejected", "specimen.aliquoted",
         "specimen.stored", "specimen.disposed", "result.reported", "result.acknowledged", *_CUSTODY_ANYWHERE, *_SHELF,
     }),
-    "manager": frozenset(TYPES) - {"specimen.picked-up"},
-    "admin": frozenset(),
+    Role.MANAGER: frozenset(TYPES) - {"specimen.picked-up"},
+    Role.ADMIN: frozenset(),
 }  # fmt: skip
 """A manager may void and recall. An administrator manages people and devices, and records nothing."""
 

@@ -12,7 +12,7 @@ from config.catalog import Catalog
 from models.people.audit import Entry, note
 from models.people.devices import Device
 from models.people.sessions import begin_attempt, forget_failures, open_session
-from models.people.users import EVERYWHERE, ROLES, User, find_user
+from models.people.users import EVERYWHERE, Role, User, find_user
 from models.rules.identifiers import BADGE, is_identifier
 from station.auth.audit import AuditTrail
 from station.auth.gate import Gate
@@ -80,7 +80,7 @@ def _place(catalog: Catalog, user: User, device: Device, role: str | None, site:
 
     None: the person has no such role there.
     """
-    wanted = [role] if role is not None else [one for one in ROLES if any(g.role == one for g in user.grants)]
+    wanted = [role] if role is not None else [one for one in Role if any(g.role == one for g in user.grants)]
     for one in wanted:
         held = user.sites(one)
         sites = sorted(catalog.sites) if EVERYWHERE in held else list(held)

@@ -10,6 +10,8 @@ from sqlalchemy import Connection
 from config.catalog import Catalog
 from models.alerts.notifications import alerting
 from models.people.audit import NearMiss, near_miss_rows
+from models.people.users import Role
+from models.rules.specimen import Status
 from models.views.board import AGE_HOURS, AlertRow, StockRow, Waiting, ageing, find, flow, open_alerts, stock_rows
 from models.views.pages import discrepancy_counts
 from station.auth.access import requires
@@ -20,9 +22,7 @@ from station.pages.render import Page, page, today_at
 from station.pages.supplies import site_of
 from station.services import Station
 
-STATUSES = (
-    "collected", "labeled", "dispatched", "in-transit", "received", "resulted", "stored", "rejected", "missing",
-)  # fmt: skip
+STATUSES = tuple(one for one in Status if one not in (Status.EXPECTED, Status.DISPOSED))
 LATE = ("overdue-step", "overdue-result", "stability-at-risk", "missing-specimen", "critical-unacknowledged")
 NEAR_MISSES_SHOWN = 20
 STOCK_SHOWN = 24
@@ -48,7 +48,9 @@ def _view(connection: Connection, sites: list[str], station: Station) -> BoardVi
     waiting = ageing(connection, sites, now_us)
     stock = stock_rows(connection, catalog, policy, sites, now_us)
     alerts = open_alerts(connection, sites)
-    counts = {status: sum(n for (_, one), n in moving.items() if one == status) for status in STATUSES}
+    counts: dict[str, int] = {
+        status: sum(n for (_, one), n in moving.items() if one == status) for status in STATUSES
+    }
     return BoardView(
         counts=counts, alerts=alerts, notices=notices(alerting(connection, now_us), alerts, sites, now_us),
         late={kind: sum(a.kind == kind for a in alerts) for kind in LATE},
@@ -70,7 +72,7 @@ async def _board(
     )  # fmt: skip
 
 
-@get("/board", access=requires("manager", "admin", scope="site"))
+@get("/board", access=requires(Role.MANAGER, Role.ADMIN, scope="site"))
 async def board_page(
     request: Request[Any, Any, Any], session: Session, station: Station, site: FromQuery[str] = ""
 ) -> Page:
@@ -78,7 +80,7 @@ async def board_page(
     return await _board(request, "board.html", session, station, site)
 
 
-@get("/board/inside", access=requires("manager", "admin", scope="site", touch=False))
+@get("/board/inside", access=requires(Role.MANAGER, Role.ADMIN, scope="site", touch=False))
 async def board_inside(
     request: Request[Any, Any, Any], session: Session, station: Station, site: FromQuery[str] = ""
 ) -> Page:

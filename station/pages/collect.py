@@ -16,6 +16,7 @@ from labels.drawing.gs1 import parse, supply_for
 from labels.errors import LabelError
 from models.database.lots import known_lots
 from models.people.patients import PatientRecord
+from models.people.users import Role
 from models.rules.specimen import LotFacts
 from models.rules.stock import expired
 from models.views.board import Lot, stock_rows
@@ -35,7 +36,7 @@ DRAW_ORDER = {"C32": 1, "SST": 2, "CLOT": 2, "HEPL": 3, "HEPN": 3, "EDTK": 4, "E
 """Additive (HL7 0371) -> place in the order of draw (CLSI GP41). Blood culture goes first, what is not drawn last."""
 VEIN = frozenset({"BLD", "SER", "PPP", "PLAS"})
 LOTS_SHOWN_MAX = 6
-COLLECTORS = ("ma", "lab", "manager")
+COLLECTORS = (Role.MA, Role.LAB, Role.MANAGER)
 
 
 class Draw(Struct, frozen=True, kw_only=True):

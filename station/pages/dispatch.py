@@ -13,9 +13,10 @@ from sqlalchemy import Connection
 from labels.drawing.manifest import manifest_pdf
 from labels.errors import LabelError
 from labels.of_manifest import manifest_of
+from models.people.users import Role
 from models.printing.serials import allocate
 from models.rules.identifiers import MANIFEST, SPECIMEN, TOTE, is_identifier
-from models.rules.specimen import COLLECTED, DISPATCHED, DISPOSED, MISSING, REJECTED
+from models.rules.specimen import Status
 from models.rules.times import moment_of
 from models.views.pages import Bag, SpecimenRow, bag, open_bags, specimen, waiting_for_dispatch
 from station.auth.access import requires
@@ -24,7 +25,7 @@ from station.pages.render import Page, page
 from station.problems import Refusal
 from station.services import Station
 
-SENDERS = ("ma", "lab", "manager")
+SENDERS = (Role.MA, Role.LAB, Role.MANAGER)
 TRANSPORTS = ("ambient", "refrigerated", "frozen")
 BAG_TUBES_MAX = 60
 """As many 4 mL tubes as a courier's secondary container takes without standing on each other."""
@@ -59,13 +60,13 @@ def judge_tube(row: SpecimenRow | None, manifest: str) -> TubeAnswer:
     if row is None:
         return TubeAnswer(fault="Nothing is on record of this tube")
     told = TubeAnswer(status=row.status, container=row.container or "", priority=row.priority or "")
-    if row.status == DISPATCHED and row.manifest == manifest:
+    if row.status == Status.DISPATCHED and row.manifest == manifest:
         return replace(told, fault="This tube is already in this bag", manifest=manifest)
-    if row.status == DISPATCHED:
+    if row.status == Status.DISPATCHED:
         return replace(told, fault="This tube is in another bag", stop=True, manifest=row.manifest or "")
-    if row.status in (REJECTED, MISSING, DISPOSED):
+    if row.status in (Status.REJECTED, Status.MISSING, Status.DISPOSED):
         return replace(told, fault="This tube must not travel", stop=True)
-    if row.status == COLLECTED:
+    if row.status == Status.COLLECTED:
         return replace(told, fault="This tube's label was not scanned back", stop=True)
     return told
 
@@ -131,7 +132,7 @@ async def check_tube(data: JSONBody[TubeQuestion], station: Station) -> TubeAnsw
 
 
 @get("/manifests/{manifest:str}/print.pdf",
-     access=requires("ma", "courier", "lab", "manager", scope="manifest", read="manifest.read"))  # fmt: skip
+     access=requires(*SENDERS, Role.COURIER, scope="manifest", read="manifest.read"))  # fmt: skip
 async def print_manifest(manifest: FromPath[str], station: Station) -> Response[bytes]:
     """The paper that goes with the bag: numbers and bars, no names."""
     try:

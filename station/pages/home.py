@@ -8,6 +8,7 @@ from litestar.params import FromQuery
 from litestar.response import File, Redirect
 from litestar.static_files import create_static_files_router
 
+from models.people.users import Role
 from models.views.board import open_alerts
 from models.views.pages import coming_bags, open_bags, open_orders, waiting_for_dispatch, waiting_for_results
 from station.auth.access import public, requires
@@ -39,11 +40,11 @@ WAITS: dict[str, tuple[str, str]] = {
     "/board": ("1 open alert", "{n} open alerts"),
 }
 OPEN_TO: dict[str, tuple[str, ...]] = {
-    "ma": ("/collect", "/dispatch", "/supplies", "/find"),
-    "courier": ("/pick-up", "/receive", "/find"),
-    "lab": ("/receive", "/results", "/dispatch", "/supplies", "/find"),
-    "manager": ("/board", "/supplies", "/receive", "/results", "/find"),
-    "admin": ("/board", "/find"),
+    Role.MA: ("/collect", "/dispatch", "/supplies", "/find"),
+    Role.COURIER: ("/pick-up", "/receive", "/find"),
+    Role.LAB: ("/receive", "/results", "/dispatch", "/supplies", "/find"),
+    Role.MANAGER: ("/board", "/supplies", "/receive", "/results", "/find"),
+    Role.ADMIN: ("/board", "/find"),
 }
 
 

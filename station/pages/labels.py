@@ -14,9 +14,10 @@ from sqlalchemy import Connection
 
 from agents.printing import label_job
 from labels.errors import LabelError
+from models.people.users import Role
 from models.printing.jobs import Job, PrintJobError, labels_of, queue_again, queue_first, standing
 from models.printing.label_facts import serials_read_back
-from models.rules.specimen import COLLECTED, LABELED
+from models.rules.specimen import Status
 from models.views.pages import SpecimenRow
 from station.auth.access import requires
 from station.auth.session import Session
@@ -24,7 +25,7 @@ from station.languages.language import teller_of
 from station.problems import Refusal
 from station.services import Services, Station
 
-STICKERS = ("ma", "lab", "manager")
+STICKERS = (Role.MA, Role.LAB, Role.MANAGER)
 """Who may put a label on a tube."""
 
 
@@ -53,9 +54,10 @@ def unread(connection: Connection, tubes: Sequence[SpecimenRow]) -> list[Unread]
     """Of the tubes that have not left, those whose newest label nobody has scanned back from the tube."""
     found = []
     for tube in tubes:
-        job = standing(connection, tube.accession) if tube.status in (COLLECTED, LABELED) else None
-        scanned = serials_read_back(connection, tube.accession) if tube.status == LABELED else set()
-        if tube.status == COLLECTED or (tube.status == LABELED and job is not None and job.serial not in scanned):
+        job = standing(connection, tube.accession) if tube.status in (Status.COLLECTED, Status.LABELED) else None
+        scanned = serials_read_back(connection, tube.accession) if tube.status == Status.LABELED else set()
+        not_read = tube.status == Status.LABELED and job is not None and job.serial not in scanned
+        if tube.status == Status.COLLECTED or not_read:
             serial = job.serial if job else f"{tube.accession}-1"
             found.append(Unread(accession=tube.accession, container=tube.container, serial=serial))
     return found

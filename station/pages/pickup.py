@@ -4,6 +4,8 @@ from typing import Any
 
 from litestar import Request, get
 
+from models.people.users import Role
+from models.rules.specimen import Status
 from models.views.pages import Bag, open_bags
 from station.auth.access import requires
 from station.auth.session import Session
@@ -11,7 +13,7 @@ from station.pages.render import Page, page
 from station.services import Station
 
 
-@get("/pick-up", access=requires("courier"))
+@get("/pick-up", access=requires(Role.COURIER))
 async def pick_up_page(request: Request[Any, Any, Any]) -> Page:
     """The same for every courier but for the badge, so that a phone may keep it."""
     return page(request, "pickup.html")
@@ -19,7 +21,7 @@ async def pick_up_page(request: Request[Any, Any, Any]) -> Page:
 
 def on_phone(bag: Bag) -> dict[str, Any]:
     """What the phone keeps of a bag, to compare scans with when there is no signal."""
-    here = [t for t in bag.tubes if t.current and t.status == "dispatched"]
+    here = [t for t in bag.tubes if t.current and t.status == Status.DISPATCHED]
     return {
         "manifest": bag.manifest, "origin": bag.origin, "destination": bag.destination, "transport": bag.transport,
         "tote": bag.tote, "seal": bag.seal, "tubes": [tube.accession for tube in here],
@@ -27,7 +29,7 @@ def on_phone(bag: Bag) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@get("/pick-up/bags", access=requires("courier"))
+@get("/pick-up/bags", access=requires(Role.COURIER))
 async def bags(session: Session, station: Station) -> list[dict[str, Any]]:
     """The bags that wait at the courier's sites."""
     return [on_phone(bag) for bag in await station.read(open_bags, session.sites)]

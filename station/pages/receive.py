@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
+from models.people.users import Role
 from models.rules.identifiers import MANIFEST, SPECIMEN, TOTE, is_identifier
 from models.views.pages import Bag, SpecimenRow, bag, bag_of_tote, coming_bags, received_of_bag, specimen
 from station.auth.access import requires
@@ -18,7 +19,7 @@ from station.auth.session import Session
 from station.pages.render import Page, page
 from station.services import Station
 
-RECEIVERS = ("lab", "courier", "ma", "manager")
+RECEIVERS = (Role.LAB, Role.COURIER, Role.MA, Role.MANAGER)
 CONDITIONS = {
     "": "No remark", "ROOM": "Room temperature", "COOL": "Cool", "FROZ": "Frozen", "HEM": "Hemolyzed",
     "CLOT": "Clotted", "CON": "Contaminated", "AUT": "Autolyzed",

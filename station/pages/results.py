@@ -8,6 +8,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Struct
 from sqlalchemy import Connection
 
+from models.people.users import Role
 from models.rules.custody import is_critical
 from models.views.pages import Outstanding, SpecimenRow, results_of, specimen, waiting_for_results
 from models.views.result_reports import Report, reports_of
@@ -18,7 +19,7 @@ from station.services import Station
 
 FLAGS = ("normal", "low", "high", "abnormal", "critical-low", "critical-high", "critical")
 STATUSES = ("preliminary", "final", "corrected", "cancelled")
-REPORTERS = ("lab", "manager")
+REPORTERS = (Role.LAB, Role.MANAGER)
 
 
 class Value(Struct, frozen=True, kw_only=True):
@@ -40,7 +41,7 @@ async def waiting_page(request: Request[Any, Any, Any], session: Session, statio
     return page(request, "results.html", tubes=await station.read(waiting_for_results, session.sites))
 
 
-@get("/results/{accession:str}", access=requires(*REPORTERS, "ma", scope="specimen", read="specimen.read"))
+@get("/results/{accession:str}", access=requires(*REPORTERS, Role.MA, scope="specimen", read="specimen.read"))
 async def tube_page(request: Request[Any, Any, Any], accession: FromPath[str], station: Station) -> Page:
     """One tube's tests: what is reported, and a form for what is not."""
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from labels.drawing.gs1 import parse, supply_for
 from labels.errors import LabelError
 from models.database.lots import items_of_lot, known_lots
+from models.people.users import Role
 from models.rules.specimen import LotFacts
 from models.rules.stock import ShelfLife, expired, shelf_life
 from models.rules.times import moment_of
@@ -22,7 +23,7 @@ from station.auth.session import Session
 from station.pages.render import Page, page, today_at, zone_of
 from station.services import Station
 
-KEEPERS = ("ma", "lab", "manager")
+KEEPERS = (Role.MA, Role.LAB, Role.MANAGER)
 ACTS = {
     "receive": "Receive", "use": "Use", "waste": "Waste", "count": "Count", "transfer": "Transfer",
     "recall": "Recall",
@@ -68,7 +69,7 @@ async def shelf_page(
     def read(connection: Connection) -> list[StockRow]:
         return stock_rows(connection, station.catalog, policy, [where], now_us)
 
-    acts = ACTS if session.role == "manager" else {act: name for act, name in ACTS.items() if act != "recall"}
+    acts = ACTS if session.role == Role.MANAGER else {act: name for act, name in ACTS.items() if act != "recall"}
     rows = await station.read(read)
     here = moment_of(now_us).astimezone(zone_of(station.catalog, where))
 
@@ -83,7 +84,7 @@ async def move_page(
     request: Request[Any, Any, Any], act: FromPath[Act], session: Session, station: Station, site: FromQuery[str] = ""
 ) -> Page:
     """One kind of movement: scan, look, say how many."""
-    if act == "recall" and session.role != "manager":
+    if act == "recall" and session.role != Role.MANAGER:
         raise PermissionDeniedException(detail="a recall is entered by a manager")
     where = site_of(session, site)
     others = [code for code in station.catalog.sites if code != where]

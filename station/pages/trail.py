@@ -10,6 +10,7 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from agents.ledger.checkpoints import newest_checkpoint
+from models.people.users import Role
 from models.views.custody_record import CustodyRecord
 from models.views.custody_record_query import custody_record
 from models.views.pages import OrderRow, SpecimenRow, bag, order, specimens_of_order
@@ -20,7 +21,7 @@ from station.custody_report import words as custody_words
 from station.pages.render import Page, page
 from station.services import Station
 
-READERS = ("ma", "courier", "lab", "manager")
+READERS = (Role.MA, Role.COURIER, Role.LAB, Role.MANAGER)
 
 
 @get("/specimens/{accession:str}", access=requires(*READERS, scope="specimen", read="specimen.read"))

@@ -108,6 +108,7 @@ def _ask(
     from agents.printing import label_job
     from models.database.engine import writing
     from models.printing.jobs import queue_again, queue_first, standing
+    from models.printing.states import JobState
 
     kinds = _kinds(settings, printer)
     with writing(engine) as connection:
@@ -119,7 +120,7 @@ def _ask(
         if job is not None:
             return job
         now = standing(connection, accession)
-        if now is not None and now.state == "confirmed" and kinds.get(now.printer) == "file":
+        if now is not None and now.state == JobState.CONFIRMED and kinds.get(now.printer) == "file":
             # a file is on no tube: writing it again changes nothing, and the first paper needs no reason
             return now if now.printer == printer else queue_again(connection, new, "only a file so far", now_us())
     raise CommandError(f"{accession} has a label already: give --reason and --badge to reprint it")
@@ -159,26 +160,27 @@ def finish(settings: "Settings", engine: "Engine", job: "Job") -> None:
     """See a job through, here or in a running service, whichever takes it; exit 1 unless the label is out."""
     from models.database.engine import reading
     from models.printing.jobs import find
+    from models.printing.states import IN_HAND, JobState
 
     until = time.monotonic() + WAIT_SECONDS
     with queue_for(settings, engine) as queue:
         now = job
-        if job.state == "confirmed":
+        if job.state == JobState.CONFIRMED:
             _write_again(queue, job)
         while time.monotonic() < until:
             ready = queue.step(job.printer) if job.printer in queue.printers else None
             with reading(engine) as connection:
                 now = find(connection, job.id)
-            if now.state not in ("queued", "sending", "sent") or (ready is None and now.state == "queued"):
+            if now.state not in (JobState.QUEUED, *IN_HAND) or (ready is None and now.state == JobState.QUEUED):
                 break
             if not ready:
                 time.sleep(POLL_SECONDS)
-    if now.state == "confirmed":
+    if now.state == JobState.CONFIRMED:
         say(f"{now.serial} printed on {now.printer}: {now.note}")
         return
     follow = {
-        "queued": f"it waits as job {now.id} (labtrail print-jobs cancel {now.id} takes it back)",
-        "unconfirmed": f"look, then labtrail print-jobs resolve {now.id}",
+        JobState.QUEUED: f"it waits as job {now.id} (labtrail print-jobs cancel {now.id} takes it back)",
+        JobState.UNCONFIRMED: f"look, then labtrail print-jobs resolve {now.id}",
     }.get(now.state, f"then labtrail print-jobs retry {now.id}")
     raise CommandError(
         f"{now.serial} on {now.printer} is {now.state}: {now.note or 'another job is before it'}; {follow}"

@@ -1,6 +1,5 @@
 """`labtrail print-jobs`: the print queue, and what a person decides about it."""
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,6 +7,7 @@ import typer
 from config.clock import now_us
 from labtrail.commands.paper.labels import Badge, checked_badge, finish
 from labtrail.shared import Data, database_for, say, settings_for
+from models.printing.states import JobState
 
 if TYPE_CHECKING:
     from models.printing.jobs import Job
@@ -15,19 +15,10 @@ if TYPE_CHECKING:
 Number = Annotated[int, typer.Argument(metavar="NUMBER", help="Number of the job, from `print-jobs list`.")]
 
 
-class State(StrEnum):
-    queued = "queued"
-    sending = "sending"
-    sent = "sent"
-    confirmed = "confirmed"
-    unconfirmed = "unconfirmed"
-    failed = "failed"
-    cancelled = "cancelled"
-
-
 def show(
     state: Annotated[
-        list[State] | None, typer.Option("--state", help="Only in this state; may be repeated.", show_default=False)
+        list[JobState] | None,
+        typer.Option("--state", help="Only in this state; may be repeated.", show_default=False),
     ] = None,
     printer: Annotated[
         str | None, typer.Option("--printer", metavar="NAME", help="Only of this printer.", show_default=False)
@@ -46,9 +37,9 @@ def show(
     Number, state, printer, label, copies, who asked, and what the printer said.
     """
     from models.database.engine import reading
-    from models.printing.jobs import STATES, labels_of, list_jobs, superseded_by
+    from models.printing.jobs import labels_of, list_jobs, superseded_by
 
-    states = [one for one in STATES if one in (state or ())]
+    states = [one for one in JobState if one in (state or ())]
     with database_for(settings_for(data)) as engine, reading(engine) as connection:
         if accession is None:
             jobs = list_jobs(connection, printer=printer, states=states, limit=limit)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import IntegrityError
 
 from models.database.bulk import delete, insert, select_in, select_pairs, upsert
@@ -13,6 +13,7 @@ from models.database.engine import reading, writing
 from models.database.evidence_tables import chains, progress
 from models.database.postgres_arrays import Numbers, array_of
 from models.database.state_tables import legs, movements, stock_marks, usage_daily
+from models.rules.specimen import Status
 from tests.support.homes import commit, export, new_home, new_store, sqlite_url
 from tests.support.story import supply
 
@@ -49,6 +50,22 @@ def test_every_value_comes_back_as_it_was_written(engine: Engine) -> None:
         pairs = [(row[0], row[1]) for row in rows]
         assert set(select_pairs(connection, legs, LEG, ("accession", "manifest"), pairs)) == set(rows)
         assert len(select_in(connection, legs, LEG, "number", [-3, 0, 5, 2**40])) == 3
+
+
+def test_a_member_of_an_enum_is_written_and_found_as_its_value(engine: Engine) -> None:
+    with writing(engine) as connection:
+        insert(connection, legs, LEG, [("S1", Status.IN_TRANSIT, 1, Status.RECEIVED, None)])
+        connection.execute(legs.insert().values(accession="S2", manifest=Status.IN_TRANSIT, number=2))
+        connection.execute(legs.update().where(legs.c.accession == "S2").values(origin=Status.RECEIVED))
+    stored = {("S1", "in-transit", 1, "received", None), ("S2", "in-transit", 2, "received", None)}
+    with reading(engine) as connection:
+        assert read_legs(connection) == stored
+        assert {type(text) for row in read_legs(connection) for text in row[:2]} == {str}
+        assert set(select_in(connection, legs, LEG, "manifest", [Status.IN_TRANSIT])) == stored
+        pair = ("S1", Status.IN_TRANSIT)
+        assert select_pairs(connection, legs, LEG, ("accession", "manifest"), [pair])[0][:2] == ("S1", "in-transit")
+        of = legs.c.manifest.in_([Status.IN_TRANSIT, "elsewhere"]) & (legs.c.origin == Status.RECEIVED)
+        assert connection.scalar(select(func.count()).select_from(legs).where(of)) == 2
 
 
 def test_a_column_may_be_null_in_every_row_of_a_batch(engine: Engine) -> None:

@@ -14,7 +14,8 @@ from labels.printing.outcomes import Confirmed, Failed, NotReady, Unconfirmed
 from labels.printing.queue import NEXT
 from models.database.engine import reading, writing
 from models.printing import jobs as print_jobs
-from models.printing.jobs import STATES, TRANSITIONS, Change, Job, PrintJobError, State
+from models.printing.jobs import Change, Job, PrintJobError
+from models.printing.states import TRANSITIONS, JobState
 from models.printing.tables import print_jobs as table
 from models.rules.events import check, parse
 from tests.support.labels.queueing import Script, ask, new, queue_of, state_of
@@ -24,7 +25,7 @@ from tests.support.story import CATALOG, MA
 def test_every_outcome_leads_to_a_state_that_may_follow_sending() -> None:
     assert set(NEXT) == {Confirmed, Unconfirmed, NotReady, Failed}
     assert all(state in TRANSITIONS["sending"] for state in NEXT.values())
-    assert set(TRANSITIONS) == set(STATES)
+    assert set(TRANSITIONS) == set(JobState)
 
 
 def test_only_a_person_or_a_printer_that_got_nothing_leads_back_to_the_queue() -> None:
@@ -101,8 +102,8 @@ def test_a_failed_job_is_not_tried_again_once_another_label_is_out(engine: Engin
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(target=st.sampled_from(STATES), start=st.sampled_from(STATES))
-def test_no_change_of_state_outside_the_table_is_recorded(engine: Engine, start: State, target: State) -> None:
+@given(target=st.sampled_from(JobState), start=st.sampled_from(JobState))
+def test_no_change_of_state_outside_the_table_is_recorded(engine: Engine, start: JobState, target: JobState) -> None:
     with writing(engine) as connection:
         connection.execute(table.delete())
         job = print_jobs.queue_first(connection, new(), 1)

@@ -14,7 +14,8 @@ from labels.printing.queue import FILES_AT_ONCE, LEASE_US, PrintQueue
 from labels.printing.zebra import ZebraPrinter
 from models.database.engine import writing
 from models.printing import jobs as print_jobs
-from models.printing.jobs import Job, State
+from models.printing.jobs import Job
+from models.printing.states import JobState
 from tests.integration.labels.test_printers import QUICK
 from tests.support.labels.fake_zebra import FakeZebra
 from tests.support.labels.queueing import DEADLINE_SECONDS, PACE, Script, ask, queue_of, state_of, until
@@ -31,7 +32,7 @@ from tests.support.labels.samples import specimen
         (RuntimeError("a fault of ours"), "unconfirmed"),
     ],
 )
-def test_a_job_becomes_what_the_printer_says(engine: Engine, says: Outcome | Exception, state: State) -> None:
+def test_a_job_becomes_what_the_printer_says(engine: Engine, says: Outcome | Exception, state: JobState) -> None:
     job = ask(engine, "S2600012334")[0]
     printer = Script(says=[says])
     done = queue_of(engine, printer).step("p")

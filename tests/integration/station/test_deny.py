@@ -16,7 +16,7 @@ from config.errors import LabtrailError
 from models.database.acts_tables import alerts
 from models.database.engine import writing
 from models.people.devices import revoke_device
-from models.people.users import ROLES
+from models.people.users import Role
 from station.auth.access import Access, access_of
 from tests.support.station_home import Browser, Home, accession, collected, dispatched, event, manifest
 
@@ -159,7 +159,7 @@ def test_an_unknown_token_gets_401_everywhere(world: World) -> None:
 
 def test_a_wrong_role_gets_403_everywhere(world: World) -> None:
     found = {}
-    for role in ROLES:
+    for role in Role:
         browser = world.home.signed_in(role, "*")
         asked = [route for route in guarded(world.home) if role not in route.access.roles]
         found |= {f"{role}: {r.name}": world.ask(browser, r).status_code for r in asked}
@@ -169,7 +169,7 @@ def test_a_wrong_role_gets_403_everywhere(world: World) -> None:
 
 def test_a_wrong_site_gets_403_wherever_a_route_is_about_a_site(world: World) -> None:
     found = {}
-    for role in ROLES:
+    for role in Role:
         browser = world.home.signed_in(role, "NORTH")
         asked = [r for r in guarded(world.home) if role in r.access.roles and r.name not in OWN]
         found |= {f"{role}: {r.name}": world.ask(browser, r).status_code for r in asked}

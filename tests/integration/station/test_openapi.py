@@ -10,7 +10,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import Failure, FailureGroup
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
-from models.people.users import ROLES
+from models.people.users import Role
 from models.rules.event_types import TYPES
 from station.api.intake import REASONS
 from station.api.openapi import COLLECTED
@@ -98,9 +98,9 @@ def test_every_address_and_every_reason_of_a_refusal_is_in_the_api_page(served: 
 
 def test_every_role_is_in_the_security_page() -> None:
     page = (Path(__file__).parents[3] / "docs" / "security.md").read_text()
-    assert [role for role in ROLES if f"| `{role}` |" not in page] == []
+    assert [role for role in Role if f"| `{role}` |" not in page] == []
 
 
 def test_every_act_has_somebody_who_may_record_it() -> None:
-    assert set(ACTS) == set(ROLES)
+    assert set(ACTS) == set(Role)
     assert set().union(*ACTS.values()) == set(TYPES)

@@ -3,7 +3,7 @@
 import msgspec
 
 from config.catalog import Catalog
-from models.printing.jobs import STATES
+from models.printing.states import JobState
 from models.views.gauges import StateSnapshot
 from models.views.gauges_lab import (
     ALERT_KINDS,
@@ -44,7 +44,7 @@ def quiet(catalog: Catalog, now_s: float) -> StateSnapshot:
         quarantined=0.0,
         outbox_pending=0.0,
         outbox_oldest_s=0.0,
-        print_jobs=zeros(catalog.printers, STATES),
+        print_jobs=zeros(catalog.printers, JobState),
         oldest_print_job_s=zeros(catalog.printers),
     )
 

@@ -9,7 +9,7 @@ import pytest
 import station
 from config.catalog import DEFAULT_CATALOG, load_catalog
 from models.alerts.cases import SPECIMEN_KINDS, STANDING_KINDS
-from models.people.users import ROLES
+from models.people.users import Role
 from models.rules.events import Reason
 from models.rules.meanings import MEANINGS
 from station.api import intake
@@ -67,7 +67,7 @@ def _from_tables() -> set[str]:
     return {
         *(name for _, name in home.DOORS.values()), *(text for both in home.WAITS.values() for text in both),
         *supplies.ACTS.values(), *receive.CONDITIONS.values(), *dispatch.TRANSPORTS, *results.FLAGS,
-        *results.STATUSES, *board.STATUSES, *SPECIMEN_KINDS, *STANDING_KINDS, *MEANINGS, *ROLES, *HAPPENED.values(),
+        *results.STATUSES, *board.STATUSES, *SPECIMEN_KINDS, *STANDING_KINDS, *MEANINGS, *Role, *HAPPENED.values(),
         *(reason.text for reason in catalog.reject_reasons.values()),
         *(container.cap_colour for container in catalog.containers.values()), "reorder-point", "days-of-cover",
         *(thing.name for table in (catalog.containers, catalog.supplies, catalog.tests) for thing in table.values()),
