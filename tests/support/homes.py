@@ -1,7 +1,11 @@
 """Databases to test with, filled by the real store: SQLite in a folder, PostgreSQL from the test servers."""
 
+import atexit
 import json
+import shutil
+import tempfile
 from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,9 +22,30 @@ PURE = tuple(table for table in EXPORTS if table not in ("ledger", "quarantine")
 """The exports that are a function of the set of events."""
 
 
-def new_home(url: str) -> Engine:
-    engine = make_engine(url)
+@cache
+def kept() -> Path:
+    """A folder for files that this process makes once and its tests copy; removed at its end."""
+    folder = Path(tempfile.mkdtemp(prefix="labtrail-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@cache
+def template() -> Path:
+    """A SQLite file with our tables and nothing in them."""
+    engine = make_engine(sqlite_url(kept(), "template"))
     migrate(engine)
+    engine.dispose()
+    return kept() / "template.db"
+
+
+def new_home(url: str) -> Engine:
+    """An engine on the database of `url`, with our tables: an SQLite file that is not there yet is a copy of one."""
+    engine = make_engine(url)
+    if engine.dialect.name == "sqlite" and not Path(engine.url.database or "").exists():
+        shutil.copyfile(template(), engine.url.database or "")
+    else:
+        migrate(engine)
     return engine
 
 

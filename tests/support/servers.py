@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.homes import new_home
 from tests.support.kafka import broker
 from tests.support.kafka.broker import Broker
 from tests.support.postgres import server
@@ -62,6 +63,23 @@ def postgres_base_url(request: pytest.FixtureRequest) -> str:
 def postgres_url(postgres_base_url: str) -> Iterator[str]:
     """`postgresql+psycopg://…` of an empty database for this test alone, dropped after it."""
     url = create_database(postgres_base_url)
+    yield url
+    drop_database(postgres_base_url, url)
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_base_url: str) -> Iterator[str]:
+    """A database with our tables and nothing in them, to make copies of: nobody connects to it."""
+    url = create_database(postgres_base_url)
+    new_home(url).dispose()
+    yield url
+    drop_database(postgres_base_url, url)
+
+
+@pytest.fixture
+def postgres_home(postgres_base_url: str, postgres_template: str) -> Iterator[str]:
+    """`postgresql+psycopg://…` of a database with our tables for this test alone, dropped after it."""
+    url = create_database(postgres_base_url, template=postgres_template)
     yield url
     drop_database(postgres_base_url, url)
 

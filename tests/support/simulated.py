@@ -6,12 +6,12 @@ from typing import Any
 
 from config.catalog import DEFAULT_CATALOG, Catalog, load_catalog
 from config.policy import Policy
-from models.database.engine import make_engine, reading
-from models.database.migrate import migrate
+from models.database.engine import reading
 from models.recording.evidence import Record
 from models.recording.store import Store
 from models.rules.events import route
 from models.views.exports import EXPORTS, export_rows
+from tests.support.homes import new_home, sqlite_url
 
 CATALOG = load_catalog(DEFAULT_CATALOG)
 POLICY = Policy()
@@ -21,8 +21,7 @@ Exports = dict[str, list[dict[str, Any]]]
 
 def exports_of(raws: Sequence[bytes], folder: Path, cut_us: int, catalog: Catalog = CATALOG) -> Exports:
     """Every export of a new home in which these records were committed in this order, 400 at a time."""
-    engine = make_engine(f"sqlite:///{folder}/home.db")
-    migrate(engine)
+    engine = new_home(sqlite_url(folder))
     store = Store(engine, catalog, POLICY)
     for start in range(0, len(raws), 400):
         batch = raws[start : start + 400]

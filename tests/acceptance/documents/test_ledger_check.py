@@ -14,8 +14,7 @@ from agents.ledger.signing import load_or_make_key
 from config.catalog import DEFAULT_CATALOG, load_catalog
 from config.policy import Policy
 from labtrail.simulator.simulation import simulate
-from models.database.engine import make_engine, reading, writing
-from models.database.migrate import migrate
+from models.database.engine import reading, writing
 from models.ledger import tree
 from models.ledger.verify import verify
 from models.recording.evidence import Record
@@ -23,6 +22,7 @@ from models.recording.store import Store
 from models.rules.events import route
 from models.rules.times import microseconds
 from models.views.exports import export_rows
+from tests.support.homes import new_home, sqlite_url
 
 DOCS = Path(__file__).parents[3] / "docs" / "ledger.md"
 START = datetime.fromisoformat("2026-11-20T06:00:00-06:00")
@@ -34,8 +34,7 @@ def carried(tmp_path_factory):
     """A home with a simulated day: its exported ledger, one checkpoint, the public key."""
     folder = tmp_path_factory.mktemp("home")
     catalog = load_catalog(DEFAULT_CATALOG)
-    engine = make_engine(f"sqlite:///{folder}/home.db")
-    migrate(engine)
+    engine = new_home(sqlite_url(folder))
     store = Store(engine, catalog, Policy())
     raws = list(simulate(catalog, days=1, seed=1, start=START, orders=5))
     store.commit([Record(route(raw)[0], 0, n, raw, NOW_US) for n, raw in enumerate(raws)], NOW_US)

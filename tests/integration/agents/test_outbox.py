@@ -38,7 +38,7 @@ def log(tmp_path: Path) -> Iterator[EventLog]:
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def home(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Engine]:
-    engine = new_home(sqlite_url(tmp_path) if request.param == "sqlite" else request.getfixturevalue("postgres_url"))
+    engine = new_home(sqlite_url(tmp_path) if request.param == "sqlite" else request.getfixturevalue("postgres_home"))
     with writing(engine) as connection:
         connection.execute(
             table.insert(),

@@ -9,8 +9,7 @@ import pytest
 
 from config.catalog import DEFAULT_CATALOG, load_catalog
 from config.policy import Policy
-from models.database.engine import make_engine, reading, writing
-from models.database.migrate import migrate
+from models.database.engine import reading, writing
 from models.ledger import tree
 from models.recording.evidence import Record
 from models.recording.store import Store
@@ -21,6 +20,7 @@ from models.views.custody_record_query import custody_record
 from station.custody_report.pdf import custody_pdf
 from station.custody_report.text import custody_text
 from tests.support.cli_story import COLLECTOR, COURIER, RECEIVER, START, event
+from tests.support.homes import new_home, sqlite_url
 
 CATALOG = load_catalog(DEFAULT_CATALOG)
 TUBE, POURED = (make_identifier("S", 2026, n) for n in (700, 701))
@@ -58,8 +58,7 @@ def _history() -> list[bytes]:
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory: pytest.TempPathFactory) -> dict[str, CustodyRecord]:
-    engine = make_engine(f"sqlite:///{tmp_path_factory.mktemp('report')}/labtrail.db")
-    migrate(engine)
+    engine = new_home(sqlite_url(tmp_path_factory.mktemp("report")))
     store = Store(engine, CATALOG, Policy())
     store.commit([Record("lab.specimens", 0, n, raw, AT_US) for n, raw in enumerate(_history())], AT_US)
     with writing(engine) as connection:

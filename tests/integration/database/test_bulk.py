@@ -26,7 +26,7 @@ LEG = ("accession", "manifest", "number", "origin", "dispatched_us")
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    url = sqlite_url(tmp_path) if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    url = sqlite_url(tmp_path) if request.param == "sqlite" else request.getfixturevalue("postgres_home")
     made = new_home(url)
     yield made
     made.dispose()

@@ -13,7 +13,7 @@ from tests.support.homes import new_home, sqlite_url
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    url = sqlite_url(tmp_path) if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    url = sqlite_url(tmp_path) if request.param == "sqlite" else request.getfixturevalue("postgres_home")
     home = new_home(url)
     yield home
     home.dispose()

@@ -14,14 +14,19 @@ from models.ledger.chain import genesis, link
 EMPTY = {"topic": "lab.specimens", "partition": 0, "offset": 0, "appended_us": 0, "recorded_us": 0}
 
 
+def new_ledger(url: str) -> Engine:
+    made = create_engine(url, poolclass=NullPool)
+    metadata.create_all(made)
+    return made
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path / 'ledger.db'}"
     else:
         url = request.getfixturevalue("postgres_url")
-    made = create_engine(url, poolclass=NullPool)
-    metadata.create_all(made)
+    made = new_ledger(url)
     yield made
     made.dispose()
 

@@ -1,5 +1,8 @@
 """`verify` against someone who owns the database: edit, delete, insert, swap, cut off, rehash."""
 
+import shutil
+from functools import cache
+
 import pytest
 from sqlalchemy import delete, insert, select, update
 
@@ -8,11 +11,31 @@ from models.ledger import tree
 from models.ledger.chain import Checkpoint, genesis, link
 from models.ledger.merkle import Frontier
 from models.ledger.verify import verify
-from tests.integration.ledger.conftest import EMPTY, raw_event, record, rows_of
+from tests.integration.ledger.conftest import EMPTY, new_ledger, raw_event, record, rows_of
 from tests.integration.ledger.test_tree import grow
+from tests.support.homes import kept, sqlite_url
 
 MANY = 600
 SUBJECTS = [f"S{n * n % 41}" for n in range(MANY)]
+
+
+def fill(engine, rows):
+    record(engine, rows)
+    ends = {row["subject"]: row for row in rows}
+    with engine.begin() as connection:
+        for subject, row in ends.items():
+            change = update(chains).where(chains.c.subject == subject)
+            connection.execute(change.values(length=row["chain_seq"], head=row["link_hash"]))
+    grow(engine)
+
+
+@cache
+def filled():
+    """An SQLite file with the whole ledger, to copy."""
+    engine = new_ledger(sqlite_url(kept(), "ledger"))
+    fill(engine, rows_of(SUBJECTS))
+    engine.dispose()
+    return kept() / "ledger.db"
 
 
 class Home:
@@ -21,13 +44,10 @@ class Home:
     def __init__(self, engine):
         self.engine = engine
         self.rows = rows_of(SUBJECTS)
-        record(engine, self.rows)
-        ends = {row["subject"]: row for row in self.rows}
-        with engine.begin() as connection:
-            for subject, row in ends.items():
-                change = update(chains).where(chains.c.subject == subject)
-                connection.execute(change.values(length=row["chain_seq"], head=row["link_hash"]))
-        grow(engine)
+        if engine.dialect.name == "sqlite":
+            shutil.copyfile(filled(), engine.url.database)
+        else:
+            fill(engine, self.rows)
 
     def checkpoint(self, size=None):
         with self.engine.connect() as connection:

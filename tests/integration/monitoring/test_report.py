@@ -19,8 +19,7 @@ from labtrail.daily_report.pictures import NOTE_WIDTH, WIDTH, Bar, Box, Words, b
 from labtrail.daily_report.report import ROWS_MAX, Grid, Report, daily_report
 from labtrail.simulator.simulation import simulate
 from labtrail.simulator.truth import Truth
-from models.database.engine import make_engine, reading
-from models.database.migrate import migrate
+from models.database.engine import reading
 from models.recording.evidence import Record
 from models.recording.store import Store
 from models.rules.deadlines import turnaround_hours
@@ -28,6 +27,7 @@ from models.rules.events import route
 from models.rules.times import microseconds, moment_of
 from models.views.daily_report import LabDay, day_bounds, lab_day, percentile
 from models.views.daily_report_supplies import SupplyDay, supply_day
+from tests.support.homes import new_home, sqlite_url
 
 CATALOG, POLICY = load_catalog(DEFAULT_CATALOG), Policy()
 ZONE = "America/Chicago"
@@ -40,8 +40,7 @@ SEED = 21
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Truth, int, Path]]:
     """Two days of simulated clinics on record, what is true of them, and the moment after."""
     home = tmp_path_factory.mktemp("report")
-    engine, truth = make_engine(f"sqlite:///{home}/labtrail.db"), Truth()
-    migrate(engine)
+    engine, truth = new_home(sqlite_url(home, "labtrail")), Truth()
     at_us = microseconds(START + timedelta(days=2))
     store = Store(engine, CATALOG, POLICY)
     raws = list(simulate(CATALOG, seed=SEED, start=START, days=2, truth=truth))
@@ -167,8 +166,7 @@ def test_the_same_day_gives_the_same_bytes(simulated: tuple[Engine, Truth, int, 
 
 
 def test_a_day_on_which_nothing_happened_is_a_short_report(tmp_path: Path) -> None:
-    engine = make_engine(f"sqlite:///{tmp_path}/lab.db")
-    migrate(engine)
+    engine = new_home(sqlite_url(tmp_path))
     report = made(engine, microseconds(datetime(2026, 11, 20, 20, tzinfo=UTC)))
     text = report_html(report).decode()
     for words in ("Nothing is late", "No result came", "No tube that was collected", "Nothing has to be ordered"):

@@ -9,22 +9,20 @@ from sqlalchemy import Engine
 
 from agents.metrics.state import Refreshed, StateCollector
 from models.alerts.sweep import acknowledge, sweep
-from models.database.engine import make_engine, reading, writing
-from models.database.migrate import migrate
+from models.database.engine import reading, writing
 from models.printing.jobs import NewJob, queue_first
 from models.recording.evidence import Record
 from models.recording.store import Store
 from models.rules.identifiers import make_identifier
 from models.views.gauges import StateSnapshot, snapshot
 from models.views.gauges_lab import OTHER
+from tests.support.homes import new_home, sqlite_url
 from tests.support.story import CATALOG, OTHER_TUBE, POLICY, collected, result, step, supply, us, whole_day
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    url = f"sqlite:///{tmp_path}/lab.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-    made = make_engine(url)
-    migrate(made)
+    made = new_home(sqlite_url(tmp_path) if request.param == "sqlite" else request.getfixturevalue("postgres_home"))
     yield made
     made.dispose()
 

@@ -63,7 +63,7 @@ BAD = [b"{oops", b'{"hello":"world"}', step("stored", 5, "S2600012335"), step("s
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    url = sqlite_url(tmp_path) if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    url = sqlite_url(tmp_path) if request.param == "sqlite" else request.getfixturevalue("postgres_home")
     home = new_home(url)
     yield home
     home.dispose()

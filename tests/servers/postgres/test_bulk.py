@@ -12,8 +12,8 @@ from tests.support.homes import new_home
 
 
 @pytest.mark.postgres
-def test_a_batch_of_any_size_is_one_statement_with_one_text(postgres_url: str) -> None:
-    engine = new_home(postgres_url)
+def test_a_batch_of_any_size_is_one_statement_with_one_text(postgres_home: str) -> None:
+    engine = new_home(postgres_home)
     seen: list[tuple[str, bool]] = []
     event.listen(engine, "before_cursor_execute", lambda *a: seen.append((a[2], a[5])))
     for size in (1, 2, 499, 3000):
@@ -27,8 +27,8 @@ def test_a_batch_of_any_size_is_one_statement_with_one_text(postgres_url: str) -
 
 
 @pytest.mark.postgres
-def test_what_does_not_fit_is_refused_as_the_fault_of_the_record(postgres_url: str) -> None:
-    engine = new_home(postgres_url)
+def test_what_does_not_fit_is_refused_as_the_fault_of_the_record(postgres_home: str) -> None:
+    engine = new_home(postgres_home)
     for row in (("a\x00b", "M", 1, None, None), ("a", "M", 2**31, None, None)):
         with pytest.raises(DataError), writing(engine) as connection:
             insert(connection, legs, LEG, [("good", "M", 1, None, None), row])

@@ -22,8 +22,8 @@ pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture
-def home(postgres_url: str) -> Iterator[Engine]:
-    engine = new_home(postgres_url)
+def home(postgres_home: str) -> Iterator[Engine]:
+    engine = new_home(postgres_home)
     yield engine
     engine.dispose()
 
@@ -52,11 +52,11 @@ def counts(engine: Engine) -> tuple[int, int]:
     ],
     ids=["a table is missing", "a right is missing", "the server became a read-only copy"],
 )
-def test_the_worker_stops_and_sets_no_event_aside(fault: str, mend: str, home: Engine, postgres_url: str) -> None:
-    run_as_owner(postgres_url, fault)
+def test_the_worker_stops_and_sets_no_event_aside(fault: str, mend: str, home: Engine, postgres_home: str) -> None:
+    run_as_owner(postgres_home, fault)
     with pytest.raises(CommitError, match="no event is lost"):
         commit(home, records(whole_day(tube=OTHER_TUBE)), give_up_seconds=0)
-    run_as_owner(postgres_url, mend)
+    run_as_owner(postgres_home, mend)
     assert counts(home) == (0, 0)
     commit(home, records(whole_day(tube=OTHER_TUBE)), give_up_seconds=0)
     assert counts(home) == (6, 0)
@@ -64,11 +64,11 @@ def test_the_worker_stops_and_sets_no_event_aside(fault: str, mend: str, home: E
 
 @pytest.mark.parametrize("many", [False, True])
 def test_a_worker_that_stands_still_in_a_transaction_loses_its_locks(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch, many: bool
+    postgres_home: str, monkeypatch: pytest.MonkeyPatch, many: bool
 ) -> None:
-    home = new_home(postgres_url)
+    home = new_home(postgres_home)
     monkeypatch.setattr(database, "ABANDONED_MS", 1000)
-    zombie, other = make_engine(postgres_url), make_engine(postgres_url)
+    zombie, other = make_engine(postgres_home), make_engine(postgres_home)
     lock = text("SELECT pg_advisory_xact_lock(1)")
     try:
         with pytest.raises(DBAPIError, match=r"idle-in-transaction|closed"), writing(zombie) as standing:
@@ -85,22 +85,22 @@ def test_a_worker_that_stands_still_in_a_transaction_loses_its_locks(
 
 
 def test_a_report_may_compute_for_longer_between_two_queries(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+    postgres_home: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    new_home(postgres_url).dispose()
+    new_home(postgres_home).dispose()
     monkeypatch.setattr(database, "ABANDONED_MS", 1000)
-    engine = database.make_engine(postgres_url)
+    engine = database.make_engine(postgres_home)
     with reading(engine) as connection:
-        run_as_owner(postgres_url, "SELECT pg_sleep(1.5)")
+        run_as_owner(postgres_home, "SELECT pg_sleep(1.5)")
         assert connection.scalar(text("SELECT 1")) == 1
     engine.dispose()
 
 
 def test_doctor_names_a_server_too_old_to_end_a_transaction_that_stands_still(
-    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    postgres_home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    new_home(postgres_url).dispose()
-    settings = load_settings({"LABTRAIL_DATABASE": postgres_url}, data=tmp_path)
+    new_home(postgres_home).dispose()
+    settings = load_settings({"LABTRAIL_DATABASE": postgres_home}, data=tmp_path)
     for version, named in (((16, 9), True), ((17, 0), False)):
         monkeypatch.setattr(PGDialect_psycopg, "_get_server_version_info", lambda *_, version=version: version)
         assert any("upgrade it to 17" in finding.says for finding in check_database(settings)) == named

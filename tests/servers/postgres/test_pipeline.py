@@ -27,8 +27,8 @@ SECONDS_MAX = 30.0
 
 
 @pytest.fixture
-def home(postgres_url: str) -> Iterator[Engine]:
-    engine = new_home(postgres_url)
+def home(postgres_home: str) -> Iterator[Engine]:
+    engine = new_home(postgres_home)
     yield engine
     engine.dispose()
 
@@ -167,10 +167,10 @@ def test_a_server_that_goes_away_is_told_as_such_and_the_next_transaction_works(
 
 
 def test_a_worker_that_stands_still_between_two_trips_loses_its_locks(
-    postgres_url: str, home: Engine, monkeypatch: pytest.MonkeyPatch
+    postgres_home: str, home: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "ABANDONED_MS", 1000)
-    zombie = make_engine(postgres_url)
+    zombie = make_engine(postgres_home)
     with pytest.raises(OperationalError), writing(zombie, pipelined=True) as standing:
         run(standing, LOCK, (Numbers([1]),))
         select_in(standing, progress, COLUMNS, "topic", ["a"])
@@ -183,10 +183,10 @@ def test_a_worker_that_stands_still_between_two_trips_loses_its_locks(
 
 
 def test_a_worker_that_stands_still_in_the_middle_of_sending_loses_its_locks(
-    postgres_url: str, home: Engine, monkeypatch: pytest.MonkeyPatch
+    postgres_home: str, home: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "TRANSACTION_MS", 1000)
-    zombie = make_engine(postgres_url)
+    zombie = make_engine(postgres_home)
     leave = OneSend._exit_gen
 
     def stand_still(self: OneSend) -> Generator[object, object, None]:
@@ -211,7 +211,7 @@ def test_a_worker_that_stands_still_in_the_middle_of_sending_loses_its_locks(
     zombie.dispose()
 
 
-def test_more_than_the_network_takes_at_once_is_sent_in_pieces(postgres_url: str, home: Engine) -> None:
+def test_more_than_the_network_takes_at_once_is_sent_in_pieces(postgres_home: str, home: Engine) -> None:
     values = ["x" * 64_000] * 1000
     with writing(home, pipelined=True) as connection:
         for _ in range(2):

@@ -29,20 +29,20 @@ class Roles(NamedTuple):
 
 
 @pytest.fixture
-def roles(postgres_url: str) -> Iterator[Roles]:
+def roles(postgres_home: str) -> Iterator[Roles]:
     """A migrated database, its owner, and the service connected as a role of its own."""
-    name = f"service_{make_url(postgres_url).database}"
-    run_as_owner(postgres_url, f"CREATE ROLE {name} LOGIN PASSWORD 'service' CONNECTION LIMIT 8")
-    owner = make_engine(postgres_url)
+    name = f"service_{make_url(postgres_home).database}"
+    run_as_owner(postgres_home, f"CREATE ROLE {name} LOGIN PASSWORD 'service' CONNECTION LIMIT 8")
+    owner = make_engine(postgres_home)
     migrate(owner)
     with writing(owner) as connection:
         grant_service(connection, name)
-    url = make_url(postgres_url).set(username=name, password="service")
+    url = make_url(postgres_home).set(username=name, password="service")
     service = make_engine(url.render_as_string(hide_password=False))
     yield Roles(owner, service, name)
     service.dispose()
     owner.dispose()
-    run_as_owner(postgres_url, f"DROP OWNED BY {name}", f"DROP ROLE {name}")
+    run_as_owner(postgres_home, f"DROP OWNED BY {name}", f"DROP ROLE {name}")
 
 
 @pytest.mark.postgres
@@ -112,10 +112,10 @@ def test_the_service_role_has_no_way_round(statement: str, roles: Roles) -> None
 
 
 @pytest.mark.postgres
-def test_labtrail_migrate_grants_the_service_its_rights(roles: Roles, postgres_url: str, tmp_path: Path) -> None:
-    run_as_owner(postgres_url, f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {roles.name}")
+def test_labtrail_migrate_grants_the_service_its_rights(roles: Roles, postgres_home: str, tmp_path: Path) -> None:
+    run_as_owner(postgres_home, f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {roles.name}")
     environ = {
-        "LABTRAIL_DATABASE": postgres_url,
+        "LABTRAIL_DATABASE": postgres_home,
         "LABTRAIL_DATA": str(tmp_path),
         "LABTRAIL_BROKER": "kafka://none:9092",
     }
@@ -140,8 +140,8 @@ def test_rights_given_by_hand_are_taken_back_at_the_next_grant(roles: Roles) -> 
 
 
 @pytest.mark.postgres
-def test_a_role_that_no_right_binds_is_refused(postgres_url: str) -> None:
-    engine = make_engine(postgres_url)
+def test_a_role_that_no_right_binds_is_refused(postgres_home: str) -> None:
+    engine = make_engine(postgres_home)
     migrate(engine)
     with writing(engine) as connection:
         owner = str(connection.scalar(text("SELECT current_user")))

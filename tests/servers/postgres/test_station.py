@@ -14,8 +14,8 @@ pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture
-def served(postgres_url: str, tmp_path: Path) -> Iterator[Home]:
-    home = Home(tmp_path / "home", database=postgres_url, api_open="true")
+def served(postgres_home: str, tmp_path: Path) -> Iterator[Home]:
+    home = Home(tmp_path / "home", database=postgres_home, api_open="true")
     yield home
     home.close()
 

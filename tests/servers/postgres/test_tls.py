@@ -22,9 +22,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 @pytest.fixture
-def guarded_url(postgres_url: str, certificates: Certificates) -> Iterator[str]:
+def guarded_url(postgres_home: str, certificates: Certificates) -> Iterator[str]:
     """The test's database behind TLS."""
-    url = make_url(postgres_url)
+    url = make_url(postgres_home)
     door = TlsDoor(url.port or 5432, certificates.certificate, certificates.key)
     yield url.set(host="127.0.0.1", port=door.port).render_as_string(hide_password=False)
     door.close()

@@ -68,7 +68,7 @@ CREATE TRIGGER dawdle BEFORE INSERT ON specimens FOR EACH STATEMENT EXECUTE FUNC
 @pytest.mark.postgres
 @pytest.mark.parametrize(("seed", "widened_max"), [*((seed, WIDENED_MAX) for seed in range(4)), (4, 0), (5, 1)])
 def test_three_workers_and_a_zombie_give_what_one_gives(
-    postgres_url: str, tmp_path: Path, seed: int, widened_max: int, monkeypatch: pytest.MonkeyPatch
+    postgres_home: str, tmp_path: Path, seed: int, widened_max: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_module, "WIDENED_MAX", widened_max)  # soon, every transaction takes all locks
     chance = random.Random(seed)
@@ -88,7 +88,7 @@ def test_three_workers_and_a_zombie_give_what_one_gives(
         topic, key = route(arrival)
         place = partitions[zlib.crc32(key or b"") % 3]
         place.append(Record(topic, zlib.crc32(key or b"") % 3, len(place), arrival, us(10_000)))
-    engine = new_home(postgres_url)
+    engine = new_home(postgres_home)
     with writing(engine) as connection:
         connection.exec_driver_sql(SLOW)
     cut = [[records[n : n + chance.randint(5, 9)] for n in range(0, len(records), 5)] for records in partitions]
@@ -100,8 +100,8 @@ def test_three_workers_and_a_zombie_give_what_one_gives(
 
 
 @pytest.mark.postgres
-def test_what_an_order_or_a_lot_touches_is_locked_from_the_start(postgres_url: str) -> None:
-    engine, begun_again = new_home(postgres_url), []
+def test_what_an_order_or_a_lot_touches_is_locked_from_the_start(postgres_home: str) -> None:
+    engine, begun_again = new_home(postgres_home), []
     store = new_store(engine)
     tubes = [whole_day(number, make_identifier("S", 2026, number)) for number in range(10)]
     commit(store, [one for day in tubes for one in day])
@@ -115,10 +115,10 @@ def test_what_an_order_or_a_lot_touches_is_locked_from_the_start(postgres_url: s
 
 @pytest.mark.postgres
 def test_a_batch_that_needs_very_many_locks_takes_all_and_records_the_same(
-    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    postgres_home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(locks, "HELD_MAX", 3)
-    homes = [new_home(sqlite_url(tmp_path)), new_home(postgres_url)]
+    homes = [new_home(sqlite_url(tmp_path)), new_home(postgres_home)]
     for home in homes:
         commit(new_store(home), EVENTS)
     one, other = map(export, homes)

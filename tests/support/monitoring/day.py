@@ -15,13 +15,13 @@ from config.catalog import DEFAULT_CATALOG, load_catalog
 from config.policy import Policy
 from labtrail.simulator.simulation import simulate
 from models.alerts.sweep import sweep
-from models.database.engine import make_engine, reading
-from models.database.migrate import migrate
+from models.database.engine import reading
 from models.recording.evidence import Record
 from models.recording.store import Store
 from models.rules.events import parse, route
 from models.rules.times import microseconds
 from models.views.gauges import snapshot
+from tests.support.homes import new_home, sqlite_url
 from tests.support.monitoring.programs import PROMETHEUS_CONFIG, program
 from tests.support.monitoring.servers import Prometheus, prometheus
 
@@ -37,8 +37,7 @@ class Day:
 
     def __init__(self, folder: Path) -> None:
         self.catalog, self.policy = load_catalog(DEFAULT_CATALOG), Policy()
-        self.engine = make_engine(f"sqlite:///{folder}/lab.db")
-        migrate(self.engine)
+        self.engine = new_home(sqlite_url(folder, "lab"))
         self.registry = CollectorRegistry()
         self.metrics = WorkerMetrics(self.registry, self.catalog)
         self.store = Store(

@@ -176,20 +176,31 @@ def plain(url: str) -> str:
     return url.replace("postgresql+psycopg://", "postgresql://", 1)
 
 
-def create_database(url: str) -> str:
-    """Make an empty database on the server of `url`, with a name of its own; returns its URL."""
+def create_database(url: str, template: str | None = None) -> str:
+    """Make a database on the server of `url`, with a name of its own; returns its URL.
+
+    It is empty, or a copy of the database at the URL `template`.
+    """
     name = f"labtrail_test_{secrets.token_hex(6)}"
+    statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+    if template is not None:
+        statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(_name(template)))
     with psycopg.connect(plain(url), autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        connection.execute(statement)
     base, question, query = url.partition("?")
     return base.rpartition("/")[0] + "/" + name + question + query
 
 
 def drop_database(url: str, database_url: str) -> None:
     """Drop what create_database made, whoever is still connected to it."""
-    name = database_url.partition("?")[0].rpartition("/")[2]
+    name = _name(database_url)
     with psycopg.connect(plain(url), autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _name(url: str) -> str:
+    """The name of a URL's database."""
+    return url.partition("?")[0].rpartition("/")[2]
 
 
 def run_as_owner(url: str, *statements: str) -> None:
