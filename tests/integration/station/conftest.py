@@ -1,4 +1,4 @@
-"""Homes with a station, closed at the end."""
+"""Homes with a station, closed at the end: one of its own for a test that asks for it, one for a module's others."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,18 +8,22 @@ import pytest
 from tests.support.station_home import Home, Made
 
 
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Made]:
-    """Makes homes with the settings that a test gives, each in its own folder."""
+def _making(folder: Path) -> Iterator[Made]:
     homes: list[Home] = []
 
     def made(**settings: str) -> Home:
-        homes.append(Home(tmp_path / f"home{len(homes)}", **settings))
+        homes.append(Home(folder / f"home{len(homes)}", **settings))
         return homes[-1]
 
     yield made
     for home in homes:
         home.close()
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Made]:
+    """Makes homes with the settings that a test gives, each in its own folder."""
+    yield from _making(tmp_path)
 
 
 @pytest.fixture
@@ -32,3 +36,20 @@ def home(make: Made) -> Home:
 def open_home(make: Made) -> Home:
     """A home on loopback whose API asks programs for no token, as `labtrail up` has it."""
     return make(api_open="true")
+
+
+@pytest.fixture(scope="module")
+def make_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+    yield from _making(tmp_path_factory.mktemp("shared"))
+
+
+@pytest.fixture(scope="module")
+def shared_home(make_shared: Made) -> Home:
+    """A home for all tests of a module that bring what they look at: tubes, people and devices of their own."""
+    return make_shared()
+
+
+@pytest.fixture(scope="module")
+def shared_open_home(make_shared: Made) -> Home:
+    """As `shared_home`, with an API that asks programs for no token."""
+    return make_shared(api_open="true")

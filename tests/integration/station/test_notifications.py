@@ -45,8 +45,8 @@ def test_what_alertmanager_posts_is_shown_until_it_resolves(home: Home) -> None:
     assert program.http.get("/api/v1/notifications").json()["firing"] == []
 
 
-def test_only_a_program_with_a_managers_token_may_say_what_was_told(home: Home) -> None:
-    nobody, courier = home.client(), home.client(token=home.device(role="courier").token)
+def test_only_a_program_with_a_managers_token_may_say_what_was_told(shared_home: Home) -> None:
+    nobody, courier = shared_home.client(), shared_home.client(token=shared_home.device(role="courier").token)
     assert nobody.http.post(POST, json=webhook(alert())).status_code == 401
     assert courier.http.post(POST, json=webhook(alert())).status_code == 403
 
@@ -62,8 +62,8 @@ def test_only_a_program_with_a_managers_token_may_say_what_was_told(home: Home) 
         ([], POST, 400),
     ],
 )
-def test_a_webhook_that_is_none_is_refused(home: Home, body: Any, path: str, status: int) -> None:
-    program = home.client(token=home.device(role="manager").token)
+def test_a_webhook_that_is_none_is_refused(shared_home: Home, body: Any, path: str, status: int) -> None:
+    program = shared_home.client(token=shared_home.device(role="manager").token)
     assert program.http.post(path, json=body).status_code == status
     assert program.http.get("/api/v1/notifications").json()["firing"] == []
 

@@ -38,6 +38,11 @@ def shell(home: Home, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     return Shell(home, capfd, monkeypatch)
 
 
+@pytest.fixture
+def shared_shell(shared_home: Home, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
+    return Shell(shared_home, capfd, monkeypatch)
+
+
 def test_a_person_and_a_device_of_the_command_line_sign_in(home: Home, shell: Shell) -> None:
     badge, _ = shell("users", "add", "Maria Alvarez", "--role", "ma@NORTH", "--language", "es", pin=PIN)
     token, said = shell("devices", "enroll", "Front desk 2", "--site", "NORTH")
@@ -89,16 +94,16 @@ def test_new_roles_end_what_was_open_under_the_old_ones(home: Home, shell: Shell
     ],
 )
 def test_a_command_that_can_not_be_done_says_in_one_line_what_to_do(
-    shell: Shell, arguments: tuple[str, ...], wanted: str
+    shared_shell: Shell, arguments: tuple[str, ...], wanted: str
 ) -> None:
-    _, said = shell(*arguments, pin=PIN, code=1)
+    _, said = shared_shell(*arguments, pin=PIN, code=1)
     assert wanted in said
     assert len(said.splitlines()) == 1
 
 
-def test_a_pin_comes_from_standard_input_and_must_be_there(shell: Shell) -> None:
-    assert "no PIN" in shell("users", "add", "X", "--role", "ma@NORTH", code=1)[1]
-    assert "8 to 64" in shell("users", "add", "X", "--role", "ma@NORTH", pin="short", code=1)[1]
+def test_a_pin_comes_from_standard_input_and_must_be_there(shared_shell: Shell) -> None:
+    assert "no PIN" in shared_shell("users", "add", "X", "--role", "ma@NORTH", code=1)[1]
+    assert "8 to 64" in shared_shell("users", "add", "X", "--role", "ma@NORTH", pin="short", code=1)[1]
 
 
 def test_every_change_is_in_the_audit_trail(home: Home, shell: Shell) -> None:

@@ -17,8 +17,8 @@ from station.app import end_streams
 from tests.support.station_home import Home, accession, collected, dispatched, event, manifest
 
 
-def test_a_specimen_has_the_fields_of_its_export_and_what_to_do_about_contradictions(open_home: Home) -> None:
-    client, tube, bag = open_home.client(), accession(), manifest()
+def test_a_specimen_has_the_fields_of_its_export_and_what_to_do_about_contradictions(shared_open_home: Home) -> None:
+    client, tube, bag = shared_open_home.client(), accession(), manifest()
     client.post(collected(tube), dispatched(tube, bag))
     body = client.http.get(f"/api/v1/specimens/{tube}").json()
     assert set(EXPORTS["specimens"]) <= set(body)
@@ -29,8 +29,8 @@ def test_a_specimen_has_the_fields_of_its_export_and_what_to_do_about_contradict
     assert body["collected_at"] == "2026-11-21T13:56:40.000000Z"
 
 
-def test_the_custody_record_holds_and_comes_as_a_pdf_too(open_home: Home) -> None:
-    client, tube = open_home.client(), accession()
+def test_the_custody_record_holds_and_comes_as_a_pdf_too(shared_open_home: Home) -> None:
+    client, tube = shared_open_home.client(), accession()
     client.post(collected(tube))
     record = client.http.get(f"/api/v1/specimens/{tube}/custody").json()
     assert record["ledger"]["chain_holds"]
@@ -39,8 +39,8 @@ def test_the_custody_record_holds_and_comes_as_a_pdf_too(open_home: Home) -> Non
     assert (pdf.content[:5], pdf.headers["content-type"]) == (b"%PDF-", "application/pdf")
 
 
-def test_a_manifest_names_its_tubes_one_by_one(open_home: Home) -> None:
-    client, bag = open_home.client(), manifest()
+def test_a_manifest_names_its_tubes_one_by_one(shared_open_home: Home) -> None:
+    client, bag = shared_open_home.client(), manifest()
     tubes = sorted(accession() for _ in range(3))
     client.post(*[collected(tube) for tube in tubes], *[dispatched(tube, bag) for tube in tubes])
     client.post(event("specimen.picked-up", tubes[0], {"manifest": bag}))
@@ -64,10 +64,12 @@ def test_stock_is_told_by_lot_and_by_site(open_home: Home) -> None:
     assert client.http.get("/api/v1/stock", params={"item": "SUP-SST5"}).json()[0]["site"] == "SOUTH"
 
 
-def test_a_person_sees_the_stock_of_their_own_sites(open_home: Home) -> None:
+def test_a_person_sees_the_stock_of_their_own_sites(shared_open_home: Home) -> None:
     data = {"lot": "L1", "expires": "2027-01-31", "quantity": 100}
-    open_home.client().post(*[event("supply.received", f"{s}/SUP-EDTA4", data, site=s) for s in ("NORTH", "SOUTH")])
-    seen = open_home.signed_in("ma", "SOUTH").http.get("/api/v1/stock").json()
+    shared_open_home.client().post(
+        *[event("supply.received", f"{s}/SUP-EDTA4", data, site=s) for s in ("NORTH", "SOUTH")]
+    )
+    seen = shared_open_home.signed_in("ma", "SOUTH").http.get("/api/v1/stock").json()
     assert {row["site"] for row in seen} == {"SOUTH"}
 
 
@@ -99,8 +101,8 @@ def test_alerts_come_in_pages(open_home: Home) -> None:
 
 
 @pytest.mark.parametrize(("form", "begin"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("zpl", b"^XA")])
-def test_a_label_comes_in_every_form(open_home: Home, form: str, begin: bytes) -> None:
-    client, tube = open_home.client(), accession()
+def test_a_label_comes_in_every_form(shared_open_home: Home, form: str, begin: bytes) -> None:
+    client, tube = shared_open_home.client(), accession()
     client.post(collected(tube))
     answer = client.http.get(f"/api/v1/labels/{tube}.{form}")
     assert answer.content.startswith(begin)
@@ -110,28 +112,28 @@ def test_a_label_comes_in_every_form(open_home: Home, form: str, begin: bytes) -
 
 
 @pytest.mark.parametrize("file", ["S2600012334.png", "S2600012334", "S2600012334.exe", ".png", "..%2f..%2fetc.png"])
-def test_a_label_that_there_is_not_is_not_found(open_home: Home, file: str) -> None:
-    assert open_home.client().http.get(f"/api/v1/labels/{file}").status_code == 404
+def test_a_label_that_there_is_not_is_not_found(shared_open_home: Home, file: str) -> None:
+    assert shared_open_home.client().http.get(f"/api/v1/labels/{file}").status_code == 404
 
 
 @pytest.mark.parametrize("path", ["specimens/S2600012334", "specimens/S2600012334/custody", "manifests/M2600012398"])
-def test_what_is_not_on_record_is_not_found(open_home: Home, path: str) -> None:
-    assert open_home.client().http.get(f"/api/v1/{path}").status_code == 404
+def test_what_is_not_on_record_is_not_found(shared_open_home: Home, path: str) -> None:
+    assert shared_open_home.client().http.get(f"/api/v1/{path}").status_code == 404
 
 
-def test_looking_at_a_specimen_is_on_record(home: Home) -> None:
+def test_looking_at_a_specimen_is_on_record(shared_home: Home) -> None:
     tube = accession()
-    home.client(token=home.device(role="ma").token).post(collected(tube))
-    browser = home.signed_in("lab", "*")
+    shared_home.client(token=shared_home.device(role="ma").token).post(collected(tube))
+    browser = shared_home.signed_in("lab", "*")
     browser.http.get(f"/api/v1/specimens/{tube}")
     browser.http.get(f"/api/v1/specimens/{tube}/custody")
     browser.http.get(f"/api/v1/labels/{tube}.png")
-    seen = [(e.action, e.badge) for e in home.audited(tube)]
+    seen = [(e.action, e.badge) for e in shared_home.audited(tube)]
     assert seen == [(action, browser.badge) for action in ("label.read", "custody.read", "specimen.read")]
 
 
-def test_new_numbers_verify_and_are_given_once(home: Home) -> None:
-    browser = home.signed_in("ma", "NORTH")
+def test_new_numbers_verify_and_are_given_once(shared_home: Home) -> None:
+    browser = shared_home.signed_in("ma", "NORTH")
     got = [
         n
         for _ in range(3)
@@ -163,8 +165,8 @@ def test_the_probes_tell_the_truth(open_home: Home) -> None:
     assert "labtrail migrate" in answer.json()["problems"][0]
 
 
-def test_metrics_are_served(open_home: Home) -> None:
-    answer = open_home.client().http.get("/metrics")
+def test_metrics_are_served(shared_open_home: Home) -> None:
+    answer = shared_open_home.client().http.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
     assert "labtrail_state_refreshed_timestamp_seconds" in answer.text
 

@@ -31,9 +31,9 @@ def shown(browser: Browser, path: str) -> tuple[str, dict[str, Any] | None]:
     return answer.text, json.loads(facts[1]) if facts else None
 
 
-def test_a_bag_for_another_site_says_where_it_belongs_and_shows_no_tube(home: Home) -> None:
-    number, inside = sent(home)
-    lab = home.signed_in("lab", "CORE")
+def test_a_bag_for_another_site_says_where_it_belongs_and_shows_no_tube(shared_home: Home) -> None:
+    number, inside = sent(shared_home)
+    lab = shared_home.signed_in("lab", "CORE")
     assert lab.http.post("/receive", json={"scanned": number}).json() == {"path": f"/receive/{number}"}
     text, work = shown(lab, f"/receive/{number}")
     assert "This bag is for Downtown Courier Hub" in text and work is None
@@ -43,9 +43,9 @@ def test_a_bag_for_another_site_says_where_it_belongs_and_shows_no_tube(home: Ho
     assert not [tube for tube in inside if tube in text]
 
 
-def test_what_is_scanned_of_it_is_recorded_as_at_the_wrong_destination(home: Home) -> None:
-    number, (tube, other) = sent(home)
-    lab = home.signed_in("lab", "CORE")
+def test_what_is_scanned_of_it_is_recorded_as_at_the_wrong_destination(shared_home: Home) -> None:
+    number, (tube, other) = sent(shared_home)
+    lab = shared_home.signed_in("lab", "CORE")
     answer = lab.post(scanned("specimen.received", tube, {"manifest": number}, time="2026-11-21T14:00:00Z"))
     assert (answer["outcome"], answer["status"]) == ("recorded", "received")
     assert answer["discrepancies"] == ["wrong-destination"]
@@ -54,9 +54,9 @@ def test_what_is_scanned_of_it_is_recorded_as_at_the_wrong_destination(home: Hom
     assert other not in text, "that one tube came here does not open the whole bag"
 
 
-def test_a_bag_for_here_and_one_that_nobody_knows_open_at_once(home: Home) -> None:
-    number, inside = sent(home, "CORE")
-    lab = home.signed_in("lab", "CORE")
+def test_a_bag_for_here_and_one_that_nobody_knows_open_at_once(shared_home: Home) -> None:
+    number, inside = sent(shared_home, "CORE")
+    lab = shared_home.signed_in("lab", "CORE")
     _, work = shown(lab, f"/receive/{number}")
     assert work is not None and {one["accession"] for one in work["tubes"]} == set(inside)
     assert (work["hidden"], work["elsewhere"]) == (False, None)
@@ -64,11 +64,11 @@ def test_a_bag_for_here_and_one_that_nobody_knows_open_at_once(home: Home) -> No
     assert work is not None and work["tubes"] == [] and not work["hidden"]
 
 
-def test_who_broke_the_glass_and_who_sent_it_see_what_is_in_it(home: Home) -> None:
-    number, inside = sent(home)
-    lab = home.signed_in("lab", "CORE")
+def test_who_broke_the_glass_and_who_sent_it_see_what_is_in_it(shared_home: Home) -> None:
+    number, inside = sent(shared_home)
+    lab = shared_home.signed_in("lab", "CORE")
     assert lab.http.post("/api/v1/break-glass", json={"reason": "the hub asks what is in it"}).status_code == 200
-    sender = home.signed_in("ma", "SOUTH")
+    sender = shared_home.signed_in("ma", "SOUTH")
     for browser in (lab, sender):
         text, work = shown(browser, f"/receive/{number}?anyway=true")
         assert work is not None and {one["accession"] for one in work["tubes"]} == set(inside)

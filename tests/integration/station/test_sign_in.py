@@ -36,22 +36,22 @@ def test_badge_and_pin_at_an_enrolled_device_open_a_session(home: Home) -> None:
     assert next(e.action for e in home.audited()) == "sign-in"
 
 
-def test_a_device_that_is_not_enrolled_signs_nobody_in(home: Home) -> None:
-    assert attempt(home.client(), home.person("ma", "NORTH"), PIN) == 401
+def test_a_device_that_is_not_enrolled_signs_nobody_in(shared_home: Home) -> None:
+    assert attempt(shared_home.client(), shared_home.person("ma", "NORTH"), PIN) == 401
 
 
-def test_a_programs_token_enrolls_no_browser_and_signs_nobody_in(home: Home) -> None:
-    token = home.device("NORTH", role="ma").token
-    assert home.client().http.post("/api/v1/device", json={"token": token}).status_code == 401
-    assert attempt(home.client(token=token), home.person("ma", "NORTH"), PIN) == 401
+def test_a_programs_token_enrolls_no_browser_and_signs_nobody_in(shared_home: Home) -> None:
+    token = shared_home.device("NORTH", role="ma").token
+    assert shared_home.client().http.post("/api/v1/device", json={"token": token}).status_code == 401
+    assert attempt(shared_home.client(token=token), shared_home.person("ma", "NORTH"), PIN) == 401
 
 
-def test_wrong_pin_unknown_badge_disabled_badge_and_no_role_there_look_the_same(home: Home) -> None:
-    gone, elsewhere = home.person("ma", "NORTH"), home.person("ma", "SOUTH")
-    with writing(home.engine) as connection:
-        disable_user(connection, gone, home.clock())
-    browser = at_device(home, "NORTH")
-    tries = [(home.person("ma", "NORTH"), "0000-wrong"), (UNKNOWN, PIN), (gone, PIN), (elsewhere, PIN)]
+def test_wrong_pin_unknown_badge_disabled_badge_and_no_role_there_look_the_same(shared_home: Home) -> None:
+    gone, elsewhere = shared_home.person("ma", "NORTH"), shared_home.person("ma", "SOUTH")
+    with writing(shared_home.engine) as connection:
+        disable_user(connection, gone, shared_home.clock())
+    browser = at_device(shared_home, "NORTH")
+    tries = [(shared_home.person("ma", "NORTH"), "0000-wrong"), (UNKNOWN, PIN), (gone, PIN), (elsewhere, PIN)]
     answers = [browser.http.post("/api/v1/session", json={"badge": b, "pin": p}) for b, p in tries]
     assert {a.status_code for a in answers} == {401}
     assert len({a.text for a in answers}) == 1
@@ -86,8 +86,8 @@ def test_without_a_pepper_nobody_signs_in_and_the_message_says_what_to_do() -> N
         Pins(Secret()).hash_pin(PIN)
 
 
-def test_what_is_no_badge_is_told_so_before_anything_is_counted(home: Home) -> None:
-    browser = at_device(home)
+def test_what_is_no_badge_is_told_so_before_anything_is_counted(shared_home: Home) -> None:
+    browser = at_device(shared_home)
     for _ in range(FAILURES_FREE + 2):
         assert attempt(browser, "B2600001722") == 422
 
@@ -119,12 +119,12 @@ def test_each_lock_is_longer_up_to_a_limit(home: Home) -> None:
     assert max(waits) <= WAIT_MINUTES_MAX * 60
 
 
-def test_tries_at_the_same_time_all_count(home: Home) -> None:
-    badge, device = home.person("ma", "NORTH"), home.device()
+def test_tries_at_the_same_time_all_count(shared_home: Home) -> None:
+    badge, device = shared_home.person("ma", "NORTH"), shared_home.device()
     results: list[int] = []
 
     def one() -> None:
-        browser = home.client()
+        browser = shared_home.client()
         browser.enroll(device.token)
         results.append(attempt(browser, badge))
 
@@ -147,8 +147,8 @@ def test_many_unknown_badges_slow_one_device_and_no_other(home: Home) -> None:
     browser.sign_in(badge)
 
 
-def test_a_right_pin_forgets_the_wrong_ones(home: Home) -> None:
-    badge, browser = home.person("ma", "NORTH"), at_device(home)
+def test_a_right_pin_forgets_the_wrong_ones(shared_home: Home) -> None:
+    badge, browser = shared_home.person("ma", "NORTH"), at_device(shared_home)
     for _ in range(3):
         for _ in range(FAILURES_FREE - 1):
             attempt(browser, badge)
@@ -171,27 +171,27 @@ def _signed_in_us(home: Home) -> int:
     return next(e.time_us for e in home.audited() if e.action == "sign-in")
 
 
-def test_asking_who_is_signed_in_does_not_prolong_the_session(home: Home) -> None:
-    browser = home.signed_in("ma", "NORTH")
+def test_asking_who_is_signed_in_does_not_prolong_the_session(shared_home: Home) -> None:
+    browser = shared_home.signed_in("ma", "NORTH")
     for _ in range(2):
-        home.clock.pass_minutes(2)
+        shared_home.clock.pass_minutes(2)
         assert browser.http.get("/api/v1/session").status_code == 200
-    home.clock.pass_minutes(2)
+    shared_home.clock.pass_minutes(2)
     assert browser.http.get("/api/v1/session").status_code == 401
 
 
 @pytest.mark.parametrize("how", ["sign-out", "disable", "new PIN", "revoke"])
-def test_what_ends_a_session_ends_it_at_once(home: Home, how: str) -> None:
-    browser = home.signed_in("ma", "NORTH")
+def test_what_ends_a_session_ends_it_at_once(shared_home: Home, how: str) -> None:
+    browser = shared_home.signed_in("ma", "NORTH")
     number = browser.http.get("/api/v1/session").json()["device"]
     cookies = dict(browser.http.cookies)
-    with writing(home.engine) as connection:
+    with writing(shared_home.engine) as connection:
         if how == "disable":
-            disable_user(connection, browser.badge, home.clock())
+            disable_user(connection, browser.badge, shared_home.clock())
         elif how == "new PIN":
-            set_pin(connection, browser.badge, "x", home.clock())
+            set_pin(connection, browser.badge, "x", shared_home.clock())
         elif how == "revoke":
-            revoke_device(connection, number, home.clock())
+            revoke_device(connection, number, shared_home.clock())
     if how == "sign-out":
         assert browser.http.delete("/api/v1/session").status_code == 204
         browser.http.cookies.update(cookies)  # a copy that somebody kept
@@ -199,14 +199,14 @@ def test_what_ends_a_session_ends_it_at_once(home: Home, how: str) -> None:
     assert browser.http.get("/api/v1/stock").status_code == 401
 
 
-def test_of_several_roles_the_one_for_the_device_s_site_is_taken_unless_one_is_named(home: Home) -> None:
-    badge = home.person("lab", "CORE")
-    with writing(home.engine) as connection:
+def test_of_several_roles_the_one_for_the_device_s_site_is_taken_unless_one_is_named(shared_home: Home) -> None:
+    badge = shared_home.person("lab", "CORE")
+    with writing(shared_home.engine) as connection:
         set_grants(connection, badge, [Grant("lab", "CORE"), Grant("manager", "NORTH"), Grant("manager", "CORE")])
-    assert at_device(home, "CORE").sign_in(badge)["role"] == "lab"
-    assert at_device(home, "NORTH").sign_in(badge)["role"] == "manager"
-    assert at_device(home, "CORE").sign_in(badge, role="manager")["role"] == "manager"
-    assert at_device(home, "*").sign_in(badge, site="NORTH")["site"] == "NORTH"
+    assert at_device(shared_home, "CORE").sign_in(badge)["role"] == "lab"
+    assert at_device(shared_home, "NORTH").sign_in(badge)["role"] == "manager"
+    assert at_device(shared_home, "CORE").sign_in(badge, role="manager")["role"] == "manager"
+    assert at_device(shared_home, "*").sign_in(badge, site="NORTH")["site"] == "NORTH"
 
 
 def test_cookies_are_out_of_reach_of_scripts_and_other_sites(make: Made) -> None:

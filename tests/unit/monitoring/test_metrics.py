@@ -186,10 +186,10 @@ def test_many_scrapes_within_five_seconds_read_the_database_once() -> None:
     registry = exporter(database, clock)
     for tenth in range(49):
         clock.now = tenth / 10
-        series(registry)
+        generate_latest(registry)
     assert database.asked == 1
     clock.now = 5.0
-    series(registry)
+    generate_latest(registry)
     assert database.asked == 2
 
 
