@@ -10,25 +10,34 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "variables: PYTHON=$(PYTHON) PORT=$(PORT) DATA=$(DATA); to change one: make run PORT=9000"
 
-.PHONY: install run test test-long check bench torture lock clean
+# what runs without a server and without a process, and one story of each kind that starts some
+PLAIN := (unit or integration) and not (postgres or slow)
+QUICK := story or ($(PLAIN))
+# a file's cases stay together, in the order of the folders: what they share is made once
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
+
+.PHONY: install run test test-rest test-all check bench torture lock clean
 
 install: .venv/.run-installed ## .venv with the labtrail command in it
 
 run: install ## the whole service in one process, with simulated clinics
 	$(BIN)/labtrail up --demo --data $(DATA) --port $(PORT)
 
-test: .venv/.dev-installed ## every test of seconds that this machine can run; says what it skipped and why
-	$(BIN)/python -m pytest -m "not slow"
+test: .venv/.dev-installed ## unit and integration tests, and a story of each kind that this machine can run
+	$(BIN)/python -m pytest $(PARALLEL) -m "$(QUICK)"
 
-test-long: .venv/.dev-installed ## the tests of minutes: fault runs, fuzzing, five thousand labels
+test-rest: .venv/.dev-installed ## what `make test` leaves out: servers, the command line, fault runs
+	$(BIN)/python -m pytest $(PARALLEL) -m "not ($(QUICK) or slow)"
 	$(BIN)/python -m pytest -m slow
 
-check: .venv/.dev-installed ## style, types, floors, fast tests
+test-all: test test-rest ## every test; says what this machine can't run and why
+
+check: .venv/.dev-installed ## style, types, floors, unit and integration tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -m "not slow and not kafka and not postgres and not browser and not prometheus"
+	$(BIN)/python -m pytest -q $(PARALLEL) -m "$(PLAIN)"
 
 bench: .venv/.dev-installed ## rates and latencies beside their peers, measured in the same run
 	$(BIN)/python -m bench

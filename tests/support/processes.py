@@ -1,12 +1,14 @@
 """Server processes of the tests: free ports, bounded waiting, and none left behind when the test run dies."""
 
+import itertools
 import os
+import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 SHOWN_LOG_BYTES = 4000
@@ -16,11 +18,27 @@ class ServerFault(Exception):
     """A test server can't be had, or does not do as told; the message says what to look at."""
 
 
+def _ports() -> Iterator[int]:
+    """Ports below those of outgoing connections; each worker of pytest-xdist has a range of its own."""
+    first = 10_000 + PORTS * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 10)
+    for number in itertools.count(secrets.randbelow(PORTS)):
+        yield first + number % PORTS
+
+
+PORTS = 2_000
+_next_ports = _ports()
+
+
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nothing listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A TCP port of 127.0.0.1 that nothing listens on now, and that no other worker of this run is given."""
+    for port in itertools.islice(_next_ports, PORTS):
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise ServerFault(f"none of {PORTS} ports is free: end what listens on them")
 
 
 def listens(port: int) -> bool:

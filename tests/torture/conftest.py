@@ -1,6 +1,6 @@
 """The servers of the fault runs: their own, since they are killed, stopped and filled up.
 
-A short form runs with all tests; `make torture` (TORTURE=long) runs the long one. Both are seeded.
+A short form runs with `make test-all`; `make torture` (TORTURE=long) runs the long one. Both are seeded.
 """
 
 import os

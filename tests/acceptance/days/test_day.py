@@ -71,6 +71,7 @@ def exported(day: Up) -> dict[str, bytes]:
     return exports(day)
 
 
+@pytest.mark.story
 def test_every_specimen_ends_as_it_must_and_shows_its_faults_and_no_others(day: Up) -> None:
     specimens = {row["accession"]: row for row in rows(export(day, "specimens"))}
     found: dict[str, set[str]] = {}

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from embedded.log import Log
 from embedded.records import NewRecord
 from embedded.retention import EXPIRE_RECORDS_MAX, expire
+from tests.support.examples import examples
 
 FAR_FUTURE_US = 10**18
 
@@ -80,7 +81,7 @@ step = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(step, max_size=25))
 def test_no_group_ever_misses_a_record_whatever_happens_in_which_order(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, int]]

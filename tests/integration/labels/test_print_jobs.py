@@ -18,6 +18,7 @@ from models.printing.jobs import Change, Job, PrintJobError
 from models.printing.states import TRANSITIONS, JobState
 from models.printing.tables import print_jobs as table
 from models.rules.events import check, parse
+from tests.support.examples import examples
 from tests.support.labels.queueing import Script, ask, new, queue_of, state_of
 from tests.support.story import CATALOG, MA
 
@@ -101,7 +102,7 @@ def test_a_failed_job_is_not_tried_again_once_another_label_is_out(engine: Engin
         print_jobs.retry(connection, job.id, MA, 9)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(target=st.sampled_from(JobState), start=st.sampled_from(JobState))
 def test_no_change_of_state_outside_the_table_is_recorded(engine: Engine, start: JobState, target: JobState) -> None:
     with writing(engine) as connection:

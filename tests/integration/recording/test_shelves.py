@@ -9,6 +9,7 @@ from sqlalchemy import Engine, text
 
 from models.database.engine import reading
 from models.recording.stock_levels import MARK_EVERY
+from tests.support.examples import examples
 from tests.support.homes import commit, commit_in_pieces, new_home, new_store, sqlite_url
 from tests.support.story import supply, void
 
@@ -58,7 +59,7 @@ def shelves(engine: Engine) -> dict[str, list[tuple[object, ...]]]:
         }
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 2**32),
     late=st.integers(0, HAPPENINGS),

@@ -14,6 +14,7 @@ from models.database.engine import reading
 from models.database.partitions import KEYS
 from models.recording.rebuild import rebuild
 from models.rules.identifiers import make_identifier
+from tests.support.examples import examples
 from tests.support.homes import commit, commit_in_pieces, export, new_home, new_store, sqlite_url
 from tests.support.story import (
     M2,
@@ -86,7 +87,7 @@ def clear(engine: Engine) -> None:
             connection.execute(text(f"DELETE FROM {KEYS}"))
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), restart=st.booleans(), pieces=st.lists(st.integers(1, 45), max_size=12))
 def test_any_order_duplication_and_cutting_gives_byte_equal_tables(
     engine: Engine, truth: dict[str, str], seed: int, restart: bool, pieces: list[int]

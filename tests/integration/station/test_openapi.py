@@ -15,9 +15,10 @@ from models.rules.event_types import TYPES
 from station.api.intake import REASONS
 from station.api.openapi import COLLECTED
 from station.auth.roles import ACTS
+from tests.support.examples import examples
 from tests.support.station_home import Home, collected
 
-EXAMPLES_MAX = 25
+EXAMPLES_MAX = examples(25)
 SEED = 20261121
 
 
@@ -43,7 +44,7 @@ def attack(home: Home, headers: Mapping[str, str], checks: Sequence[Callable[...
         @settings(max_examples=EXAMPLES_MAX, deadline=None, database=None, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy())
         def call(case: schemathesis.Case) -> None:
-            case.call_and_validate(checks=list(checks), headers=dict(headers), timeout=20)
+            case.call_and_validate(checks=list(checks), headers=dict(headers), timeout=60)
 
         try:
             call()

@@ -15,6 +15,7 @@ from models.database.engine import make_engine, writing
 from models.database.state_tables import specimens
 from models.printing.serials import SerialError, allocate
 from models.rules.identifiers import is_identifier, make_identifier
+from tests.support.examples import examples
 
 YEAR = 2026
 
@@ -37,7 +38,7 @@ def _take(engine: Engine, kind: str, count: int, digits: int = 6) -> list[str]:
         return allocate(connection, kind, YEAR, count, digits)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 @given(
     asked=st.lists(st.tuples(st.sampled_from("SMTB"), st.integers(1, 40)), max_size=12),
     taken=st.sets(st.integers(1, 60), max_size=40),

@@ -14,6 +14,7 @@ CANARY_NAME, CANARY_GIVEN = "Quarbleton", "Zephyrine"
 CANARY_BORN, CANARY_MRN = date(1951, 7, 23), "MRN99314477"
 
 
+@pytest.mark.story
 def test_a_specimen_goes_from_the_order_to_the_read_back_result(house: House, person: Callable[..., Person]):
     ma = person("ma")
     patient = PatientRecord(family=CANARY_NAME, given=CANARY_GIVEN, birth_date=CANARY_BORN, mrn=CANARY_MRN)

@@ -55,6 +55,7 @@ async def running(bootstrap: str, topic: str) -> AsyncIterator[Running]:
         await it.app.stop()
 
 
+@pytest.mark.story
 def test_what_was_handed_over_and_not_acknowledged_comes_again_where_nothing_is_committed(
     kafka_log: KafkaLog, kafka_bootstrap: str, topic: str
 ) -> None:

@@ -20,6 +20,7 @@ def served(postgres_home: str, tmp_path: Path) -> Iterator[Home]:
     home.close()
 
 
+@pytest.mark.story
 def test_events_are_judged_and_read(served: Home) -> None:
     client, tube, bag = served.client(), accession(), manifest()
     answers = client.post(collected(tube), dispatched(tube, bag), collected(accession(), site="MARS"))

@@ -11,6 +11,7 @@ from tests.support.station_home import Home
 
 
 @pytest.mark.prometheus
+@pytest.mark.story
 def test_the_real_alertmanager_tells_the_real_station_with_its_token(tmp_path: Path) -> None:
     home, address = Home(tmp_path / "home"), f"127.0.0.1:{free_port()}"
     try:

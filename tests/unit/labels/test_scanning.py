@@ -39,6 +39,7 @@ def five_thousand() -> list[str]:
     return values
 
 
+@pytest.mark.slow
 def test_five_thousand_identifiers_decode_exactly_through_the_final_png_and_zpl_at_optimal_length() -> None:
     for number, value in enumerate(five_thousand()):
         assert len(code128.symbol_values(value)) == fewest_symbols(value) + 1, value
