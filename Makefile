@@ -46,6 +46,8 @@ torture: .venv/.dev-installed ## the fault runs in their long form: kills, crash
 	TORTURE=long $(BIN)/python -m pytest tests/torture
 
 lock: ## update the locked versions (needs uv)
+	echo uv | uv pip compile - --universal --python-version 3.11 --generate-hashes \
+	  --no-annotate --no-header -q -o requirements/uv.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	  --no-annotate --no-header -q -o requirements/run.txt --group build
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
@@ -61,10 +63,10 @@ clean: ## remove .venv and var: the installation, and every home in var
 	@touch $@
 
 .venv/.run-installed: .venv/.python requirements/run.txt pyproject.toml
-	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/run.txt
-	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	requirements/install.sh --require-hashes -r requirements/run.txt
+	requirements/install.sh --no-deps --no-build-isolation -e .
 	@touch $@
 
 .venv/.dev-installed: .venv/.run-installed requirements/dev.txt
-	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	requirements/install.sh --require-hashes -r requirements/dev.txt
 	@touch $@
