@@ -34,7 +34,7 @@ from bench.runs import Clock
 from config.clock import now_us
 from embedded.records import partition_of
 from models.database.engine import make_engine
-from models.database.postgres_pipeline import WAITING
+from models.database.postgres.pipeline import WAITING
 from models.recording.evidence import Record
 from models.recording.store import Store
 from models.rules.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC, route

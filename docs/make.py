@@ -1,7 +1,8 @@
-"""Writes the tables in docs/cli.md and docs/settings.md from the code: `python docs/make.py`.
+"""Writes what the documents take from the code: `python docs/make.py`.
 
-Everything between `<!-- made by docs/make.py -->` and `<!-- end -->` is made here; the rest is written by hand.
-tests/unit/docs/test_docs.py fails while a table is not as this would write it.
+The tables in docs/cli.md and docs/settings.md: everything between `<!-- made by docs/make.py -->` and `<!-- end -->`
+is made here, the rest is written by hand. And docs/schema, a JSON Schema for each event type. Tests fail while a
+file is not as this would write it.
 """
 
 import inspect
@@ -16,8 +17,10 @@ from config.policy import Policy
 from config.settings import fields
 from config.values import Field, wanted
 from labtrail.cli import make_app
+from models.rules.json_schema import schemas
 
 FOLDER = Path(__file__).parent
+SCHEMAS = FOLDER / "schema"
 BEGIN, END = "<!-- made by docs/make.py -->\n", "<!-- end -->\n"
 
 
@@ -109,10 +112,21 @@ def _choices(param: Any) -> str:
 FILES = {"settings.md": settings_tables, "cli.md": commands_reference}
 
 
+def write_schemas(folder: Path) -> None:
+    """Write a file for each event type, and remove those of types that there are no more."""
+    files = schemas()
+    for path in folder.glob("*.schema.json"):
+        if path.name not in files:
+            path.unlink()
+    for name, content in files.items():
+        write_whole(folder / name, content.encode())
+
+
 def main() -> None:
     for file, make in FILES.items():
         path = FOLDER / file
         write_whole(path, with_tables(path.read_text(), make()).encode())
+    write_schemas(SCHEMAS)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from prometheus_client import (
 from config.catalog import Catalog
 from models.recording.evidence import Outcome
 from models.rules.event_types import TYPES
-from models.views.gauges_lab import OTHER, PRIORITIES
+from models.views.gauges.lab import OTHER, PRIORITIES
 
 UNKNOWN_TYPE = "unknown"
 """The `type` of records that are no event, or of a type that the service does not have."""

@@ -10,7 +10,7 @@ from agents.log.port import EventLog
 from agents.metrics.state import LagCollector, Refreshed, StateCollector
 from models.database.engine import reading
 from models.rules.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC
-from models.views.gauges import StateSnapshot, snapshot
+from models.views.gauges.snapshot import StateSnapshot, snapshot
 from models.views.outcomes import committed_offsets
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from prometheus_client.registry import Collector
 
 from agents.metrics import definitions as declared
 from agents.metrics.definitions import Metric
-from models.views.gauges import StateSnapshot
-from models.views.gauges_lab import Cells
+from models.views.gauges.lab import Cells
+from models.views.gauges.snapshot import StateSnapshot
 
 MAX_AGE_S = 5.0
 """How old the values may be before a scrape asks for new ones."""

@@ -15,8 +15,8 @@ from msgspec import Struct
 from msgspec.structs import astuple
 from sqlalchemy import Connection, Table
 
-from models.database.postgres_arrays import Texts, array_of, kind_of
-from models.database.postgres_pipeline import Answer, Row, ask, run
+from models.database.postgres.arrays import Texts, array_of, kind_of
+from models.database.postgres.pipeline import Answer, Row, ask, run
 
 KEYS_PER_QUERY = 500
 Update = tuple[str | tuple[str, str], ...]

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
 from config.errors import LabtrailError
-from models.database import postgres_pipeline as pipeline
+from models.database.postgres import pipeline
 
 SQLITE_CACHE_KIB = 32_768
 BUSY_MS = 30_000
@@ -109,7 +109,7 @@ _turns: WeakKeyDictionary[Engine, Lock] = WeakKeyDictionary()
 def writing(engine: Engine, *, pipelined: bool = False, long: bool = False) -> Iterator[Connection]:
     """One transaction that writes: committed at the end, rolled back if an exception leaves it.
 
-    `pipelined`: on PostgreSQL, statements go together (models/database/postgres_pipeline.py), also the first with
+    `pipelined`: on PostgreSQL, statements go together (models/database/postgres/pipeline.py), also the first with
     BEGIN and the last with COMMIT; the driver, which would send these two by themselves, leaves it to us.
     `long`: a person's work on all of the tables, which may take its time.
     """

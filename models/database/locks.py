@@ -17,8 +17,8 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection
 
-from models.database.postgres_arrays import Numbers
-from models.database.postgres_pipeline import run
+from models.database.postgres.arrays import Numbers
+from models.database.postgres.pipeline import run
 
 _EXCLUSIVE = "SELECT pg_advisory_xact_lock(k) FROM unnest(%s::bigint[]) WITH ORDINALITY AS t(k, n)"
 _MIXED = (

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, MetaData
 
 from config.errors import LabtrailError
 from models.database.engine import make_engine, reading, writing
-from models.database.partitions import provide
+from models.database.postgres.partitions import provide
 
 FOLDER = Path(__file__).parent / "migrations"
 

@@ -1,21 +1,13 @@
-"""JSON Schemas of all events, made from the structs that check them.
-
-`python -m models.rules.json_schema [FOLDER]` writes one file for each type into docs/schema; a test holds them to the
-code.
-"""
+"""JSON Schemas of all events, made from the structs that check them. `docs/make.py` writes them into docs/schema."""
 
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from config.files import write_whole
 from models.rules.event_types import TYPES, EventType
 from models.rules.events import EVENT_BYTES_MAX, site_is_optional
 
-FOLDER = Path("docs/schema")
 _SUBJECTS = {
     "order": "The order's number.",
     "specimen": "The accession number of the specimen.",
@@ -64,19 +56,3 @@ def schemas() -> dict[str, str]:
         f"{name}.schema.json": json.dumps(event_schema(name, row), indent=2, ensure_ascii=False) + "\n"
         for name, row in TYPES.items()
     }
-
-
-def main(arguments: list[str]) -> None:
-    """Write the files, and remove those of types that there are no more."""
-    folder = Path(arguments[0]) if arguments else FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    files = schemas()
-    for path in folder.glob("*.schema.json"):
-        if path.name not in files:
-            path.unlink()
-    for name, content in files.items():
-        write_whole(folder / name, content.encode())
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

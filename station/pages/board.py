@@ -19,7 +19,7 @@ from station.auth.session import Session
 from station.pages.charts import Bar, age_bars, cover_bars, flow_bars
 from station.pages.notices import Notices, notices
 from station.pages.render import Page, page, today_at
-from station.pages.supplies import site_of
+from station.pages.supplies.shelf import site_of
 from station.services import Station
 
 STATUSES = tuple(one for one in Status if one not in (Status.EXPECTED, Status.DISPOSED))

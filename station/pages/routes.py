@@ -10,8 +10,8 @@ from station.pages.labels import ROUTES as LABELS
 from station.pages.pickup import ROUTES as PICKUP
 from station.pages.receive import ROUTES as RECEIVE
 from station.pages.results import ROUTES as RESULTS
-from station.pages.supplies import ROUTES as SUPPLIES
-from station.pages.supplies_order import ROUTES as SUPPLIES_ORDER
+from station.pages.supplies.order import ROUTES as SUPPLIES_ORDER
+from station.pages.supplies.shelf import ROUTES as SUPPLIES
 from station.pages.trail import ROUTES as TRAIL
 
 

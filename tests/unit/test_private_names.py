@@ -46,7 +46,7 @@ Names = Mapping[Any, Mapping[str, tuple[str, ...] | None]]
 """{class or module of the library: {name: its parameters; None: no function}}"""
 
 PRIVATE: Mapping[str, tuple[str, Names]] = {
-    "models.database.psycopg_internals": ("psycopg", {
+    "models.database.postgres.psycopg_internals": ("psycopg", {
         psycopg.Connection: {"_pipeline": None},
         psycopg.Pipeline: {
             "_communicate_gen": ("self",), "_exit_gen": ("self",), "_enqueue_sync": ("self",),

@@ -191,7 +191,7 @@ def _contents(found: "Contents") -> Findings:
 
 def _partitions(connection: "Connection", year: int) -> Findings:
     """Whether all of the next year has its partition of `events`, and every event is in one (PostgreSQL)."""
-    from models.database.partitions import years_of
+    from models.database.postgres.partitions import years_of
 
     found = years_of(connection)
     if found is None:

@@ -39,7 +39,7 @@ def migrate(
 
 def _grant(settings: "Settings", role: str) -> None:
     from models.database.engine import make_engine, writing
-    from models.database.grants import grant_service
+    from models.database.postgres.grants import grant_service
 
     engine = make_engine(settings.database)
     try:

@@ -11,7 +11,7 @@ from models.database.bulk import delete, insert, select_in, select_pairs, upsert
 from models.database.columns import metadata
 from models.database.engine import reading, writing
 from models.database.evidence_tables import chains, progress
-from models.database.postgres_arrays import Numbers, array_of
+from models.database.postgres.arrays import Numbers, array_of
 from models.database.state_tables import legs, movements, stock_marks, usage_daily
 from models.rules.specimen import Status
 from tests.support.homes import commit, export, new_home, new_store, sqlite_url

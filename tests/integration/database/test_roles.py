@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from models.database.engine import make_engine, writing
-from models.database.grants import RoleError, grant_service
+from models.database.postgres.grants import RoleError, grant_service
 
 
 def test_sqlite_has_no_roles_and_says_so(tmp_path: Path) -> None:

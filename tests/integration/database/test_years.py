@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from models.database.engine import make_engine, reading
 from models.database.migrate import migrate
-from models.database.partitions import years_of
+from models.database.postgres.partitions import years_of
 from tests.servers.postgres.test_years import fill
 from tests.support.homes import sqlite_url
 

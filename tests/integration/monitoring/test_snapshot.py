@@ -14,8 +14,8 @@ from models.printing.jobs import NewJob, queue_first
 from models.recording.evidence import Record
 from models.recording.store import Store
 from models.rules.identifiers import make_identifier
-from models.views.gauges import StateSnapshot, snapshot
-from models.views.gauges_lab import OTHER
+from models.views.gauges.lab import OTHER
+from models.views.gauges.snapshot import StateSnapshot, snapshot
 from tests.support.homes import new_home, sqlite_url
 from tests.support.story import CATALOG, OTHER_TUBE, POLICY, collected, result, step, supply, us, whole_day
 

@@ -16,7 +16,7 @@ from models.rules.stock import days_of_cover, expired, expiring_from_us, shelf_l
 from models.rules.times import DAY_US, moment_of
 from models.views.board import stock_rows
 from models.views.daily_report_supplies import supply_day
-from models.views.gauges_supplies import stock_gauges
+from models.views.gauges.supplies import stock_gauges
 from tests.support.homes import new_home, records, sqlite_url
 from tests.support.story import CATALOG, supply, us
 

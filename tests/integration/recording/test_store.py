@@ -11,7 +11,7 @@ from sqlalchemy import Engine, text
 
 from models.database.columns import metadata
 from models.database.engine import reading
-from models.database.partitions import KEYS
+from models.database.postgres.partitions import KEYS
 from models.recording.rebuild import rebuild
 from models.rules.identifiers import make_identifier
 from tests.support.examples import examples

@@ -13,9 +13,9 @@ from models.database.bulk import Known, insert, select_in, upsert
 from models.database.engine import make_engine, reading, writing
 from models.database.evidence_tables import progress
 from models.database.locks import Widen
-from models.database.postgres_arrays import Numbers
-from models.database.postgres_pipeline import ask, run, send
-from models.database.psycopg_internals import OneSend
+from models.database.postgres.arrays import Numbers
+from models.database.postgres.pipeline import ask, run, send
+from models.database.postgres.psycopg_internals import OneSend
 from tests.support.homes import commit, new_home, new_store
 from tests.support.processes import wait_until
 from tests.support.story import whole_day

@@ -13,8 +13,8 @@ from sqlalchemy.exc import ProgrammingError
 from models.alerts.sweep import sweep
 from models.all_tables import metadata
 from models.database.engine import make_engine, reading, writing
-from models.database.grants import APPEND_ONLY, RoleError, grant_service
 from models.database.migrate import migrate
+from models.database.postgres.grants import APPEND_ONLY, RoleError, grant_service
 from models.ledger.tree import extend
 from models.recording.rebuild import rebuild
 from tests.support.homes import commit, export, new_store

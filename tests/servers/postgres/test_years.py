@@ -15,7 +15,7 @@ from labtrail.commands.service.doctor import check_database
 from models.database.engine import make_engine, reading, writing
 from models.database.evidence_tables import events
 from models.database.migrate import migrate
-from models.database.partitions import is_partition, provide, years_of
+from models.database.postgres.partitions import is_partition, provide, years_of
 from models.ledger.tree import extend, prove
 from models.recording.rebuild import rebuild
 from models.recording.store import Store

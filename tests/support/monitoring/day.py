@@ -20,7 +20,7 @@ from models.recording.evidence import Record
 from models.recording.store import Store
 from models.rules.events import parse, route
 from models.rules.times import microseconds
-from models.views.gauges import snapshot
+from models.views.gauges.snapshot import snapshot
 from tests.support.homes import new_home, sqlite_url
 from tests.support.monitoring.programs import PROMETHEUS_CONFIG, program
 from tests.support.monitoring.servers import Prometheus, prometheus

@@ -4,8 +4,7 @@ import msgspec
 
 from config.catalog import Catalog
 from models.printing.states import JobState
-from models.views.gauges import StateSnapshot
-from models.views.gauges_lab import (
+from models.views.gauges.lab import (
     ALERT_KINDS,
     CODES,
     LATE_KINDS,
@@ -16,6 +15,7 @@ from models.views.gauges_lab import (
     Cells,
     zeros,
 )
+from models.views.gauges.snapshot import StateSnapshot
 
 
 def quiet(catalog: Catalog, now_s: float) -> StateSnapshot:

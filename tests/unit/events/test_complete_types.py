@@ -62,7 +62,7 @@ def lacking(kind: str) -> list[str]:
     if KINDS.get(kind) not in SPANISH:
         found.append(f"{SPANISH_WORDS}: add the Spanish for those words")
     if not (ROOT / SCHEMAS / f"{kind}.schema.json").exists():
-        found.append(f"{SCHEMAS}: write the schema with `python -m models.rules.json_schema`")
+        found.append(f"{SCHEMAS}: write the schema with `.venv/bin/python docs/make.py`")
     if not re.search(
         rf"^\|[^|]*`{re.escape(kind)}`[^|]*\|", (ROOT / EVENTS_PAGE).read_text(encoding="utf-8"), re.MULTILINE
     ):

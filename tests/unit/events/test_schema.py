@@ -1,6 +1,7 @@
 """The published JSON Schemas are those of the code, and say what the code takes."""
 
 import json
+import runpy
 from datetime import datetime
 from pathlib import Path
 
@@ -9,22 +10,23 @@ import pytest
 
 from labtrail.simulator.simulation import simulate
 from models.rules.event_types import TYPES
-from models.rules.json_schema import FOLDER, main, schemas
+from models.rules.json_schema import schemas
 from tests.support.simulated import CATALOG
 from tests.unit.events.test_golden import FILES
 
 ROOT = Path(__file__).parents[3]
+MADE = runpy.run_path(str(ROOT / "docs" / "make.py"))
 VALIDATORS = {name: jsonschema.Draft202012Validator(json.loads(schemas()[f"{name}.schema.json"])) for name in TYPES}
 
 
 def test_the_files_in_docs_are_those_of_the_code():
-    found = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / FOLDER).iterdir()}
-    assert found == schemas(), "run: python -m models.rules.json_schema"
+    found = {path.name: path.read_text(encoding="utf-8") for path in MADE["SCHEMAS"].iterdir()}
+    assert found == schemas(), "run .venv/bin/python docs/make.py and commit what it changes"
 
 
 def test_writing_them_removes_those_of_types_that_are_gone(tmp_path):
     (tmp_path / "specimen.teleported.schema.json").write_text("{}")
-    main([str(tmp_path)])
+    MADE["write_schemas"](tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == set(schemas())
 
 

@@ -12,8 +12,8 @@ from agents.metrics.definitions import METRICS, UNKNOWN_TYPE, WorkerMetrics
 from agents.metrics.state import LagCollector, Refreshed, StateCollector, exposition
 from config.catalog import DEFAULT_CATALOG, load_catalog
 from models.recording.evidence import Outcome, Verdict
-from models.views.gauges import StateSnapshot
-from models.views.gauges_lab import OTHER
+from models.views.gauges.lab import OTHER
+from models.views.gauges.snapshot import StateSnapshot
 from tests.support.monitoring.programs import ROOT
 from tests.support.monitoring.states import planted, quiet
 

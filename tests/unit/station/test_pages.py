@@ -17,8 +17,8 @@ from station.pages.charts import age_bars, cover_bars, flow_bars
 from station.pages.collect import judge_lot, plan
 from station.pages.dispatch import judge_tube
 from station.pages.home import inside
-from station.pages.printouts import order_csv, order_pdf
 from station.pages.render import data, hours_text, number, zone_of
+from station.pages.supplies.order_paper import order_csv, order_pdf
 
 CATALOG = load_catalog(DEFAULT_CATALOG)
 TODAY = date(2026, 11, 21)

@@ -15,8 +15,9 @@ from models.rules.meanings import MEANINGS
 from station.api import intake
 from station.custody_report.words import HAPPENED
 from station.languages.words import SPANISH, translate
-from station.pages import board, dispatch, home, receive, results, supplies
+from station.pages import board, dispatch, home, receive, results
 from station.pages.render import KINDS
+from station.pages.supplies import shelf
 
 FOLDER = Path(station.__file__).parent
 OUTCOMES = ("recorded", "duplicate", "quarantined", "accepted")
@@ -66,7 +67,7 @@ def _from_tables() -> set[str]:
     catalog = load_catalog(DEFAULT_CATALOG)
     return {
         *(name for _, name in home.DOORS.values()), *(text for both in home.WAITS.values() for text in both),
-        *supplies.ACTS.values(), *receive.CONDITIONS.values(), *dispatch.TRANSPORTS, *results.FLAGS,
+        *shelf.ACTS.values(), *receive.CONDITIONS.values(), *dispatch.TRANSPORTS, *results.FLAGS,
         *results.STATUSES, *board.STATUSES, *SPECIMEN_KINDS, *STANDING_KINDS, *MEANINGS, *Role, *HAPPENED.values(),
         *(reason.text for reason in catalog.reject_reasons.values()),
         *(container.cap_colour for container in catalog.containers.values()), "reorder-point", "days-of-cover",

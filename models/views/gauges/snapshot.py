@@ -15,7 +15,7 @@ from models.database import acts_tables as tables_acts
 from models.database import evidence_tables as tables_evidence
 from models.printing.states import IN_HAND, JobState
 from models.printing.tables import print_jobs
-from models.views.gauges_lab import (
+from models.views.gauges.lab import (
     OTHER,
     Cells,
     age_s,
@@ -26,7 +26,7 @@ from models.views.gauges_lab import (
     specimens,
     zeros,
 )
-from models.views.gauges_supplies import stock_gauges
+from models.views.gauges.supplies import stock_gauges
 
 if TYPE_CHECKING:
     from config.catalog import Catalog

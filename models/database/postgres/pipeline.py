@@ -19,7 +19,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import Connection
 
-from models.database.psycopg_internals import pipelined
+from models.database.postgres.psycopg_internals import pipelined
 
 WAITING = "labtrail_waiting"
 """The execution option that holds the list of a pipelined transaction."""

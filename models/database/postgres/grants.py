@@ -7,7 +7,7 @@ only. SQLite has no roles: there the hash chains and the exported checkpoints al
 from sqlalchemy import Connection, text
 
 from config.errors import LabtrailError
-from models.database.partitions import is_partition
+from models.database.postgres.partitions import is_partition
 
 READ, ADD, CHANGE, REMOVE = "SELECT", "INSERT", "UPDATE", "DELETE"
 

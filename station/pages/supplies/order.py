@@ -8,9 +8,9 @@ from litestar.params import FromQuery
 from models.views.board import StockRow, stock_rows
 from station.auth.access import requires
 from station.auth.session import Session
-from station.pages.printouts import order_csv, order_pdf
 from station.pages.render import Page, page, zone_of
-from station.pages.supplies import KEEPERS, site_of
+from station.pages.supplies.order_paper import order_csv, order_pdf
+from station.pages.supplies.shelf import KEEPERS, site_of
 from station.services import Station
 
 

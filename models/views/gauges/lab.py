@@ -1,4 +1,4 @@
-"""The gauges of specimens, what is late, alerts and discrepancies. See `models.views.gauges`."""
+"""The gauges of specimens, what is late, alerts and discrepancies. See `models.views.gauges.snapshot`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product

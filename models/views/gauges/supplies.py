@@ -1,4 +1,4 @@
-"""The gauges of stock. See `models.views.gauges`."""
+"""The gauges of stock. See `models.views.gauges.snapshot`."""
 
 from collections import defaultdict
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from models.database.lots import known_lots
 from models.rules.specimen import LotFacts
 from models.rules.stock import UNIT, days_of_cover, restock, shelf_life
 from models.rules.times import moment_of
-from models.views.gauges_lab import OTHER, Cells
+from models.views.gauges.lab import OTHER, Cells
 
 if TYPE_CHECKING:
     from config.catalog import Catalog
