@@ -1,5 +1,15 @@
 """The one base class of errors that a person is meant to read."""
 
+from config.messages import Message
+
 
 class LabtrailError(Exception):
-    """Something a person can mend. The message is one line that says what to do."""
+    """Something a person can fix. The message is one line that says what to do.
+
+    A text that a page may show is a `Message`, so that it is translated there; what only the command line and the log
+    show may be any text.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.message = text if isinstance(text, Message) else Message(text)

@@ -1,0 +1,32 @@
+"""Sentences of other programs (the JSON decoder, Litestar, Prometheus) as messages, so that they can be translated.
+
+They come as English text only. Which templates may fit is known where such a text comes in; none of ours is taken
+apart like this.
+"""
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from string import Formatter
+
+from config.messages import Message
+
+CHARACTERS_MAX = 2000
+"""A longer text stays as it is: these programs quote what they were given."""
+
+
+def recognized(text: str, templates: Iterable[str]) -> Message:
+    """A text as the message of the first template that it fits; as a message without values where none does."""
+    if len(text) <= CHARACTERS_MAX:
+        for template in templates:
+            if (match := _form(template).fullmatch(text)) is not None:
+                return Message(template, **match.groupdict())
+    return Message(text)
+
+
+@lru_cache(256)
+def _form(template: str) -> re.Pattern[str]:
+    parts = Formatter().parse(template)
+    return re.compile(
+        "".join(re.escape(own) + (f"(?P<{gap}>.+?)" if gap else "") for own, gap, _, _ in parts), re.DOTALL
+    )

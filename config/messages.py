@@ -1,0 +1,119 @@
+"""Messages: texts for people that keep the template and the values they were made of.
+
+A `Message` is its English text wherever a text is wanted: a log line, an export, the API. Where a person reads it in
+another language, `in_language` makes it again from the template, which is the msgid of the gettext catalogs
+(station/languages), and the values. Nothing takes an English sentence apart.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+Say: TypeAlias = Callable[[str], str]
+"""Gives the text of a msgid in some language; one that it does not know, as it is."""
+Value: TypeAlias = "str | int | float | tuple[Value, ...]"
+"""A value of a template. Only a `Message` is translated: what people and other programs wrote stays as it is."""
+
+
+def N_(text: str) -> str:
+    """Marks a text of ours that stands in a table, so that it is extracted into the catalogs."""
+    return text
+
+
+LAST_JOINT = N_(" or ")
+_JOINTS = {"": ", ", ";": "; ", "or": LAST_JOINT}
+
+
+class Message(str):
+    """`Message("waits for {step}", step=Message("label"))`: in English by itself.
+
+    Formats stand in the template (`{hours:g}`, `{name!r}`). A tuple's values are joined by commas, by semicolons
+    (`{problems:;}`), or by the language's word (`{roles:or}`). A text without values may hold braces. Raises
+    KeyError for a gap without a value.
+    """
+
+    text: str
+    values: Mapping[str, Value]
+
+    def __new__(cls, text: str, /, **values: Value) -> "Message":
+        if tuple in map(type, values.values()):
+            english = _filled(text, values, str)
+        else:
+            english = text.format_map(values) if values else text
+        made = super().__new__(cls, english)
+        made.text, made.values = text, values
+        return made
+
+    @cached_property
+    def stored(self) -> "Stored":
+        """As it is stored beside its English text."""
+        return Stored(self.text, {name: _stored(value) for name, value in self.values.items()})
+
+
+def in_language(text: str, say: Say) -> str:
+    """A text as `say` translates it: a message by its template and values, any other text as a whole."""
+    if not isinstance(text, Message):
+        return say(text)
+    return _filled(say(text.text), text.values, say) if text.values else say(text.text)
+
+
+def _filled(text: str, values: Mapping[str, Value], say: Say) -> str:
+    return text.format_map({name: _shown(value, say) for name, value in values.items()})
+
+
+def _shown(value: Value, say: Say) -> "Value | _Several":
+    if isinstance(value, Message):
+        return in_language(value, say)
+    return _Several([str(_shown(one, say)) for one in value], say) if isinstance(value, tuple) else value
+
+
+class _Several(list[str]):
+    """Texts that a gap of a template joins."""
+
+    def __init__(self, texts: list[str], say: Say) -> None:
+        super().__init__(texts)
+        self._say = say
+
+    def __format__(self, spec: str) -> str:
+        return self._say(_JOINTS[spec]).join(self)
+
+
+class Stored(Struct, frozen=True, omit_defaults=True):
+    """A message as JSON: {"text": "waits for {step}", "values": {"step": {"text": "label"}}}."""
+
+    text: str
+    values: "Mapping[str, str | int | float | Stored | tuple[str | int | float | Stored, ...]]" = {}
+
+    def message(self) -> Message:
+        return Message(self.text, **{name: _told(value) for name, value in self.values.items()})
+
+
+def _stored(value: Value) -> "str | int | float | Stored | tuple[str | int | float | Stored, ...]":
+    if isinstance(value, tuple):
+        return tuple(one.stored if isinstance(one, Message) else one for one in value)  # type: ignore[misc]  # no nesting
+    return value.stored if isinstance(value, Message) else value
+
+
+def _told(value: "str | int | float | Stored | tuple[str | int | float | Stored, ...]") -> Value:
+    if isinstance(value, tuple):
+        return tuple(one.message() if isinstance(one, Stored) else one for one in value)
+    return value.message() if isinstance(value, Stored) else value
+
+
+_json = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Stored)
+
+
+def dumped(text: str | Stored | None) -> str | None:
+    """The JSON of a message, for the column beside its English text; None for a text that is no message."""
+    stored = text.stored if isinstance(text, Message) else text
+    return _json.encode(stored).decode() if isinstance(stored, Stored) else None
+
+
+def loaded(english: str, stored: str | None) -> str:
+    """What `dumped` stored as a message again; the English text where there is none, or it has been cut."""
+    message = _decoder.decode(stored).message() if stored else None
+    return english if message is None or message != english else message
