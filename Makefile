@@ -16,7 +16,7 @@ QUICK := story or ($(PLAIN))
 # a file's cases stay together, in the order of the folders: what they share is made once
 PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: install run test test-rest test-all check bench torture lock clean
+.PHONY: install run test test-rest test-all check bench torture messages lock clean
 
 install: .venv/.run-installed ## .venv with the labtrail command in it
 
@@ -44,6 +44,9 @@ bench: .venv/.dev-installed ## rates and latencies beside their peers, measured 
 
 torture: .venv/.dev-installed ## the fault runs in their long form: kills, crashes, cuts, full disks; 15 minutes
 	TORTURE=long $(BIN)/python -m pytest tests/torture
+
+messages: .venv/.dev-installed ## texts for people, from the sources into the catalogs of each language
+	$(BIN)/python -m tests.support.gettext_catalogs
 
 lock: ## update the locked versions (needs uv)
 	echo uv | uv pip compile - --universal --python-version 3.11 --generate-hashes \

@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from agents.metrics.definitions import WorkerMetrics
 from config.errors import LabtrailError
+from config.messages import Message
 from embedded.batcher import Batcher
 from models.recording.evidence import Outcome, Record
 from models.recording.store import Store
@@ -97,7 +98,9 @@ class Committer:
             if len(records) == 1:
                 record = records[0]
                 log.exception("%s/%s offset %s can't be recorded", record.topic, record.partition, record.offset)
-                return [self.store.refuse(record, f"could not be recorded: {type(fault).__name__}")]
+                return [
+                    self.store.refuse(record, Message("could not be recorded: {fault}", fault=type(fault).__name__))
+                ]
             middle = len(records) // 2
             return self._attempt(records[:middle]) + self._attempt(records[middle:])
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine
 
 from agents.log.port import EventLog, NewRecord
 from config.catalog import Catalog
+from config.messages import Message
 from config.settings import Settings
 from labels.drawing.contents import Content
 from labels.drawing.layouts import layout_named
@@ -80,7 +81,7 @@ def label_job(
     """What to print for a specimen: the layout of a tube, or of an aliquot where it has a parent."""
     tube = tube_facts(connection, accession)
     if tube is None:
-        raise LabelError(f"no specimen {accession} is on record: scan its collection first")
+        raise LabelError(Message("no specimen {number} is on record: scan its collection first", number=accession))
     fits = ("SpecimenLabel", "AliquotLabel") if tube.parent else ("SpecimenLabel",)
     chosen = layout_named(layout or ("aliquot" if tube.parent else "specimen"))
     if chosen.holds not in fits:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from config.clock import now_us
+from config.messages import Message
 from embedded.records import APPEND_BYTES_MAX, APPEND_RECORDS_MAX, LogError
 
 OFFSET_BITS = 40
@@ -36,17 +37,29 @@ def fault_error(path: Path, fault: sqlite3.Error) -> LogError:
     """The error a person sees for a fault of SQLite: one line that says what to do."""
     code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_FULL:
-        return LogError(f"the disk that holds {path} is full: free some space; nothing was recorded")
+        return LogError(
+            Message("the disk that holds {path} is full: free some space; nothing was recorded", path=str(path))
+        )
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return LogError(
-            f"{path} was locked by another process for {BUSY_SECONDS:.0f} s: stop that process, then retry"
+            Message(
+                "{path} was locked by another process for {n:.0f} s: stop that process, then retry",
+                path=str(path),
+                n=BUSY_SECONDS,
+            )
         )
     if code == sqlite3.SQLITE_NOTADB:
-        return LogError(f"{path} is no log file: point LABTRAIL_BROKER at another file")
+        return LogError(Message("{path} is no log file: point LABTRAIL_BROKER at another file", path=str(path)))
     if code == sqlite3.SQLITE_CORRUPT:
-        return LogError(f"{path} is damaged: put back a copy of it, or move it away and publish again")
+        return LogError(
+            Message("{path} is damaged: put back a copy of it, or move it away and publish again", path=str(path))
+        )
     return LogError(
-        f"{path} can't be used ({fault}): check the disk and the rights on the folder; nothing was recorded"
+        Message(
+            "{path} can't be used ({why}): check the disk and the rights on the folder; nothing was recorded",
+            path=str(path),
+            why=str(fault),
+        )
     )
 
 
@@ -80,9 +93,18 @@ def _check_format(db: sqlite3.Connection, path: Path) -> bool:
     if not tables and not application:
         return False
     if application != APPLICATION_ID:
-        raise LogError(f"{path} belongs to another program: point LABTRAIL_BROKER at another file")
+        raise LogError(
+            Message("{path} belongs to another program: point LABTRAIL_BROKER at another file", path=str(path))
+        )
     if version != VERSION:
-        raise LogError(f"{path} has the log format {version}, not {VERSION}: use the version that wrote it")
+        raise LogError(
+            Message(
+                "{path} has the log format {version}, not {known}: use the version that wrote it",
+                path=str(path),
+                version=version,
+                known=VERSION,
+            )
+        )
     return True
 
 
@@ -170,7 +192,7 @@ class Writer:
         if isinstance(job.fault, sqlite3.Error):
             raise fault_error(self._path, job.fault) from job.fault
         if job.fault is not None:
-            raise LogError("writing to the log was interrupted: do it again") from job.fault
+            raise LogError(Message("writing to the log was interrupted: do it again")) from job.fault
         return job
 
     def _must_lead(self, job: Job) -> bool:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from sqlalchemy import Connection
 
+from config.messages import Message
 from labels.drawing.manifest import Manifest, ManifestTube
 from labels.errors import LabelError
 from labels.of_specimen import local_time
@@ -22,10 +23,18 @@ def manifest_of(connection: Connection, manifest: str, catalog: "Catalog", now_u
     """
     found = bag(connection, manifest)
     if found is None:
-        raise LabelError(f"no tube has been dispatched on the manifest {manifest}: scan the tubes into it first")
+        raise LabelError(
+            Message(
+                "no tube has been dispatched on the manifest {number}: scan the tubes into it first", number=manifest
+            )
+        )
     tubes = sorted((tube for tube in found.tubes if tube.current), key=lambda tube: tube.accession)
     if not tubes:
-        raise LabelError(f"every tube of the manifest {manifest} has gone on with another one: print that one")
+        raise LabelError(
+            Message(
+                "every tube of the manifest {number} has gone on with another one: print that one", number=manifest
+            )
+        )
     packed = min(tubes, key=lambda tube: (tube.dispatched_us is None, tube.dispatched_us, tube.accession))
     origin, destination = (catalog.sites.get(site or "") for site in (found.origin, found.destination))
     facts = facts_of_tubes(connection, [tube.accession for tube in tubes])

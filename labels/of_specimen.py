@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from sqlalchemy import Connection
 
+from config.messages import Message
 from labels.drawing.contents import AliquotLabel, BadgeLabel, Content, SpecimenLabel, SupplyLabel, ToteLabel
 from labels.drawing.layouts import Layout, layout_named
 from labels.errors import LabelError
@@ -89,7 +90,7 @@ def label_of(
 def _specimen(connection: Connection, accession: str) -> TubeFacts:
     facts = tube_facts(connection, accession)
     if facts is None:
-        raise LabelError(f"no specimen {accession} is on record: scan its collection first")
+        raise LabelError(Message("no specimen {number} is on record: scan its collection first", number=accession))
     return facts
 
 

@@ -25,6 +25,7 @@ from agents.metrics.reader import watch_state
 from config.catalog import Catalog
 from config.clock import now_us
 from config.errors import LabtrailError
+from config.messages import Message
 from config.settings import Settings
 from models.database.migrate import require_current
 from station.api import alerts, events, near_misses, notifications, numbers, reads, session
@@ -96,6 +97,7 @@ def create_app(
         request_max_body_size=BODY_BYTES_MAX,
         state=State({"station": station, "board": board}),
         lifespan=[_lifespan],
+        type_encoders={Message: str},
         logging_config=None,
         multipart_form_part_limit=50,
     )

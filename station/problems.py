@@ -16,6 +16,8 @@ from msgspec.structs import replace
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.errors import LabtrailError
+from config.foreign_texts import recognized
+from config.messages import N_, Message, Value
 
 PROBLEM = "application/problem+json"
 log = logging.getLogger(__name__)
@@ -44,13 +46,20 @@ class ProblemBody(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Refusal(Exception):
-    """A request that can't be served as it is; a 4xx or 503."""
+    """A request that can't be served as it is; a 4xx or 503. `values` fill the gaps of the text."""
 
     def __init__(
-        self, status: int, detail: str, *, faults: Sequence[EventFault] = (), retry_after_s: int | None = None
+        self,
+        status: int,
+        text: str,
+        /,
+        *,
+        faults: Sequence[EventFault] = (),
+        retry_after_s: int | None = None,
+        **values: Value,
     ) -> None:
-        super().__init__(detail)
-        self.status, self.detail = status, detail
+        self.status, self.detail = status, text if isinstance(text, Message) else Message(text, **values)
+        super().__init__(self.detail)
         self.faults, self.retry_after_s = tuple(faults), retry_after_s
 
 
@@ -81,12 +90,16 @@ def handlers(
 
     def database(request: Request[Any, Any, Any], fault: SQLAlchemyError) -> Response[Any]:
         _note(request, fault)
-        why = "the database can't be reached: try again; what was scanned stays queued"
-        return answer(request, Refusal(503, why, retry_after_s=2), {})
+        refusal = Refusal(
+            503, "the database can't be reached: try again; what was scanned stays queued", retry_after_s=2
+        )
+        return answer(request, refusal, {})
 
     def ours(request: Request[Any, Any, Any], fault: LabtrailError) -> Response[Any]:
         _note(request, fault)
-        return answer(request, Refusal(503, f"the station can't do this now: {fault}", retry_after_s=2), {})
+        return answer(
+            request, Refusal(503, "the station can't do this now: {why}", retry_after_s=2, why=fault.message), {}
+        )
 
     def unforeseen(request: Request[Any, Any, Any], fault: Exception) -> Response[Any]:
         _note(request, fault)
@@ -119,11 +132,16 @@ def _title(status: int) -> str:
         return "Refused"
 
 
-def _detail(fault: HTTPException) -> str:
-    """Litestar's own words, with the fields that it names."""
+_LITESTAR_SAYS = (N_("Not Found"), N_("Method Not Allowed"), N_("Validation failed for {what}"))
+
+
+def _detail(fault: HTTPException) -> Message:
+    """The message that we gave it, or Litestar's own words with the fields that it names."""
+    if isinstance(fault.detail, Message):
+        return fault.detail
     extra = fault.extra if isinstance(fault.extra, list) else []
     named = [f"{one.get('key', '')}: {one.get('message', '')}".strip(": ") for one in extra if isinstance(one, dict)]
-    return "; ".join([fault.detail, *named][:10])
+    return recognized("; ".join([fault.detail, *named][:10]), _LITESTAR_SAYS)
 
 
 def _note(request: Request[Any, Any, Any], fault: Exception) -> None:

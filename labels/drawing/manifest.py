@@ -13,6 +13,7 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 
+from config.messages import Message
 from labels.drawing import code128, fonts, readback
 from labels.drawing.label import Code, paint_cells
 from labels.drawing.layouts import dots
@@ -119,7 +120,11 @@ class _Pages:
         """A Code 128 symbol on whole dots with its quiet zones, from x and y downwards."""
         modules, module = code128.modules(value), _module_of(value)
         if module is None:
-            raise LabelError(f"the barcode of {value} does not fit on the manifest: use a shorter identifier")
+            raise LabelError(
+                Message(
+                    "the barcode of {number} does not fit on the manifest: use a shorter identifier", number=value
+                )
+            )
         quiet, high = QUIET_MODULES * module, dots(BARS_MM, DPI)
         wide = len(modules) * module + 2 * quiet
         image = Image.new("1", (wide, high), 1)
@@ -168,7 +173,11 @@ def _row(pages: _Pages, y: float, number: int, tube: ManifestTube) -> None:
     elif pdfmetrics.stringWidth(tube.accession, _faces()[True], 10.5) <= NUMBER_ROOM_MM * mm:
         pages.text(MARGIN_MM + 15, y + 5, tube.accession, 10.5, bold=True)  # in place of bars: another lab's number
     else:
-        raise LabelError(f"the number {tube.accession} does not fit on the manifest: use a shorter identifier")
+        raise LabelError(
+            Message(
+                "the number {number} does not fit on the manifest: use a shorter identifier", number=tube.accession
+            )
+        )
     pages.text(MARGIN_MM + 74, y + 9.6, f"{tube.container} {tube.colour}", 8.5, room=34)
     pages.text(MARGIN_MM + 110, y + 5, " ".join(tube.tests), 9, room=pages.right - MARGIN_MM - 126)
     if tube.priority == "stat":
@@ -215,12 +224,20 @@ def manifest_pdf(manifest: Manifest, *, size: Size = LETTER_MM) -> bytes:
     """
     accessions = [tube.accession for tube in manifest.tubes]
     if not 1 <= len(accessions) <= TUBES_MAX:
-        raise LabelError(f"{len(accessions)} tubes: a manifest lists between 1 and {TUBES_MAX}")
+        raise LabelError(
+            Message("{n} tubes: a manifest lists between 1 and {most}", n=len(accessions), most=TUBES_MAX)
+        )
     twice = next((a for a in accessions if accessions.count(a) > 1), None)
     if twice:
-        raise LabelError(f"{twice} is on the manifest {manifest.manifest} twice: remove one line")
+        raise LabelError(
+            Message(
+                "{number} is on the manifest {manifest} twice: remove one line",
+                number=twice,
+                manifest=manifest.manifest,
+            )
+        )
     if size not in (LETTER_MM, A4_MM):
-        raise LabelError("a manifest is printed on Letter or A4 paper")
+        raise LabelError(Message("a manifest is printed on Letter or A4 paper"))
     out = io.BytesIO()
     pages = _Pages(canvas(out, size, f"manifest {manifest.manifest}"), size)
     lists = _pages_of(manifest, size)

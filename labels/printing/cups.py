@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from urllib.parse import parse_qsl
 
+from config.messages import Message
 from labels.drawing.render import Format
 from labels.errors import LabelError
 from labels.printing.outcomes import Confirmed, Failed, NotReady, Outcome, Status, Unconfirmed, check_job
@@ -71,13 +72,19 @@ class CupsPrinter:
         except OSError:
             return Status(_NO_CUPS, "")
         except subprocess.TimeoutExpired:
-            return Status("CUPS does not answer: start it", "")
+            return Status(Message("CUPS does not answer: start it"), "")
         words = _line(found.stdout)
         if found.returncode != 0:
-            return Status(f"CUPS has no queue {self.queue}: add it with lpadmin, or correct printers.csv", words)
+            return Status(
+                Message("CUPS has no queue {queue}: add it with lpadmin, or correct printers.csv", queue=self.queue),
+                words,
+            )
         if "disabled" in words:
             return Status(
-                f"the queue {self.queue} is stopped: look at the printer, then `cupsenable {self.queue}`", words
+                Message(
+                    "the queue {queue} is stopped: look at the printer, then `cupsenable {queue}`", queue=self.queue
+                ),
+                words,
             )
         return Status("", words)
 
@@ -93,10 +100,16 @@ class CupsPrinter:
         except OSError:
             return Failed(_NO_CUPS)
         except subprocess.TimeoutExpired:
-            return Unconfirmed("CUPS did not answer in time: look whether the label printed")
+            return Unconfirmed(Message("CUPS did not answer in time: look whether the label printed"))
         request = re.search(rb"request id is (\S+)", done.stdout)
         if done.returncode != 0 or request is None:
-            return Failed(f"lp refused the label ({_line(done.stderr)}): mend the queue {self.queue}")
+            return Failed(
+                Message(
+                    "lp refused the label ({why}): mend the queue {queue}",
+                    why=_line(done.stderr),
+                    queue=self.queue,
+                )
+            )
         if on_sent:
             on_sent()
         return self._after(request[1].decode("ascii", "replace"))
@@ -108,16 +121,28 @@ class CupsPrinter:
             try:
                 done = self._run("lpstat", "-W", "completed", "-l", "-o", self.queue)
             except (OSError, subprocess.TimeoutExpired):
-                return Unconfirmed(f"CUPS took {request} and no longer answers: look whether the label printed")
+                return Unconfirmed(
+                    Message(
+                        "CUPS took {request} and no longer answers: look whether the label printed", request=request
+                    )
+                )
             said = _about(done.stdout.decode("utf-8", "replace"), request)
             if "job-completed-successfully" in said:
-                return Confirmed(f"CUPS has completed {request}")
+                return Confirmed(Message("CUPS has completed {request}", request=request))
             if said:
-                return Unconfirmed(f"CUPS ended {request} otherwise ({said[:120]}): look whether the label printed")
+                return Unconfirmed(
+                    Message(
+                        "CUPS ended {request} otherwise ({said}): look whether the label printed",
+                        request=request,
+                        said=said[:120],
+                    )
+                )
             if self.clock() >= until:
                 break
             self.pause(POLL_SECONDS)
-        return Unconfirmed(f"CUPS still has {request}: look at the printer, and whether the label printed")
+        return Unconfirmed(
+            Message("CUPS still has {request}: look at the printer, and whether the label printed", request=request)
+        )
 
 
 def _about(listing: str, request: str) -> str:
@@ -136,4 +161,4 @@ def _line(raw: bytes) -> str:
     return " ".join(raw.decode("utf-8", "replace").split())[:200]
 
 
-_NO_CUPS = "the command lp is missing: install cups-client"
+_NO_CUPS = Message("the command lp is missing: install cups-client")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from config import catalog
 from config.files import write_whole
+from config.messages import Message
 from labels.drawing.render import Format
 from labels.drawing.symbols import check_dpi
 from labels.errors import LabelError
@@ -32,16 +33,24 @@ class FilePrinter:
                 name = f"{job}.png" if copy == 1 else f"{job}.copy{copy}.png"
                 write_whole(self.folder / name, rendering, mode=0o600)
         except OSError as fault:
-            return Failed(f"{self.folder} can't be written ({fault.strerror}): make room or give it to this user")
+            return Failed(
+                Message(
+                    "{folder} can't be written ({why}): make room or give it to this user",
+                    folder=str(self.folder),
+                    why=str(fault.strerror),
+                )
+            )
         if on_sent:
             on_sent()
-        return Confirmed(f"{copies} file{'' if copies == 1 else 's'} in {self.folder}")
+        if copies == 1:
+            return Confirmed(Message("1 file in {folder}", folder=str(self.folder)))
+        return Confirmed(Message("{n} files in {folder}", n=copies, folder=str(self.folder)))
 
     def status(self) -> Status:
         here = next(path for path in (self.folder, *self.folder.absolute().parents) if path.exists())
         if here.is_dir() and os.access(here, os.W_OK):
             return Status("", f"writes into {self.folder}")
-        return Status(f"{self.folder} can't be written: give it to this user", "")
+        return Status(Message("{folder} can't be written: give it to this user", folder=str(self.folder)), "")
 
 
 def make_printer(row: catalog.Printer, base: Path) -> Printer:

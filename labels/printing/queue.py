@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.errors import LabtrailError
+from config.messages import Message
 from labels.drawing.contents import Content
 from labels.drawing.layouts import layout_named
 from labels.drawing.render import render
@@ -126,15 +127,14 @@ class PrintQueue:
             check_job(job.serial, job.copies)
             rendering = render(content, printer.format, printer.dpi, layout=layout_named(job.layout))
         except LabtrailError as fault:
-            return Change(job.id, JobState.FAILED, str(fault))
+            return Change(job.id, JobState.FAILED, fault.message)
         try:
             on_sent = (lambda: self._sent(job)) if tell_sent else None
             outcome = printer.send(rendering, job.serial, job.copies, on_sent)
         except Exception as fault:  # whatever a printer does, its queue goes on, and nothing is resent
             log.exception("print job %d on %s", job.id, printer.name)
-            return Change(
-                job.id, JobState.UNCONFIRMED, f"{type(fault).__name__} while it printed: look whether it printed"
-            )
+            note = Message("{fault} while it printed: look whether it printed", fault=type(fault).__name__)
+            return Change(job.id, JobState.UNCONFIRMED, note)
         return Change(job.id, NEXT[type(outcome)], note_of(outcome))
 
     def _sent(self, job: Job) -> None:

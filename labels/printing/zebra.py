@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from msgspec import Struct
 
+from config.messages import Message
 from labels.drawing.render import Format
 from labels.errors import LabelError
 from labels.printing.outcomes import Confirmed, NotReady, Outcome, Status, Unconfirmed, check_job
@@ -58,16 +59,16 @@ class HostStatus(Struct, frozen=True):
     def problem(self) -> str:
         """What to do at the printer; empty when nothing is wrong."""
         found = [words for words, holds in (
-            ("paper out: load a roll", self.paper_out),
-            ("head open: close it", self.head_open),
-            ("ribbon out: put in a ribbon", self.ribbon_out),
-            ("paused: press Pause", self.paused),
-            ("too hot: let it cool", self.too_hot),
-            ("too cold: let it warm up", self.too_cold),
-            ("its settings are lost: set it up again", self.memory_lost),
-            ("its buffer is full: switch it off and on", self.buffer_full),
+            (Message("paper out: load a roll"), self.paper_out),
+            (Message("head open: close it"), self.head_open),
+            (Message("ribbon out: put in a ribbon"), self.ribbon_out),
+            (Message("paused: press Pause"), self.paused),
+            (Message("too hot: let it cool"), self.too_hot),
+            (Message("too cold: let it warm up"), self.too_cold),
+            (Message("its settings are lost: set it up again"), self.memory_lost),
+            (Message("its buffer is full: switch it off and on"), self.buffer_full),
         ) if holds]  # fmt: skip
-        return "; ".join(found)
+        return Message("{problems:;}", problems=tuple(found)) if found else ""
 
     @property
     def idle(self) -> bool:
@@ -168,7 +169,7 @@ class ZebraPrinter:
                     return Status("", f"{where} takes connections; it gives no status")
                 found = _ask(line, self.waits, self.clock)
         except OSError as fault:
-            return Status(f"{where} can't be reached ({fault}): switch it on and check its cable", "")
+            return Status(_away(where, fault), "")
         if found is None:
             return Status(_SILENT, where)
         return Status(found.problem, f"{where}, {found.formats + found.labels_left} labels waiting in the printer")
@@ -178,16 +179,24 @@ class ZebraPrinter:
         try:
             line = self._connect()
         except OSError as fault:
-            return NotReady(f"{self.host}:{self.port} can't be reached ({fault}): switch it on and check its cable")
+            return NotReady(_away(f"{self.host}:{self.port}", fault))
         with line:
             before = self._before(line)
             if before is not None:
                 return before
             written, broke = self._write(line, rendering * copies)
             if broke is not None and written == 0:
-                return NotReady(f"the connection broke before anything was sent ({broke}): check its cable")
+                return NotReady(
+                    Message("the connection broke before anything was sent ({why}): check its cable", why=str(broke))
+                )
             if broke is not None:
-                return Unconfirmed(f"the connection broke after {written} bytes ({broke}): look whether it printed")
+                return Unconfirmed(
+                    Message(
+                        "the connection broke after {n} bytes ({why}): look whether it printed",
+                        n=written,
+                        why=str(broke),
+                    )
+                )
             if on_sent:
                 on_sent()
             return self._after(line, copies)
@@ -198,7 +207,9 @@ class ZebraPrinter:
         try:
             found = _ask(line, self.waits, self.clock)
         except OSError as fault:
-            return NotReady(f"the printer closed the connection ({fault}): switch it off and on")
+            return NotReady(
+                Message("the printer closed the connection ({why}): switch it off and on", why=str(fault))
+            )
         if found is None:
             return NotReady(_SILENT)
         return NotReady(found.problem) if found.problem else None
@@ -217,28 +228,46 @@ class ZebraPrinter:
     def _after(self, line: socket.socket, copies: int) -> Outcome:
         """Ask until the printer has been idle twice in a row; its fault or silence leaves the label unconfirmed."""
         if not self.status_known:
-            return Unconfirmed("the label was sent and this printer gives no status: look whether it printed")
+            return Unconfirmed(
+                Message("the label was sent and this printer gives no status: look whether it printed")
+            )
         until, idle = self.clock() + self.waits.print + self.waits.copy * (copies - 1), 0
         for _ in range(POLLS_MAX):
             try:
                 found = _ask(line, self.waits, self.clock)
             except OSError as fault:
                 return Unconfirmed(
-                    f"the connection broke after the label was sent ({fault}): look whether it printed"
+                    Message(
+                        "the connection broke after the label was sent ({why}): look whether it printed",
+                        why=str(fault),
+                    )
                 )
             if found is None:
-                return Unconfirmed("the printer fell silent after the label was sent: look whether it printed")
+                return Unconfirmed(
+                    Message("the printer fell silent after the label was sent: look whether it printed")
+                )
             if found.problem:
                 return Unconfirmed(
-                    f"{found.problem}; this happened while it printed: look whether the label is whole"
+                    Message(
+                        "{problem}; this happened while it printed: look whether the label is whole",
+                        problem=found.problem,
+                    )
                 )
             idle = idle + 1 if found.idle else 0
             if idle == 2:
-                return Confirmed("the printer has printed all that was sent")
+                return Confirmed(Message("the printer has printed all that was sent"))
             if self.clock() >= until:
                 break
             self.pause(self.waits.poll)
-        return Unconfirmed("the printer is still busy with this label: look whether it printed")
+        return Unconfirmed(Message("the printer is still busy with this label: look whether it printed"))
 
 
-_SILENT = "the printer gives no answer, as with paper or ribbon out or its head open: look at it; nothing was sent"
+_SILENT = Message(
+    "the printer gives no answer, as with paper or ribbon out or its head open: look at it; nothing was sent"
+)
+
+
+def _away(where: str, fault: OSError) -> Message:
+    return Message(
+        "{printer} can't be reached ({why}): switch it on and check its cable", printer=where, why=str(fault)
+    )

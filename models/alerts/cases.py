@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import Connection, func, select
 
+from config.messages import Message
 from models.database.evidence_tables import quarantine
 from models.database.lots import known_lots
 from models.database.state_tables import specimens, stock, stock_items, usage_daily
@@ -67,12 +68,15 @@ def restock_cases(connection: Connection, catalog: "Catalog", policy: "Policy", 
         stands = restock(state.on_hand_u, state.on_order_u, used.get((site, item), 0), par, policy)
         if stands.due:
             low = stands.reason == "reorder-point" and state.low_since_us is not None
-            yield Deadline(
+            yield Deadline.of(
+                Message(
+                    "{on_hand:g} on hand, {on_order:g} on order, order {suggested:g}",
+                    on_hand=stands.on_hand, on_order=stands.on_order, suggested=stands.suggested,
+                ),
                 kind="restock", subject=f"{site}/{item}", site=site,
                 severity=CRITICAL if stands.on_hand <= 0 else WARNING,
                 due_us=state.low_since_us if low and state.low_since_us is not None else state.at[0],
                 cause=f"{stands.reason} after {state.last_in}",
-                detail=f"{stands.on_hand:g} on hand, {stands.on_order:g} on order, order {stands.suggested:g}",
             )  # fmt: skip
 
 
@@ -87,16 +91,17 @@ def lot_cases(connection: Connection, policy: "Policy", at_us: int) -> Iterator[
         known = facts[item, lot]
         life = shelf_life(known.expires, now, policy)
         if known.expires is not None and life:
-            yield Deadline(
+            day = known.expires.isoformat()
+            yield Deadline.of(
+                Message("expired {date}", date=day) if life == "expired" else Message("expires {date}", date=day),
                 kind="expiring-stock", subject=f"{site}/{item}/{lot}", site=site, severity=WARNING,
-                due_us=expiring_from_us(known.expires, policy), cause=known.expires.isoformat(),
-                detail=f"{'expired' if life == 'expired' else 'expires'} {known.expires}",
+                due_us=expiring_from_us(known.expires, policy), cause=day,
             )  # fmt: skip
         if known.notice is not None and known.notice_us is not None and known.notice_us <= at_us:
-            yield Deadline(
-                kind="recalled-stock", subject=f"{site}/{item}/{lot}", site=site, severity=CRITICAL,
-                due_us=known.notice_us, cause=known.notice[:200],
-                detail="recalled by its maker: take it off the shelf",
+            yield Deadline.of(
+                Message("recalled by its maker: take it off the shelf"), kind="recalled-stock",
+                subject=f"{site}/{item}/{lot}", site=site, severity=CRITICAL, due_us=known.notice_us,
+                cause=known.notice[:200],
             )  # fmt: skip
 
 
@@ -108,9 +113,9 @@ def quarantine_cases(connection: Connection) -> Iterator[Deadline]:
         )
     ).one()
     if count:
-        yield Deadline(
-            kind="quarantined-events", subject="events", site=None, severity=WARNING, due_us=earliest_us or 0,
-            cause=str(last), detail="records in quarantine: see labtrail quarantine list",
+        yield Deadline.of(
+            Message("records in quarantine: see labtrail quarantine list"), kind="quarantined-events",
+            subject="events", site=None, severity=WARNING, due_us=earliest_us or 0, cause=str(last),
         )  # fmt: skip
 
 
@@ -131,7 +136,7 @@ def accession_of(case: Deadline) -> str | None:
     return case.subject.partition("/")[0] if case.kind in SPECIMEN_KINDS else None
 
 
-def message(kind: str, row: dict[str, Any], time_us: int) -> bytes:
+def cloud_event(kind: str, row: dict[str, Any], time_us: int) -> bytes:
     """The CloudEvent about an alert for `lab.alerts`. Its id is the same whenever it is sent again."""
     moment = moment_of(time_us)
     return msgspec.json.encode(

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from sqlalchemy import Connection, Engine, Select, bindparam, select, text, update
 
-from models.alerts.cases import STANDING_KINDS, accession_of, decode, message, standing_cases
+from config.messages import dumped
+from models.alerts.cases import STANDING_KINDS, accession_of, cloud_event, decode, standing_cases
 from models.database.acts_tables import alerts, outbox
 from models.database.bulk import insert, select_in
 from models.database.engine import reading, writing
@@ -69,8 +70,16 @@ def _standing(
 
 def _differ(want: list[Deadline], have: list[dict[str, Any]]) -> bool:
     """Whether the open alerts are not those wanted. A case whose cause was resolved before counts: `_turn` tells."""
-    wanted = {(c.kind, c.subject): (c.cause, c.detail, c.severity) for c in want}
-    return wanted != {(r["kind"], r["subject"]): (r["cause"], r["detail"], r["severity"]) for r in have}
+    wanted = {(case.kind, case.subject): _changing(case) for case in want}
+    return wanted != {(row["kind"], row["subject"]): tuple(row[name] for name in _CHANGING) for row in have}
+
+
+_CHANGING = ("cause", "detail", "message", "severity")
+"""What may change of a case that goes on."""
+
+
+def _changing(case: Deadline) -> tuple[str, str, str | None, str]:
+    return (case.cause, case.detail, dumped(case.message), case.severity)
 
 
 def _due(now_us: int) -> Select[Any]:
@@ -120,7 +129,8 @@ def _turn(connection: Connection, want: list[Deadline], have: list[dict[str, Any
     over = _resolved_before(connection, new)
     new = [case for case in new if (case.kind, case.subject, case.cause) not in over]
     columns = (
-        "kind", "subject", "accession", "priority", "cause", "site", "severity", "detail", "since_us", "opened_us",
+        "kind", "subject", "accession", "priority", "cause", "site", "severity", "detail", "message", "since_us",
+        "opened_us",
     )  # fmt: skip
     rows = [
         (
@@ -132,6 +142,7 @@ def _turn(connection: Connection, want: list[Deadline], have: list[dict[str, Any
             c.site,
             c.severity,
             c.detail,
+            dumped(c.message),
             c.due_us,
             now_us,
         )
@@ -144,20 +155,16 @@ def _turn(connection: Connection, want: list[Deadline], have: list[dict[str, Any
             [{"of": row["id"]} for row in gone],
         )
     changed = [
-        {"of": row["id"], "new_cause": case.cause, "new_detail": case.detail, "new_severity": case.severity}
+        {"of": row["id"], **{f"new_{name}": value for name, value in zip(_CHANGING, new_values, strict=True)}}
         for key, row in open_now.items()
         if (case := wanted.get(key)) is not None
-        and (row["cause"], row["detail"], row["severity"]) != (case.cause, case.detail, case.severity)
+        and tuple(row[name] for name in _CHANGING) != (new_values := _changing(case))
     ]
     if changed:  # the case goes on under what is now known of it; nobody is told twice
         connection.execute(
             update(alerts)
             .where(alerts.c.id == bindparam("of"))
-            .values(
-                cause=bindparam("new_cause"),
-                detail=bindparam("new_detail"),
-                severity=bindparam("new_severity"),
-            ),
+            .values({name: bindparam(f"new_{name}") for name in _CHANGING}),
             changed,
         )
     _tell(connection, "opened", [dict(zip(columns, row, strict=True)) for row in rows], now_us)
@@ -212,5 +219,5 @@ def acknowledge(engine: Engine, alert_id: int, by: str, now_us: int) -> dict[str
 
 
 def _tell(connection: Connection, what: str, rows: list[dict[str, Any]], now_us: int) -> None:
-    told = [("alert", row["subject"], message(what, row, now_us), now_us) for row in rows]
+    told = [("alert", row["subject"], cloud_event(what, row, now_us), now_us) for row in rows]
     insert(connection, outbox, ("kind", "key", "payload", "created_us"), told)

@@ -19,6 +19,7 @@ alerts = Table(
     Column("site", Text),
     Column("severity", Text, nullable=False),
     Column("detail", Text, nullable=False),
+    Column("message", Text),  # detail with its template and values (config.messages.Stored)
     Column("since_us", BigInteger, nullable=False),
     Column("opened_us", BigInteger, nullable=False),
     Column("acknowledged_by", Text),

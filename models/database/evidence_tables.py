@@ -71,6 +71,7 @@ quarantine = Table(
     Column("id", Serial, primary_key=True, autoincrement=True),
     Column("reason", Text, nullable=False),
     Column("detail", Text, nullable=False),
+    Column("message", Text),  # detail with its template and values (config.messages.Stored)
     Column("raw", Bytes, nullable=False),
     Column("topic", Text, nullable=False),
     Column("partition", Integer, nullable=False),

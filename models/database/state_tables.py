@@ -60,6 +60,7 @@ discrepancies = Table(
     Column("accession", Text, nullable=False),
     Column("code", Text, nullable=False),
     Column("detail", Text, nullable=False),
+    Column("message", Text),  # detail with its template and values (config.messages.Stored)
     Column("events", Text, nullable=False),  # JSON array of the event ids that it rests on
     Column("site", Text),
     PrimaryKeyConstraint("accession", "code", "detail"),

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, insert, select, update
 
+from config.messages import N_, Message
 from models.database.acts_tables import outbox
 from models.database.bulk import insert_structs
 from models.database.state_tables import orders, specimens
@@ -15,6 +16,10 @@ from models.rules.times import moment_of
 
 ROWS_MAX = 1000
 """Rows of a list at most."""
+
+
+OTHER_CODE = N_("(another code, {n} characters)")
+"""In place of a scanned code that is none of ours."""
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -118,7 +123,7 @@ def kept_code(connection: Connection, code: str) -> str:
     for column in (orders.c.order_id, orders.c.patient, specimens.c.accession, specimens.c.patient):
         if connection.execute(select(column).where(column == code).limit(1)).first() is not None:
             return code
-    return f"(another code, {len(code)} characters)"
+    return Message(OTHER_CODE, n=len(code))
 
 
 def record_near_miss(connection: Connection, miss: NearMiss) -> int:

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from config.errors import LabtrailError
+from config.messages import Message
 from models.people.tables import patients
 
 ROWS_MAX = 1_000_000
@@ -73,7 +74,10 @@ def read_keys(text: str) -> Keys:
     parts = [part.strip() for part in text.split(",")]
     if not 1 <= len(parts) <= KEYS_MAX or not all(re.fullmatch(r"[0-9a-fA-F]{64}", part) for part in parts):
         raise PatientError(
-            "LABTRAIL_PATIENT_KEY is no key: write 64 hex digits (`openssl rand -hex 32`), older keys behind a comma"
+            Message(
+                "LABTRAIL_PATIENT_KEY is no key: write 64 hex digits (`openssl rand -hex 32`), older keys behind a "
+                "comma"
+            )
         )
     keys = [bytes.fromhex(part) for part in parts]
     return Keys({hashlib.sha256(key).hexdigest()[:12]: key for key in keys})
@@ -89,14 +93,20 @@ def unseal(sealed: bytes, patient: str, key_name: str, keys: Keys) -> PatientRec
     key = keys.by_name.get(key_name)
     if key is None:
         raise PatientError(
-            f"the record of {patient} is sealed with the key {key_name}: put that key back behind a comma in "
-            "LABTRAIL_PATIENT_KEY"
+            Message(
+                "the record of {patient} is sealed with the key {key}: put that key back behind a comma in "
+                "LABTRAIL_PATIENT_KEY",
+                patient=patient,
+                key=key_name,
+            )
         )
     try:
         plain = AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], patient.encode())
         return msgspec.json.decode(plain, type=PatientRecord)
     except (InvalidTag, ValueError, msgspec.DecodeError):
-        raise PatientError(f"the record of {patient} was altered in the database: load it again") from None
+        raise PatientError(
+            Message("the record of {patient} was altered in the database: load it again", patient=patient)
+        ) from None
 
 
 def find_patient(connection: Connection, patient: str, keys: Keys) -> PatientRecord | None:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, exists, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from config.errors import LabtrailError
+from config.messages import Message, dumped, loaded
 from models.printing.states import IN_HAND, MAYBE_PRINTED, TRANSITIONS, JobState
 from models.printing.tables import label_counters, print_jobs
 
@@ -60,12 +61,20 @@ class Change(Struct, frozen=True):
     note: str = ""
 
 
-_COLUMNS = tuple(print_jobs.c[name] for name in Job.__struct_fields__)
+_COLUMNS = (print_jobs.c.message, *(print_jobs.c[name] for name in Job.__struct_fields__))
 _c = print_jobs.c
 
 
 def _job(row: Row[Any]) -> Job:
-    return Job(**{**row._mapping, "state": JobState(row.state)})
+    values = dict(row._mapping)
+    message = values.pop("message")
+    return Job(**values | {"state": JobState(row.state), "note": loaded(row.note, message)})
+
+
+def _noted(note: str) -> dict[str, str | None]:
+    """The columns of a note."""
+    shown = note[:NOTE_CHARACTERS_MAX]
+    return {"note": shown, "message": dumped(note) if shown == note else None}
 
 
 def next_serial(connection: Connection, subject: str) -> str:
@@ -124,12 +133,21 @@ def queue_again(connection: Connection, new: NewJob, reason: str, now_us: int) -
     """
     said = " ".join(reason.split())
     if not 0 < len(said) <= REASON_CHARACTERS_MAX:
-        raise PrintJobError(f"a reprint needs a reason of at most {REASON_CHARACTERS_MAX} characters: say why")
+        raise PrintJobError(
+            Message("a reprint needs a reason of at most {n} characters: say why", n=REASON_CHARACTERS_MAX)
+        )
     now = standing(connection, new.subject)
     if now is None:
-        raise PrintJobError(f"{new.subject} has no label to replace: print its first one")
+        raise PrintJobError(Message("{number} has no label to replace: print its first one", number=new.subject))
     if now.state in (JobState.QUEUED, *IN_HAND):
-        raise PrintJobError(f"{now.serial} is {now.state} on {now.printer}: wait, or cancel it first")
+        raise PrintJobError(
+            Message(
+                "{serial} is {state} on {printer}: wait, or cancel it first",
+                serial=now.serial,
+                state=Message(now.state),
+                printer=now.printer,
+            )
+        )
     return _add(connection, new, now_us, said, now.serial)
 
 
@@ -162,7 +180,7 @@ def change(connection: Connection, changes: Iterable[Change], now_us: int) -> No
     """Record what became of jobs. Raises PrintJobError when a job is not in a state that this may follow."""
     for one in changes:
         before = [state for state, after in TRANSITIONS.items() if one.state in after]
-        values: dict[str, Any] = {"state": one.state, "note": one.note[:NOTE_CHARACTERS_MAX], "changed_us": now_us}
+        values: dict[str, Any] = {"state": one.state, "changed_us": now_us, **_noted(one.note)}
         if one.state not in IN_HAND:
             values["worker"] = None
         done = connection.execute(update(print_jobs).where(_c.id == one.id, _c.state.in_(before)).values(**values))
@@ -183,7 +201,7 @@ def cancel(connection: Connection, job_id: int, by: str, now_us: int) -> None:
     state = find(connection, job_id).state
     if state != JobState.QUEUED:
         raise PrintJobError(f"print job {job_id} is {state}: only one that is queued can be cancelled")
-    change(connection, [Change(job_id, JobState.CANCELLED, f"cancelled by {by}")], now_us)
+    change(connection, [Change(job_id, JobState.CANCELLED, Message("cancelled by {badge}", badge=by))], now_us)
 
 
 def resolve(connection: Connection, job_id: int, *, printed: bool, by: str, now_us: int) -> None:
@@ -191,7 +209,9 @@ def resolve(connection: Connection, job_id: int, *, printed: bool, by: str, now_
     state = find(connection, job_id).state
     if state != JobState.UNCONFIRMED:
         raise PrintJobError(f"print job {job_id} is {state}: only an unconfirmed one needs a decision")
-    said = f"{by} saw {'it printed' if printed else 'nothing printed'}"
+    said = (
+        Message("{badge} saw it printed", badge=by) if printed else Message("{badge} saw nothing printed", badge=by)
+    )
     change(connection, [Change(job_id, JobState.CONFIRMED if printed else JobState.FAILED, said)], now_us)
 
 
@@ -206,7 +226,7 @@ def retry(connection: Connection, job_id: int, by: str, now_us: int) -> None:
     now = standing(connection, job.subject)
     if now is not None and now.serial != job.voids:
         raise PrintJobError(f"{job.subject} has the label {now.serial} since: reprint that one, with a reason")
-    change(connection, [Change(job_id, JobState.QUEUED, f"tried again by {by}")], now_us)
+    change(connection, [Change(job_id, JobState.QUEUED, Message("tried again by {badge}", badge=by))], now_us)
     # the wait for the printer begins anew
     connection.execute(update(print_jobs).where(_c.id == job_id).values(created_us=now_us))
 
@@ -219,22 +239,22 @@ def recover(connection: Connection, now_us: int, *, lease_us: int, worker: str |
     dead = _c.changed_us <= now_us - lease_us
     if worker is not None:
         dead = dead | (_c.worker == worker)
-    note = "its printing was interrupted: look whether it printed"
+    note = Message("its printing was interrupted: look whether it printed")
     done = connection.execute(
         update(print_jobs)
         .where(_c.state.in_(IN_HAND), dead)
-        .values(state=JobState.UNCONFIRMED, worker=None, note=note, changed_us=now_us)
+        .values(state=JobState.UNCONFIRMED, worker=None, changed_us=now_us, **_noted(note))
     )
     return int(done.rowcount)
 
 
 def give_up(connection: Connection, printer: str, before_us: int, now_us: int) -> int:
     """Fail a printer's jobs that have waited since before a moment; how many. A late label surprises nobody then."""
-    note = "the printer was not ready for too long; nothing was sent: mend it, then try again"
+    note = Message("the printer was not ready for too long; nothing was sent: mend it, then try again")
     done = connection.execute(
         update(print_jobs)
         .where(_c.printer == printer, _c.state == JobState.QUEUED, _c.created_us < before_us, _c.note != "")
-        .values(state=JobState.FAILED, note=note, changed_us=now_us)
+        .values(state=JobState.FAILED, changed_us=now_us, **_noted(note))
     )
     return int(done.rowcount)
 

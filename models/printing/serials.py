@@ -4,6 +4,7 @@ from sqlalchemy import Column, Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from config.errors import LabtrailError
+from config.messages import Message
 from models.database.acts_tables import serials
 from models.database.state_tables import legs, specimens
 from models.rules.identifiers import MANIFEST, SPECIMEN, TOTE, Kind, make_identifier
@@ -25,14 +26,18 @@ def allocate(connection: Connection, kind: Kind, year: int, count: int, digits: 
     Identifiers that came in with events from elsewhere are left out. Raises SerialError.
     """
     if not 1 <= count <= COUNT_MAX:
-        raise SerialError(f"{count} identifiers in one go: ask for 1 to {COUNT_MAX}")
+        raise SerialError(Message("{n} identifiers in one go: ask for 1 to {most}", n=count, most=COUNT_MAX))
     free: list[str] = []
     step = count
     for _ in range(ROUNDS_MAX):
         first = _advance(connection, kind, year, step)
         last = first + step - 1
         if last >= 10**digits:
-            raise SerialError(f"the {kind} serials of {year} are used up: raise LABTRAIL_SERIAL_DIGITS")
+            raise SerialError(
+                Message(
+                    "the {kind} serials of {year} are used up: raise LABTRAIL_SERIAL_DIGITS", kind=kind, year=year
+                )
+            )
         block = [make_identifier(kind, year, serial, digits) for serial in range(first, last + 1)]
         used = _on_record(connection, kind, block)
         free += [identifier for identifier in block if identifier not in used]
@@ -40,7 +45,13 @@ def allocate(connection: Connection, kind: Kind, year: int, count: int, digits: 
             return free[:count]
         # a stretch was filled by another source: longer and longer strides leave it behind
         step = min(step * 2, COUNT_MAX)
-    raise SerialError(f"the {kind} serials of {year} are taken by another source: give it a block of its own")
+    raise SerialError(
+        Message(
+            "the {kind} serials of {year} are taken by another source: give it a block of its own",
+            kind=kind,
+            year=year,
+        )
+    )
 
 
 def _advance(connection: Connection, kind: Kind, year: int, count: int) -> int:

@@ -20,6 +20,7 @@ print_jobs = Table(
     Column("reason", Text),  # of a reprint
     Column("voids", Text),  # the serial that this print makes void once it is out
     Column("note", Text, nullable=False),  # what the printer or a person said last
+    Column("message", Text),  # note with its template and values (config.messages.Stored)
     Column("worker", Text),  # the process that has it in hand
     Column("created_us", BigInteger, nullable=False),
     Column("changed_us", BigInteger, nullable=False),

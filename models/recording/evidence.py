@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection
 
+from config.messages import Message, dumped
 from models.database.bulk import ask_in, insert_structs, select_in, upsert
 from models.database.evidence_tables import chains, events, progress, quarantine
 from models.ledger.chain import genesis, link
@@ -30,6 +31,7 @@ class Record(Struct, frozen=True, gc=False):
     appended_us: int
 
 
+DETAIL_CHARACTERS_MAX = 2000
 Verdict = Literal["recorded", "duplicate", "quarantined"]
 Heads = dict[str, tuple[int, bytes]]
 """By subject, the length of its chain and its last hash."""
@@ -55,7 +57,8 @@ class Item(Struct):
     detail: str = ""
 
     def refuse(self, reason: Reason, detail: str) -> None:
-        self.verdict, self.reason, self.detail = "quarantined", reason, detail[:2000].replace("\x00", "")
+        shown = detail[:DETAIL_CHARACTERS_MAX].replace("\x00", "")
+        self.verdict, self.reason, self.detail = "quarantined", reason, detail if shown == detail else shown
 
     def outcome(self) -> Outcome:
         kind = self.event.type if self.event else ""
@@ -103,6 +106,7 @@ class QuarantineRow(Struct, frozen=True, gc=False):
     offset: int
     reason: str | None
     detail: str
+    message: str | None
     raw: bytes
     appended_us: int
     time_us: int | None
@@ -160,7 +164,8 @@ def _deduplicate(connection: Connection, items: Sequence[Item]) -> tuple[list[It
         elif same_content(raw, item.record.raw):
             item.verdict = "duplicate"
         else:
-            item.refuse("id-conflict", f"the id {event.id!r} is on record with other content: give this one its own")
+            detail = Message("the id {id!r} is on record with other content: give this one its own", id=event.id)
+            item.refuse("id-conflict", detail)
     return fresh, {subject: (length, bytes(head)) for subject, length, head in ends()}
 
 
@@ -222,6 +227,7 @@ def _set_aside(connection: Connection, items: Sequence[Item]) -> None:
             offset=i.record.offset,
             reason=i.reason,
             detail=i.detail,
+            message=dumped(i.detail),
             raw=i.record.raw,
             appended_us=i.record.appended_us,
             time_us=time_of(i.record.raw),

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Table
 
+from config.messages import dumped
 from models.database.state_tables import discrepancies, legs, results
 from models.rules.deadlines import deadlines
 from models.rules.event_types import Transport
@@ -170,13 +171,21 @@ class DiscrepancyRow(Struct, frozen=True):
     accession: str
     code: str
     detail: str
+    message: str | None
     events: str
     site: str | None
 
 
 def _discrepancy_rows(s: Specimen) -> list[Struct]:
     return [
-        DiscrepancyRow(accession=s.accession, code=d.code, detail=d.detail, events=_text(d.events), site=s.site)
+        DiscrepancyRow(
+            accession=s.accession,
+            code=d.code,
+            detail=d.detail,
+            message=dumped(d.detail),
+            events=_text(d.events),
+            site=s.site,
+        )
         for d in s.discrepancies
     ]
 

@@ -5,10 +5,12 @@ What is late at a moment T is then those due at or before T: a pure function of 
 """
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from config.messages import N_, Message, Stored
 from models.rules.events import Event
 from models.rules.specimen import Specimen, Status
 from models.rules.times import HOUR_US, MINUTE_US
@@ -36,10 +38,64 @@ class Deadline(Struct, frozen=True, kw_only=True, omit_defaults=True):
     due_us: int
     cause: str
     detail: str
+    """In English."""
+    message: Stored | None = None
+    """`detail` with its template and values; None where a version that kept none wrote the row."""
     priority: str = "routine"
+
+    @classmethod
+    def of(
+        cls,
+        message: Message,
+        *,
+        kind: str,
+        subject: str,
+        site: str | None,
+        severity: str,
+        due_us: int,
+        cause: str,
+        priority: str = "routine",
+    ) -> "Deadline":
+        """The case that a message is about."""
+        return cls(
+            kind=kind,
+            subject=subject,
+            site=site,
+            severity=severity,
+            due_us=due_us,
+            cause=cause,
+            detail=str(message),
+            message=message.stored,
+            priority=priority,
+        )
+
+    @property
+    def words(self) -> str:
+        """`detail`, as a message where one is stored."""
+        return self.message.message() if self.message else self.detail
+
+    @property
+    def step(self) -> str:
+        """Of an overdue step, what the specimen waits for: the first word of the cause."""
+        return self.cause.partition(" ")[0]
 
 
 Found = Iterator[Deadline]
+
+LABEL, DISPATCH, PICK_UP, RECEIPT = N_("label"), N_("dispatch"), N_("pick-up"), N_("receipt")
+WAITS_FOR = {step: Message("waits for {step}", step=Message(step)) for step in (LABEL, DISPATCH, PICK_UP, RECEIPT)}
+"""By the step that a specimen may wait for."""
+
+
+# nearly every fold needs one of these, and there are few of them
+@lru_cache(1024)
+def _result_is_due(test: str, hours: float) -> Message:
+    return Message("{test} is due {hours:g} h after receipt at the lab", test=test, hours=hours)
+
+
+@lru_cache(1024)
+def _is_stable_for(hours: float) -> Message:
+    return Message("stable for {hours:g} h from collection: must reach the lab", hours=hours)
 
 
 def _severity(s: Specimen) -> str:
@@ -73,10 +129,9 @@ def overdue_results(s: Specimen, catalog: "Catalog", _: "Policy") -> Found:
         if test in done or hours is None:
             continue
         due_us = s.lab_received.time_us + round(hours * HOUR_US)
-        yield Deadline(
-            kind="overdue-result", subject=f"{s.accession}/{test}", site=s.site, severity=_severity(s),
-            due_us=due_us, cause=_cause(s, due_us),
-            detail=f"{test} is due {hours:g} h after receipt at the lab", priority=_priority(s),
+        yield Deadline.of(
+            _result_is_due(test, hours), kind="overdue-result", subject=f"{s.accession}/{test}", site=s.site,
+            severity=_severity(s), due_us=due_us, cause=_cause(s, due_us), priority=_priority(s),
         )  # fmt: skip
 
 
@@ -94,13 +149,13 @@ def _open_step(s: Specimen, catalog: "Catalog", policy: "Policy") -> tuple[str, 
     """(step, due, site) of the one step that the specimen waits for."""
     leg = s.legs[-1] if s.legs else None
     if s.status == Status.COLLECTED and s.collected_us is not None:
-        return "label", s.collected_us + round(policy.label_minutes_max * MINUTE_US), s.site
+        return LABEL, s.collected_us + round(policy.label_minutes_max * MINUTE_US), s.site
     if s.status == Status.LABELED:
         route = _route(s.site, None, catalog)
         since = s.collected_us if s.collected_us is not None else s.first_us("specimen.labeled")
         if route is None or since is None:
             return None
-        return "dispatch", since + round(route.dispatch_hours_max * HOUR_US), s.site
+        return DISPATCH, since + round(route.dispatch_hours_max * HOUR_US), s.site
     if s.status == Status.RECEIVED:
         return _onward(s, catalog)
     if leg is None or s.status not in _ON_ITS_WAY:
@@ -110,8 +165,8 @@ def _open_step(s: Specimen, catalog: "Catalog", policy: "Policy") -> tuple[str, 
     if sent is None or route is None:
         return None
     if s.status == Status.DISPATCHED:
-        return "pick-up", sent.time_us + round(route.pickup_hours_max * HOUR_US), sent.site
-    return "receipt", leg.picked_up[0].time_us + round(route.transit_hours_max * HOUR_US), route.to_site
+        return PICK_UP, sent.time_us + round(route.pickup_hours_max * HOUR_US), sent.site
+    return RECEIPT, leg.picked_up[0].time_us + round(route.transit_hours_max * HOUR_US), route.to_site
 
 
 def _onward(s: Specimen, catalog: "Catalog") -> tuple[str, int, str | None] | None:
@@ -120,7 +175,7 @@ def _onward(s: Specimen, catalog: "Catalog") -> tuple[str, int, str | None] | No
     if last is None or s.lab_received is not None:
         return None
     route = _route(last.site, None, catalog)
-    return ("dispatch", last.time_us + round(route.dispatch_hours_max * HOUR_US), last.site) if route else None
+    return (DISPATCH, last.time_us + round(route.dispatch_hours_max * HOUR_US), last.site) if route else None
 
 
 def overdue_steps(s: Specimen, catalog: "Catalog", policy: "Policy") -> Found:
@@ -128,9 +183,9 @@ def overdue_steps(s: Specimen, catalog: "Catalog", policy: "Policy") -> Found:
     if waits is None:
         return
     step, due_us, site = waits
-    yield Deadline(
-        kind="overdue-step", subject=s.accession, site=site, severity=_severity(s), due_us=due_us,
-        cause=_cause(s, f"{step} {len(s.legs)}"), detail=f"waits for {step}", priority=_priority(s),
+    yield Deadline.of(
+        WAITS_FOR[step], kind="overdue-step", subject=s.accession, site=site, severity=_severity(s), due_us=due_us,
+        cause=_cause(s, f"{step} {len(s.legs)}"), priority=_priority(s),
     )  # fmt: skip
 
 
@@ -141,30 +196,30 @@ def stability_at_risk(s: Specimen, catalog: "Catalog", policy: "Policy") -> Foun
     hours = stability_hours(s, catalog)
     if hours is None:
         return
-    yield Deadline(
-        kind="stability-at-risk", subject=s.accession, site=s.site, severity=_severity(s),
+    yield Deadline.of(
+        _is_stable_for(hours), kind="stability-at-risk", subject=s.accession, site=s.site, severity=_severity(s),
         due_us=s.collected_us + round(policy.at_risk_fraction * hours * HOUR_US), cause=_cause(s, f"{hours:g}"),
-        detail=f"stable for {hours:g} h from collection: must reach the lab", priority=_priority(s),
+        priority=_priority(s),
     )  # fmt: skip
 
 
 def missing(s: Specimen, _: "Catalog", __: "Policy") -> Found:
     if s.status == Status.MISSING:
         lost = s.steps["specimen.missing"][-1]
-        yield Deadline(
-            kind="missing-specimen", subject=s.accession, site=s.site, severity=CRITICAL, due_us=lost.time_us,
-            cause=lost.id, detail=f"reported missing at {lost.site}", priority=_priority(s),
+        yield Deadline.of(
+            Message("reported missing at {site}", site=lost.site), kind="missing-specimen", subject=s.accession,
+            site=s.site, severity=CRITICAL, due_us=lost.time_us, cause=lost.id, priority=_priority(s),
         )  # fmt: skip
 
 
 def critical_unacknowledged(s: Specimen, _: "Catalog", policy: "Policy") -> Found:
     for result in s.results:
         if result.critical and result.acknowledged_us is None:
-            yield Deadline(
+            yield Deadline.of(
+                Message("critical {test}: nobody has read it back", test=result.test),
                 kind="critical-unacknowledged", subject=f"{s.accession}/{result.test}", site=s.site,
                 severity=CRITICAL, due_us=result.reported_us + round(policy.critical_ack_minutes_max * MINUTE_US),
-                cause=_cause(s, result.reported_us), detail=f"critical {result.test}: nobody has read it back",
-                priority=_priority(s),
+                cause=_cause(s, result.reported_us), priority=_priority(s),
             )  # fmt: skip
 
 
@@ -175,10 +230,10 @@ def custody_discrepancy(s: Specimen, _: "Catalog", __: "Policy") -> Found:
     times = {e.id: e.time_us for e in s.events}
     evident = [max((times[i] for i in d.events if i in times), default=s.collected_us or 0) for d in s.discrepancies]
     codes = sorted({d.code for d in s.discrepancies})
-    yield Deadline(
-        kind="custody-discrepancy", subject=s.accession, site=s.site,
-        severity=CRITICAL if _GRAVE & set(codes) else WARNING, due_us=min(evident),
-        cause=_cause(s, " ".join(codes)), detail=", ".join(codes), priority=_priority(s),
+    yield Deadline.of(
+        Message("{codes}", codes=tuple(map(Message, codes))), kind="custody-discrepancy", subject=s.accession,
+        site=s.site, severity=CRITICAL if _GRAVE & set(codes) else WARNING, due_us=min(evident),
+        cause=_cause(s, " ".join(codes)), priority=_priority(s),
     )  # fmt: skip
 
 

@@ -1,14 +1,15 @@
 """Discrepancies: where the evidence about a specimen contradicts itself, the rules or the catalog.
 
-Each rule is a small function over the folded state; `RULES` is the table of them. A discrepancy names the events it
-rests on, and is gone by itself when the missing evidence arrives or the wrong event is voided. docs/custody.md says
-what to do about each.
+Each rule is a small function over the folded state; `TABLE` says by which rule each code is found, what it means and
+what to do about it. A discrepancy names the events it rests on, and is gone by itself when the missing evidence
+arrives or the wrong event is voided.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise, zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from config.messages import N_, Message
 from models.rules.event_types import TYPES, Labeled, Missing, Relabeled
 from models.rules.events import Event
 from models.rules.specimen import SIGHTINGS, Custody, Discrepancy, History, Leg
@@ -34,25 +35,25 @@ def missing_steps(case: Case) -> Found:
     s, steps = case.s, case.s.steps
     physical = [e for e in s.events if e.type in _PHYSICAL]
     if physical and not s.birth and "specimen.collected" not in steps:
-        yield found("missing-step", "collected", physical[0])
+        yield found("missing-step", Message("collected"), physical[0])
     labeled = "specimen.labeled" in steps or "specimen.relabeled" in steps
     if not labeled and not s.birth:
         travelled = next((e for e in physical if e.type in _NEEDS_LABEL), None)
         if travelled is not None:
-            yield found("missing-step", "labeled", travelled)
+            yield found("missing-step", Message("labeled"), travelled)
     for leg, following in case.hops:
         scans = leg.picked_up + leg.received
         if scans and not leg.dispatched and not _wrong_manifest(case, leg):
-            yield found("missing-step", "dispatched", scans[0])
+            yield found("missing-step", Message("dispatched"), scans[0])
         if leg.received and not leg.picked_up:
-            yield found("missing-step", "picked-up", leg.received[0])
+            yield found("missing-step", Message("picked-up"), leg.received[0])
         if following and not leg.received and _shipped(leg, following):
-            yield found("missing-step", "received", *following.dispatched[:1], *leg.dispatched[:1])
+            yield found("missing-step", Message("received"), *following.dispatched[:1], *leg.dispatched[:1])
     arrived = s.legs[-1].received if s.legs else s.birth
     if not arrived and not s.direct:
         needs_receipt = next((e for e in physical if _needs_receipt(e, s)), None)
         if needs_receipt is not None:
-            yield found("missing-step", "received", needs_receipt)
+            yield found("missing-step", Message("received"), needs_receipt)
 
 
 _PHYSICAL = SIGHTINGS | {"result.reported", "result.acknowledged"}
@@ -115,7 +116,12 @@ def out_of_order(case: Case) -> Found:
         pairs += [(s.steps["specimen.collected"][0], e) for e in s.steps.get("result.reported", ())[:1]]
     for earlier, later in pairs:
         if earlier.time_us > later.time_us + case.skew_us:
-            yield found("out-of-order", f"{step(later)} before {step(earlier)}", later, earlier)
+            yield found(
+                "out-of-order",
+                Message("{later} before {earlier}", later=step(later), earlier=step(earlier)),
+                later,
+                earlier,
+            )
 
 
 def repeated_steps(case: Case) -> Found:
@@ -124,17 +130,17 @@ def repeated_steps(case: Case) -> Found:
         return  # every step once
     for name in ("collected", "rejected", "disposed"):
         if len(events := steps.get(f"specimen.{name}", [])) > 1:
-            yield found("repeated-step", name, *events)
+            yield found("repeated-step", Message(name), *events)
     labeled = steps.get("specimen.labeled", [])
     if len(labeled) > 1 + len(steps.get("specimen.relabeled", [])):
-        yield found("repeated-step", "labeled", *labeled)
+        yield found("repeated-step", Message("labeled"), *labeled)
     for leg, following in case.hops:
         if len(leg.dispatched) > 1:
-            yield found("repeated-step", "dispatched", *leg.dispatched)
+            yield found("repeated-step", Message("dispatched"), *leg.dispatched)
         elif following and following.dispatched and leg.dispatched and not _shipped(leg, following):
-            yield found("repeated-step", "dispatched", leg.dispatched[0], following.dispatched[0])
+            yield found("repeated-step", Message("dispatched"), leg.dispatched[0], following.dispatched[0])
         if len(leg.picked_up) > 1:
-            yield found("repeated-step", "picked-up", *leg.picked_up)
+            yield found("repeated-step", Message("picked-up"), *leg.picked_up)
         yield from _same_site(leg.received)
     yield from _same_site(s.direct)
 
@@ -143,7 +149,7 @@ def _same_site(receipts: Sequence[Event]) -> Found:
     for site in {e.site for e in receipts}:
         here = [e for e in receipts if e.site == site]
         if len(here) > 1:
-            yield found("repeated-step", "received", *here)
+            yield found("repeated-step", Message("received"), *here)
 
 
 def labels(case: Case) -> Found:
@@ -157,7 +163,7 @@ def labels(case: Case) -> Found:
         if old is not None and event.time_us > old.time_us:
             yield found("superseded-label", old.data.voids, event, old)
         elif data.scanned.strip() != case.s.accession and data.scanned not in voids:
-            yield found("label-mismatch", f"scanned {data.scanned.strip()[:64]!r}", event)
+            yield found("label-mismatch", Message("scanned {code!r}", code=data.scanned.strip()[:64]), event)
 
 
 def identity(case: Case) -> Found:
@@ -168,17 +174,17 @@ def identity(case: Case) -> Found:
             if event.type in types and (value := getattr(event.data, field)) is not None:
                 named.setdefault(value, event)
         if len(named) > 1:
-            yield found("identity-mismatch", field, *named.values())
+            yield found("identity-mismatch", Message(field), *named.values())
         elif field == "patient" and named:
             patient, event = next(iter(named.items()))
             facts = case.history.orders.get(case.s.order or "")
             if facts and facts.patient not in (None, patient) and facts.placed_event:
-                yield Discrepancy("identity-mismatch", field, (event.id, facts.placed_event))
+                yield Discrepancy("identity-mismatch", Message(field), (event.id, facts.placed_event))
 
 
 _NAMING = [
     (field, frozenset(name for name, row in TYPES.items() if field in row.data.__struct_fields__))
-    for field in ("patient", "order")
+    for field in (N_("patient"), N_("order"))
 ]
 """Each field that says whose specimen it is, and the types of event that have it."""
 
@@ -190,7 +196,8 @@ def wrong_destination(case: Case) -> Found:
         meant = leg.dispatch.data.destination
         for event in leg.received:
             if event.site != meant:
-                yield found("wrong-destination", f"at {event.site}, sent to {meant}", event, leg.dispatch)
+                detail = Message("at {site}, sent to {meant}", site=event.site, meant=meant)
+                yield found("wrong-destination", detail, event, leg.dispatch)
 
 
 def after_disposal(case: Case) -> Found:
@@ -213,23 +220,134 @@ _ANY: frozenset[str] = frozenset()
 _RECEIVED = frozenset({"specimen.received"})
 _SCANNED = frozenset({"specimen.picked-up", "specimen.received"})
 
-RULES: tuple[tuple[Callable[[Case], Found], frozenset[str]], ...] = (
-    (missing_steps, _ANY),
-    (not_on_manifest, _SCANNED),
-    (missing_from_manifest, frozenset({"specimen.missing"})),
-    (out_of_order, _ANY),
-    (repeated_steps, _ANY),
-    (labels, frozenset({"specimen.labeled"})),
-    (identity, _ANY),
-    (wrong_destination, _RECEIVED),
-    (temperatures, _SCANNED),
-    (stability, _RECEIVED),
-    (seals, frozenset({"specimen.picked-up"})),
-    (supplies, _ANY),
-    (after_disposal, frozenset({"specimen.disposed"})),
-    (future_time, _ANY),
+
+class Finding(NamedTuple):
+    """A code, and what a lab manager needs to know about it."""
+
+    code: str
+    rule: Callable[[Case], Found]
+    needs: frozenset[str]
+    """The event types without any of which the rule has nothing to find; none: it always looks."""
+    means: str
+    do: str
+
+
+TABLE: tuple[Finding, ...] = (
+    Finding(
+        "missing-step",
+        missing_steps,
+        _ANY,
+        "A later step is on record, but the step named here is not.",
+        "Ask who did that step to scan it late; if it was not done, write down why.",
+    ),
+    Finding(
+        "not-on-manifest",
+        not_on_manifest,
+        _SCANNED,
+        "The tube travelled with a manifest that it was not listed on.",
+        "Tell the sender; check the other tubes of that bag, one by one.",
+    ),
+    Finding(
+        "missing-from-manifest",
+        missing_from_manifest,
+        frozenset({"specimen.missing"}),
+        "The tube was listed on the manifest but was not in the bag.",
+        "Search the sender's bench, the courier's car and the bag; scan it as found, or collect again.",
+    ),
+    Finding(
+        "out-of-order",
+        out_of_order,
+        _ANY,
+        "Two steps have times that contradict each other by more than the clocks of two devices may differ.",
+        "Compare the clocks of the two devices; void the event with the wrong time and record it again.",
+    ),
+    Finding(
+        "repeated-step",
+        repeated_steps,
+        _ANY,
+        "A step that happens once was recorded more than once.",
+        "Ask both people; void the event that did not happen.",
+    ),
+    Finding(
+        "label-mismatch",
+        labels,
+        frozenset({"specimen.labeled"}),
+        "What the scanner read back from the tube is not this specimen's number.",
+        "Stop work on the tube, find out whose it is, label it again or collect again.",
+    ),
+    Finding(
+        "superseded-label",
+        labels,
+        frozenset({"specimen.labeled"}),
+        "A label that had been replaced was scanned: the old one is still on a tube.",
+        "Find the tube with the old label, remove that label, check that only one tube has this number.",
+    ),
+    Finding(
+        "identity-mismatch",
+        identity,
+        _ANY,
+        "Two records disagree about the patient or the order.",
+        "Stop work; check patient and order at the source, then void the wrong event or collect again.",
+    ),
+    Finding(
+        "wrong-destination",
+        wrong_destination,
+        _RECEIVED,
+        "The tube was received at another site than the one that it was sent to.",
+        "Send it on, or change the destination with the sender; mind its stability.",
+    ),
+    Finding(
+        "temperature-excursion",
+        temperatures,
+        _SCANNED,
+        "A measured temperature was outside what this tube or this kind of transport allows.",
+        "Ask the lab whether each test is still valid; reject the tube if not.",
+    ),
+    Finding(
+        "stability-exceeded",
+        stability,
+        _RECEIVED,
+        "It took longer from collection to the lab than the shortest limit among the tests.",
+        "Ask the lab which tests are still valid; collect again for the others.",
+    ),
+    Finding(
+        "seal-mismatch",
+        seals,
+        frozenset({"specimen.picked-up"}),
+        "The number of the seal at pick-up is not the one with which the bag was closed.",
+        "Treat the bag as opened: count and check every tube, and ask who opened it.",
+    ),
+    Finding(
+        "expired-supply",
+        supplies,
+        _ANY,
+        "A tube or other supply was used after its expiry date.",
+        "Ask the lab whether the results hold; take the expired lot off the shelf.",
+    ),
+    Finding(
+        "recalled-supply",
+        supplies,
+        _ANY,
+        "The maker has taken back the lot of a supply that was used.",
+        "Read the recall notice; decide about results and a new collection; take the lot off the shelf.",
+    ),
+    Finding(
+        "after-disposal",
+        after_disposal,
+        frozenset({"specimen.disposed"}),
+        "The tube was scanned after it had been disposed of.",
+        "Find out which of the two happened; void the event that did not.",
+    ),
+    Finding(
+        "future-time",
+        future_time,
+        _ANY,
+        "The event's time lies after the moment at which the system got it: that device's clock is wrong.",
+        "Set the clock of the device; void the event and record it with the right time.",
+    ),
 )
-"""Each rule with the event types without any of which it has nothing to find (none: it always looks)."""
+MEANINGS: Mapping[str, Finding] = {row.code: row for row in TABLE}
+_RULES = tuple({row.rule: row.needs for row in TABLE}.items())
 
 
 def find(s: Custody, history: History, catalog: "Catalog", policy: "Policy") -> list[Discrepancy]:
@@ -238,7 +356,7 @@ def find(s: Custody, history: History, catalog: "Catalog", policy: "Policy") -> 
     case = Case(s, history, catalog, policy, round(policy.clock_skew_minutes * MINUTE_US), hops)
     merged: dict[tuple[str, str], set[str]] = {}
     steps = s.steps
-    for rule, needs in RULES:
+    for rule, needs in _RULES:
         if not needs or not needs.isdisjoint(steps):
             for one in rule(case):
                 merged.setdefault((one.code, one.detail), set()).update(one.events)

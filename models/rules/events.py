@@ -13,6 +13,8 @@ import msgspec
 from msgspec import Meta, Struct
 from typing_extensions import TypeVar
 
+from config.messages import N_, Message, Value
+from models.rules.decoding import fault_message
 from models.rules.event_types import TYPES, Aliquoted, Collected, Data, Name, NotCollected, OrderPlaced
 from models.rules.identifiers import BADGE, MANIFEST, SPECIMEN, TOTE, Kind, is_identifier, looks_like
 from models.rules.times import microseconds
@@ -62,12 +64,12 @@ def of_kind(events: Iterable[Event], kind: type[K]) -> list[Event[K]]:
 
 
 class Refused(Exception):
-    """A record that can't be taken as an event. `reason` is the contract's code, `detail` says what to mend."""
+    """A record that can't be taken as an event. `reason` is the contract's code, `detail` says what to fix."""
 
-    def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
+    def __init__(self, reason: Reason, text: str, /, **values: Value) -> None:
         self.reason: Reason = reason
-        self.detail = detail
+        self.detail = text if isinstance(text, Message) else Message(text, **values)
+        super().__init__(f"{reason}: {self.detail}")
 
 
 class _Envelope(Struct):
@@ -148,25 +150,26 @@ def _holds_nul(raw: bytes) -> bool:
 def parse(raw: bytes, appended_us: int = 0) -> Event:
     """One record's bytes as an event. Raises Refused; never any other exception, whatever the bytes are."""
     if len(raw) > EVENT_BYTES_MAX:
-        raise Refused("too-large", f"the event has {len(raw)} bytes; at most {EVENT_BYTES_MAX} are taken: split it")
+        raise Refused("too-large", "the event has {n} bytes; at most {most} are taken: split it", n=len(raw),
+                      most=EVENT_BYTES_MAX)  # fmt: skip
     try:
         raw.decode()
         head = _envelope.decode(raw)
     except msgspec.ValidationError as fault:
         # found before the end was read: what follows may be no JSON at all
-        raise Refused("not-cloudevents" if _is_json(raw) else "not-json", str(fault)) from None
+        raise Refused("not-cloudevents" if _is_json(raw) else "not-json", fault_message(fault)) from None
     except _UNREADABLE as fault:
-        raise Refused("not-json", str(fault)) from None
+        raise Refused("not-json", fault_message(fault)) from None
     row = TYPES.get(head.type)
     if row is None:
-        raise Refused("unknown-type", f"no event type {head.type!r}: see docs/schema for those there are")
+        raise Refused("unknown-type", "no event type {kind!r}: see docs/schema for those there are", kind=head.type)
     time_us = _time_us(head.time)
     if b"\\u0000" in raw and _holds_nul(raw):
         raise Refused("invalid-data", "the event holds the character NUL: remove it")
     try:
         data = _data[head.type].decode(head.data)
     except _UNREADABLE as fault:
-        raise Refused("invalid-data", str(fault)) from None
+        raise Refused("invalid-data", fault_message(fault)) from None
     if head.site is None and head.type not in _SITE_OPTIONAL:
         raise Refused("not-cloudevents", "the attribute site is missing: it says where this happened")
     order = (time_us, row.rank, head.id)
@@ -226,11 +229,19 @@ _named: dict[str, tuple[tuple[str, Reason], ...]] = _having(
 )
 
 
+_INVALID: Mapping[Kind, str] = {
+    SPECIMEN: N_("{where} {value!r} is no valid S number: scan it again"),
+    MANIFEST: N_("{where} {value!r} is no valid M number: scan it again"),
+    TOTE: N_("{where} {value!r} is no valid T number: scan it again"),
+    BADGE: N_("{where} {value!r} is no valid B number: scan it again"),
+}
+
+
 def stock_subject(subject: str) -> tuple[str, str]:
     """(site, item) of a supply subject `SITE/ITEM`; the site is `*` for a recall."""
     site, slash, item = subject.partition("/")
     if not slash or not site or not item:
-        raise Refused("invalid-data", f"the subject {subject!r} is not SITE/ITEM")
+        raise Refused("invalid-data", "the subject {subject!r} is not SITE/ITEM", subject=subject)
     return site, item
 
 
@@ -274,7 +285,7 @@ def check(event: Event, catalog: "Catalog", outside: re.Pattern[str] | None = No
     """Check digits first, then every name against the catalog. Raises Refused."""
     for where, value, kind in _identifiers(event):
         if not is_identifier(value, kind, outside):
-            raise Refused("bad-identifier", f"{where} {value!r} is no valid {kind} number: scan it again")
+            raise Refused("bad-identifier", _INVALID[kind], where=Message(where), value=value)
     known: dict[Reason, Mapping[str, Any]] = {
         "unknown-site": catalog.sites,
         "unknown-item": catalog.supplies,
@@ -283,4 +294,4 @@ def check(event: Event, catalog: "Catalog", outside: re.Pattern[str] | None = No
     }
     for reason, name in _names(event):
         if name not in known[reason]:
-            raise Refused(reason, f"{name!r} is not in the catalog: mend the event, or add it and requeue")
+            raise Refused(reason, "{item!r} is not in the catalog: mend the event, or add it and requeue", item=name)

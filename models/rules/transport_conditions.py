@@ -8,6 +8,7 @@ from datetime import UTC, date
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
+from config.messages import Message
 from models.rules.event_types import Collected, PickedUp, Received
 from models.rules.events import Event
 from models.rules.specimen import Custody, Discrepancy, History, Leg, LotFacts, Use
@@ -38,8 +39,8 @@ def found(code: str, detail: str, *events: Event) -> Discrepancy:
     return Discrepancy(code, detail, tuple(e.id for e in events))
 
 
-def step(event: Event) -> str:
-    return event.type.partition(".")[2]
+def step(event: Event) -> Message:
+    return Message(event.type.partition(".")[2])
 
 
 def temperatures(case: Case) -> Found:
@@ -57,8 +58,12 @@ def temperatures(case: Case) -> Found:
 def _excursion(event: Event, measured: float, allowed: tuple[float, float]) -> Found:
     low, high = allowed
     if not low <= measured <= high:
-        band = f"{low:g} to {high:g} °C" if low > -273 else f"at most {high:g} °C"
-        yield found("temperature-excursion", f"{measured:g} °C when {step(event)}, allowed {band}", event)
+        both, one = Message("{low:g} to {high:g} °C", low=low, high=high), Message("at most {high:g} °C", high=high)
+        band = both if low > -273 else one
+        detail = Message(
+            "{measured:g} °C when {step}, allowed {band}", measured=measured, step=step(event), band=band
+        )
+        yield found("temperature-excursion", detail, event)
 
 
 def _band(case: Case, transport: str) -> tuple[float, float]:
@@ -93,7 +98,8 @@ def stability(case: Case) -> Found:
     if s.lab_received.time_us - s.collected_us > hours * HOUR_US:
         taken = (s.lab_received.time_us - s.collected_us) / HOUR_US
         start = s.steps.get("specimen.collected", [])[:1]
-        yield found("stability-exceeded", f"{taken:.1f} h to the lab, stable for {hours:g} h", *start, s.lab_received)
+        detail = Message("{hours:.1f} h to the lab, stable for {limit:g} h", hours=taken, limit=hours)
+        yield found("stability-exceeded", detail, *start, s.lab_received)
 
 
 def seals(case: Case) -> Found:
@@ -102,7 +108,8 @@ def seals(case: Case) -> Found:
         for event in leg.picked_up if closed else ():
             seal = event.data.seal
             if closed and seal is not None and seal != closed.data.seal:
-                yield found("seal-mismatch", f"seal {seal}, closed with {closed.data.seal}", closed, event)
+                detail = Message("seal {seal}, closed with {meant}", seal=seal, meant=closed.data.seal or "")
+                yield found("seal-mismatch", detail, closed, event)
 
 
 def uses(s: Custody, history: History) -> list[Use]:
@@ -119,9 +126,10 @@ def uses(s: Custody, history: History) -> list[Use]:
 def supplies(case: Case) -> Found:
     for use in uses(case.s, case.history):
         facts = case.history.lots.get((use.item, use.lot), LotFacts())
-        what = f"{use.item} lot {use.lot}"
+        what = Message("{item} lot {lot}", item=use.item, lot=use.lot)
         if facts.expires is not None and was_expired(use, facts.expires, case.catalog):
-            yield Discrepancy("expired-supply", f"{what} expired {facts.expires}", (use.event_id,))
+            detail = Message("{what} expired {date}", what=what, date=facts.expires.isoformat())
+            yield Discrepancy("expired-supply", detail, (use.event_id,))
         if facts.notice is not None:
             yield Discrepancy("recalled-supply", what, (use.event_id,))
 

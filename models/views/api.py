@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from models.database.evidence_tables import events, leaves
 from models.database.state_tables import discrepancies, legs, relations, results, specimens
-from models.rules.meanings import MEANINGS
+from models.rules.discrepancies import MEANINGS
 from models.rules.times import utc_text
 
 ROWS_MAX = 5000

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Collection
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from sqlalchemy import Connection, func, or_, select
 
+from config.messages import loaded
 from models.alerts.cases import used_lately
 from models.database.acts_tables import alerts, notifications
 from models.database.evidence_tables import events, quarantine
@@ -89,12 +90,16 @@ class AlertRow(Struct, frozen=True, kw_only=True):
 def open_alerts(connection: Connection, sites: Collection[str] | None) -> list[AlertRow]:
     """Open alerts: what nobody has taken on first, then critical before warning, then the oldest."""
     a = alerts.c
-    query = select(*(a[name] for name in AlertRow.__struct_fields__)).where(a.resolved_us.is_(None))
+    query = select(a.message, *(a[name] for name in AlertRow.__struct_fields__)).where(a.resolved_us.is_(None))
     if sites is not None:
         query = query.where(or_(a.site.in_(sites), a.site.is_(None)))
     critical_first = (a.severity != CRITICAL).label("critical_first")
     query = query.order_by(a.acknowledged_us.is_not(None), critical_first, a.since_us, a.id).limit(ROWS_MAX)
-    return [AlertRow(**row._mapping) for row in connection.execute(query)]
+    return [_alert(**row._mapping) for row in connection.execute(query)]
+
+
+def _alert(message: str | None, detail: str, **rest: Any) -> AlertRow:
+    return AlertRow(detail=loaded(detail, message), **rest)
 
 
 class Lot(Struct, frozen=True, kw_only=True):

@@ -187,5 +187,5 @@ def hand_overs(history: Iterable[Step]) -> list[HandOver]:
 
 
 def custody_json(record: CustodyRecord) -> bytes:
-    """The record as one JSON document, indented; ends with a line end."""
-    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
+    """The record as one JSON document, messages in English, indented; ends with a line end."""
+    return msgspec.json.format(msgspec.json.encode(record, enc_hook=str), indent=2) + b"\n"

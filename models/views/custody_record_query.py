@@ -8,14 +8,15 @@ from zoneinfo import ZoneInfo
 import msgspec
 from sqlalchemy import Connection, Row, select, union_all
 
+from config.messages import loaded
 from models.database.evidence_tables import chains, events
 from models.database.state_tables import discrepancies, orders, relations, results, specimens
 from models.ledger import tree
 from models.ledger.chain import Checkpoint, genesis, link
 from models.ledger.merkle import subtree_root
 from models.rules.deadlines import Deadline
+from models.rules.discrepancies import MEANINGS
 from models.rules.events import Event, Refused, parse
-from models.rules.meanings import MEANINGS
 from models.rules.specimen import effective
 from models.rules.times import moment_of, utc_text
 from models.views.custody_record import (
@@ -233,7 +234,7 @@ def _contradictions(connection: Connection, accession: str) -> tuple[Contradicti
     rows = connection.execute(query.order_by(discrepancies.c.code, discrepancies.c.detail))
     return tuple(
         Contradiction(
-            code=row.code, detail=row.detail, events=tuple(_strings.decode(row.events)),
+            code=row.code, detail=loaded(row.detail, row.message), events=tuple(_strings.decode(row.events)),
             means=MEANINGS[row.code].means, do=MEANINGS[row.code].do,
         )
         for row in rows
@@ -243,7 +244,7 @@ def _contradictions(connection: Connection, accession: str) -> tuple[Contradicti
 def _cases(stored: str | None, at_us: int) -> tuple[Case, ...]:
     cases = _deadlines.decode(stored) if stored else []
     return tuple(
-        Case(kind=one.kind, subject=one.subject, detail=one.detail, since=_text(one.due_us))
+        Case(kind=one.kind, subject=one.subject, detail=one.words, since=_text(one.due_us))
         for one in sorted(cases, key=lambda one: (one.due_us, one.kind, one.subject))
         if one.due_us <= at_us
     )

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, select
 
+from config.messages import loaded
 from models.database.bulk import select_in
 from models.database.evidence_tables import events, progress, quarantine
 from models.database.state_tables import specimens
@@ -79,12 +80,13 @@ def judge(connection: Connection, asked: Sequence[Asked]) -> list[Judged | None]
 
 def _refused(connection: Connection, places: Collection[Place]) -> dict[Place, tuple[str, str]]:
     q = quarantine.c
-    found = {}
+    found: dict[Place, tuple[str, str]] = {}
     for (topic, partition), group in itertools.groupby(sorted(places), key=lambda place: place[:2]):
         rows = connection.execute(
-            select(q.offset, q.reason, q.detail).where(
+            select(q.offset, q.reason, q.detail, q.message).where(
                 q.topic == topic, q.partition == partition, q.offset.in_([place[2] for place in group])
             )
         )
-        found.update({(topic, partition, offset): (reason, detail) for offset, reason, detail in rows})
+        for offset, reason, detail, message in rows:
+            found[topic, partition, offset] = (reason, loaded(detail, message))
     return found

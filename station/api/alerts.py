@@ -46,11 +46,11 @@ async def post_acknowledge(
 ) -> AlertView:
     """The first one stands: it says who takes care of it. It resolves by itself when its cause is gone."""
     if not alert.isdecimal() or len(alert) > 18:
-        raise Refusal(404, f"{alert!r} is no alert's number: see GET /api/v1/alerts")
+        raise Refusal(404, "{text!r} is no alert's number: see GET /api/v1/alerts", text=alert)
     by = session.badge or session.name or OPEN_NAME
     row = await station.run(acknowledge, station.engine, int(alert), by, station.clock())
     if row is None:
-        raise Refusal(404, f"alert {alert} is not open: it is resolved, or there is none with this number")
+        raise Refusal(404, "alert {n} is not open: it is resolved, or there is none with this number", n=alert)
     return alert_view(row)
 
 

@@ -126,7 +126,7 @@ async def get_event(
         if judged is not None and judged.outcome == "quarantined":
             return Response(_quarantined(event_id, judged), status_code=200)
     if found is None:
-        raise Refusal(404, f"no event {event_id!r} is on record")
+        raise Refusal(404, "no event {id!r} is on record", id=event_id)
     return Response(found, status_code=200)
 
 
@@ -136,8 +136,8 @@ def _pending(event_id: str, at: str) -> EventOutcome:
 
 def _quarantined(event_id: str, judged: Judged) -> EventOutcome:
     return EventOutcome(
-        id=event_id, outcome="quarantined", subject="", reason=judged.reason, detail=judged.detail,
-        location=_location(event_id),
+        id=event_id, outcome="quarantined", subject="", reason=judged.reason,
+        detail=judged.detail and str(judged.detail), location=_location(event_id),
     )  # fmt: skip
 
 

@@ -16,6 +16,8 @@ from msgspec import Raw, Struct
 
 from agents.log.port import NewRecord
 from config.catalog import Catalog
+from config.messages import Message, Value
+from models.rules.decoding import fault_message
 from models.rules.events import EVENT_BYTES_MAX, Refused, check, parse, route
 from station.api.patient_identity import identity_fields
 from station.auth.roles import acts_of
@@ -42,9 +44,9 @@ class Admitted(Struct, frozen=True):
 
 
 class _Bad(Exception):
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: str, text: str, /, **values: Value) -> None:
         super().__init__(reason)
-        self.reason, self.detail = reason, detail
+        self.reason, self.detail = reason, text if isinstance(text, Message) else Message(text, **values)
 
 
 def admit(
@@ -68,7 +70,9 @@ def admit(
             faults.append(EventFault(index, _text(event, "id"), bad.reason, bad.detail))
     if faults:
         status = max((REASONS[fault.reason] for fault in faults), key=_SERIOUS.index)
-        raise Refusal(status, f"{len(faults)} of {len(raws)} events refused, none appended", faults=faults)
+        raise Refusal(
+            status, "{n} of {all} events refused, none appended", faults=faults, n=len(faults), all=len(raws)
+        )
     return admitted, single
 
 
@@ -82,26 +86,31 @@ def _split(body: bytes) -> tuple[list[bytes], bool]:
     try:
         raws = [bytes(one) for one in _array.decode(text)]
     except (msgspec.DecodeError, RecursionError) as fault:
-        raise _not_json(str(fault)) from None
+        raise _not_json(fault_message(fault)) from None
     if not raws:
         raise Refusal(422, "the array is empty: send at least one event")
     if len(raws) > EVENTS_MAX:
-        raise Refusal(413, f"{len(raws)} events in one request: send at most {EVENTS_MAX}")
+        raise Refusal(413, "{n} events in one request: send at most {most}", n=len(raws), most=EVENTS_MAX)
     return raws, False
 
 
-def _not_json(detail: str) -> Refusal:
+def _not_json(detail: Message) -> Refusal:
     return Refusal(400, "the body is no JSON", faults=[EventFault(0, None, "not-json", detail)])
 
 
 def _decoded(raw: bytes) -> Any:
     if len(raw) > EVENT_BYTES_MAX:
-        raise _Bad("too-large", f"the event has {len(raw)} bytes; at most {EVENT_BYTES_MAX} are taken: split it")
+        raise _Bad(
+            "too-large",
+            "the event has {n} bytes; at most {most} are taken: split it",
+            n=len(raw),
+            most=EVENT_BYTES_MAX,
+        )
     try:
         raw.decode()
         return msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise _Bad("not-json", str(fault)) from None
+        raise _Bad("not-json", fault_message(fault)) from None
 
 
 def _admitted(raw: bytes, event: Any, session: Session) -> Admitted:
@@ -109,7 +118,9 @@ def _admitted(raw: bytes, event: Any, session: Session) -> Admitted:
         raise _Bad("not-cloudevents", "an event is a JSON object")
     if found := identity_fields(event):
         raise _Bad(
-            "patient-identity", f"leave out {', '.join(found[:5])}: an event names a patient by reference only"
+            "patient-identity",
+            "leave out {fields}: an event names a patient by reference only",
+            fields=tuple(found[:5]),
         )
     if session.kind != "open":
         event, raw = _bound(raw, event, session)
@@ -135,7 +146,7 @@ def _bound(raw: bytes, event: dict[str, Any], session: Session) -> tuple[dict[st
     """The event within what the session may state. A person's events get actor, site, source and device from it."""
     kind, site = event.get("type"), event.get("site")
     if isinstance(kind, str) and kind not in acts_of(session.role):
-        raise _Bad("not-your-act", f"the role {session.role} does not record {kind}")
+        raise _Bad("not-your-act", "the role {role} does not record {kind}", role=Message(session.role), kind=kind)
     if any(isinstance(one, str) and one not in session.sites for one in _places(event)):
         raise _Bad("another-site", "that is none of your sites: sign in for it")
     if session.kind == "service":

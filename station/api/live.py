@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.errors import LabtrailError
+from config.messages import Message
 from models.database.engine import reading
 from models.views.board import BoardState, board_state
 
@@ -68,7 +69,9 @@ class Board:
     def admit(self) -> None:
         """Raises BoardFull when no more screens may follow."""
         if len(self._screens) >= CLIENTS_MAX:
-            raise BoardFull(f"{CLIENTS_MAX} screens follow already: close one, or look at the page without following")
+            raise BoardFull(
+                Message("{n} screens follow already: close one, or look at the page without following", n=CLIENTS_MAX)
+            )
 
     def close(self) -> None:
         """End every stream: the station stops."""

@@ -62,7 +62,7 @@ async def post_notifications(
 ) -> dict[str, int]:
     """For Alertmanager's `webhook_configs`. Kept, so that its view and Labtrail's can be compared."""
     if receiver not in RECEIVERS:
-        raise Refusal(404, f"there is no receiver {receiver!r}: use one of {', '.join(RECEIVERS)}")
+        raise Refusal(404, "there is no receiver {name!r}: use one of {names}", name=receiver, names=RECEIVERS)
     told = {alert.fingerprint: alert.told() for alert in data.alerts}
     await station.write(record_told, receiver, list(told.values()), station.clock())
     return {"alerts": len(told)}

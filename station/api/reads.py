@@ -72,7 +72,7 @@ async def get_manifest(station: Station, manifest: FromPath[str]) -> ManifestVie
     """Every tube that was dispatched, picked up or received under this number."""
     found = await station.read(manifest_view, manifest)
     if found is None:
-        raise Refusal(404, f"no manifest {manifest!r} is on record: scan or type its number again")
+        raise Refusal(404, "no manifest {number!r} is on record: scan or type its number again", number=manifest)
     return found
 
 
@@ -113,15 +113,15 @@ async def get_label(
     try:
         content = await station.read(draw)
     except LabelError as fault:
-        raise Refusal(404, str(fault)) from fault
+        raise Refusal(404, fault.message) from fault
     except PatientError as fault:
-        raise Refusal(500, str(fault)) from fault
+        raise Refusal(500, fault.message) from fault
     name = f'inline; filename="{number}.{form}"'
     return Response(content, media_type=MEDIA[form], headers={"content-disposition": name})
 
 
 def _not_on_record(accession: str) -> Refusal:
-    return Refusal(404, f"no specimen {accession!r} is on record: scan or type its number again")
+    return Refusal(404, "no specimen {number!r} is on record: scan or type its number again", number=accession)
 
 
 ROUTES: Sequence[Any] = (get_specimen, get_custody, get_custody_pdf, get_manifest, get_stock, get_label)

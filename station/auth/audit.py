@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from sqlalchemy import Engine
 
 from config.errors import LabtrailError
+from config.messages import Message
 from embedded.batcher import Batcher
 from models.database.engine import writing
 from models.people.audit import Entry, note
@@ -31,7 +32,7 @@ class AuditTrail:
         try:
             noted = self._entries.ask(entry)
         except asyncio.QueueFull:
-            raise AuditBusy("too many requests at once: try again in a few seconds") from None
+            raise AuditBusy(Message("too many requests at once: try again in a few seconds")) from None
         await noted
 
     async def _write(self, entries: Sequence[Entry]) -> Sequence[None]:

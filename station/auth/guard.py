@@ -6,6 +6,7 @@ from litestar.connection import ASGIConnection
 from litestar.exceptions import PermissionDeniedException
 from litestar.handlers import BaseRouteHandler
 
+from config.messages import Message
 from models.people.users import Role
 from models.views.sites import sites_of_alert, sites_of_event, sites_of_manifest, sites_of_order, sites_of_specimen
 from station.auth.access import Access, access_of, without_ending
@@ -38,13 +39,13 @@ class Guard:
             return
         access = access_of(handler)
         if access is None:
-            raise PermissionDeniedException(detail="this address is not for calling")
+            raise PermissionDeniedException(detail=Message("this address is not for calling"))
         if not access.roles:
             return
         session = await self._sessions.who(connection, access)
         connection.scope["state"][STATE_KEY] = session
         if session.kind != "open" and session.role not in access.roles:
-            await self._refuse(session, handler, f"the role {session.role} does not do this: ask {_names(access)}")
+            await self._refuse(session, handler, _not_yours(session, access))
         subject = await self._subject(session, access, connection, handler)
         if access.read:
             own = "" if session.break_glass_until_us is None else "break-glass"
@@ -63,8 +64,9 @@ class Guard:
         if access.scope == "site":
             subject = str(connection.query_params.get("site", ""))
             if subject and subject not in session.sites and session.break_glass_until_us is None:
-                named = subject if subject in self._station.catalog.sites else "that"
-                await self._refuse(session, handler, f"{named} is none of your sites")
+                known = subject in self._station.catalog.sites
+                why = Message("{site} is none of your sites", site=subject)
+                await self._refuse(session, handler, why if known else Message("that is none of your sites"))
             return subject
         parameter, find = _LOOK_UP[access.scope]
         subject = str(connection.path_params[parameter]).removeprefix("/")
@@ -74,7 +76,8 @@ class Guard:
         if sites is None:
             return NOT_ON_RECORD
         if not session.may_see(sites):
-            await self._refuse(session, handler, f"{subject} is at none of your sites: break the glass to see it")
+            why = Message("{subject} is at none of your sites: break the glass to see it", subject=subject)
+            await self._refuse(session, handler, why)
         return subject
 
     async def _refuse(self, session: Asking, handler: BaseRouteHandler, why: str) -> NoReturn:
@@ -82,5 +85,6 @@ class Guard:
         raise PermissionDeniedException(detail=why)
 
 
-def _names(access: Access) -> str:
-    return " or ".join(role for role in Role if role in access.roles)
+def _not_yours(session: Asking, access: Access) -> Message:
+    roles = tuple(Message(role) for role in Role if role in access.roles)
+    return Message("the role {role} does not do this: ask {roles:or}", role=Message(session.role), roles=roles)

@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 from litestar.exceptions import NotAuthorizedException
 from msgspec import Struct
 
+from config.messages import Message
 from models.people.audit import Entry
 
 STATE_KEY = "labtrail_session"
@@ -57,5 +58,5 @@ def session_of(request: Request[Any, Any, Any]) -> Asking:
     """The session of a request, as a dependency of handlers."""
     found = session_or_none(request)
     if found is None:
-        raise NotAuthorizedException(detail="sign in first")
+        raise NotAuthorizedException(detail=Message("sign in first"))
     return found

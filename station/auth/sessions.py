@@ -17,6 +17,7 @@ from msgspec import Struct
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from config.messages import Message
 from config.settings import Settings
 from models.database.engine import reading, writing
 from models.people.devices import Device, find_device
@@ -71,19 +72,19 @@ class Sessions:
         if token is not None:
             device = await self.device(token)
             if device is None or device.kind != "service":
-                raise NotAuthorizedException(detail="this token opens nothing: enrol the program again")
+                raise NotAuthorizedException(detail=Message("this token opens nothing: enrol the program again"))
             if access.people:
-                raise PermissionDeniedException(detail="a person must be signed in for this")
+                raise PermissionDeniedException(detail=Message("a person must be signed in for this"))
             return self._service(device)
         cookie = connection.cookies.get(self.names.session)
         if cookie:
             found = await self.find(cookie, touched=access.touch)
             if found is None:
-                raise NotAuthorizedException(detail="the session is over: sign in again")
+                raise NotAuthorizedException(detail=Message("the session is over: sign in again"))
             return found
         if self.open and not access.people:
             return Asking(kind="open", badge="", name="", role="open", site="", sites=self._sites, device=None)
-        raise NotAuthorizedException(detail="sign in first")
+        raise NotAuthorizedException(detail=Message("sign in first"))
 
     async def find(self, cookie: str, *, touched: bool = True) -> Asking | None:
         """The open session of a cookie's value; None when it is over or never was. `touched`: it goes on from now."""
@@ -161,7 +162,7 @@ def bearer_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
     if header is None:
         return None
     if not header.lower().startswith(BEARER):
-        raise NotAuthorizedException(detail="write the header as Authorization: Bearer TOKEN")
+        raise NotAuthorizedException(detail=Message("write the header as Authorization: Bearer TOKEN"))
     return header[len(BEARER) :].strip()
 
 

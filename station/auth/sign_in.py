@@ -52,7 +52,7 @@ class Authenticator:
             left_s = _seconds(until_us - now_us)
             minutes = -(-left_s // 60)
             raise Refusal(
-                429, f"too many wrong PINs: wait {minutes} min, or use another device", retry_after_s=left_s
+                429, "too many wrong PINs: wait {n} min, or use another device", retry_after_s=left_s, n=minutes
             )
         user = await station.read(find_user, badge)
         right = await self._gate.pin_is_right(pin, user.pin_hash if user else None)

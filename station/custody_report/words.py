@@ -4,29 +4,30 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from config.messages import N_, Message, Value
 from models.views.custody_record import CustodyRecord, HandOver, Step
 
 HAPPENED: dict[str, str] = {
-    "order.placed": "Ordered",
-    "order.cancelled": "Order cancelled",
-    "specimen.collected": "Collected",
-    "specimen.not-collected": "Not collected",
-    "specimen.labeled": "Labeled",
-    "specimen.relabeled": "Labeled anew",
-    "specimen.dispatched": "Dispatched",
-    "specimen.picked-up": "Picked up",
-    "specimen.received": "Received",
-    "specimen.rejected": "Rejected",
-    "specimen.aliquoted": "Aliquoted",
-    "specimen.stored": "Stored",
-    "specimen.disposed": "Disposed of",
-    "specimen.missing": "Reported missing",
-    "specimen.found": "Found",
-    "result.reported": "Result reported",
-    "result.acknowledged": "Result acknowledged",
-    "supply.used": "Supply used",
-    "supply.wasted": "Supply wasted",
-    "event.voided": "Event voided",
+    "order.placed": N_("Ordered"),
+    "order.cancelled": N_("Order cancelled"),
+    "specimen.collected": N_("Collected"),
+    "specimen.not-collected": N_("Not collected"),
+    "specimen.labeled": N_("Labeled"),
+    "specimen.relabeled": N_("Labeled anew"),
+    "specimen.dispatched": N_("Dispatched"),
+    "specimen.picked-up": N_("Picked up"),
+    "specimen.received": N_("Received"),
+    "specimen.rejected": N_("Rejected"),
+    "specimen.aliquoted": N_("Aliquoted"),
+    "specimen.stored": N_("Stored"),
+    "specimen.disposed": N_("Disposed of"),
+    "specimen.missing": N_("Reported missing"),
+    "specimen.found": N_("Found"),
+    "result.reported": N_("Result reported"),
+    "result.acknowledged": N_("Result acknowledged"),
+    "supply.used": N_("Supply used"),
+    "supply.wasted": N_("Supply wasted"),
+    "event.voided": N_("Event voided"),
 }
 UNITS = {"c": "°C", "ml": "mL"}
 """Endings of field names that are units."""
@@ -84,7 +85,8 @@ def details(data: Mapping[str, Any], say: Callable[[str], str] = str) -> str:
     """An event's data as `key value` pairs in a line; long values are cut and show it. `say`: each word of it."""
     pairs = [_pair(key, value, say) for key, value in data.items() if value not in (None, [], {})]
     more = len(pairs) - NAMED_IN_DATA_MAX
-    return "; ".join(pairs[:NAMED_IN_DATA_MAX]) + (f"; {say('and {n} more').format(n=more)}" if more > 0 else "")
+    left_out = [say(N_("and {n} more")).format(n=more)] if more > 0 else []
+    return "; ".join([*pairs[:NAMED_IN_DATA_MAX], *left_out])
 
 
 def _pair(key: str, value: object, say: Callable[[str], str]) -> str:
@@ -97,7 +99,7 @@ def _pair(key: str, value: object, say: Callable[[str], str]) -> str:
 
 def _plain(value: object, say: Callable[[str], str]) -> str:
     if isinstance(value, bool):
-        return say("yes" if value else "no")
+        return say(N_("yes") if value else N_("no"))
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, Mapping):
@@ -153,14 +155,16 @@ def sound(record: CustodyRecord) -> bool:
     return record.ledger.chain_holds and (signed is None or signed.holds)
 
 
-def verdict(record: CustodyRecord) -> str:
+def verdict(record: CustodyRecord) -> Message:
     """One sentence on top: is there anything wrong with this specimen's custody."""
     if not sound(record):
-        return "THE RECORD WAS CHANGED after it was made: run labtrail verify. Do not rely on this report."
+        return Message("THE RECORD WAS CHANGED after it was made: run labtrail verify. Do not rely on this report.")
     count = len(record.discrepancies)
+    if count == 1:
+        return Message("{n} discrepancy: see below what each means and what to do.", n=count)
     if count:
-        return f"{count} discrepanc{'ies' if count > 1 else 'y'}: see below what each means and what to do."
-    return "No discrepancy. The hash chain of this specimen's record holds."
+        return Message("{n} discrepancies: see below what each means and what to do.", n=count)
+    return Message("No discrepancy. The hash chain of this specimen's record holds.")
 
 
 PROOF = (
@@ -171,13 +175,17 @@ PROOF = (
 )
 
 
-def checkpoint_words(record: CustodyRecord) -> str:
+def checkpoint_words(record: CustodyRecord) -> Message:
     """Which signed checkpoint covers this specimen's events."""
     one = record.ledger.checkpoint
     if one is None:
-        return "none is signed yet"
+        return Message("none is signed yet")
+    signed_by: dict[str, Value] = {"origin": one.origin, "time": utc(one.time), "n": one.size}
     if not one.holds:
-        return f"THE TREE IS NOT THE ONE that {one.origin} signed {utc(one.time)} over {one.size} leaves"
-    covered = sum(step.proof is not None and step.proof.signed for step in record.steps)
-    signed = f"signed {utc(one.time)} by {one.origin} over {one.size} leaves"
-    return f"{signed}; covers {covered} of the {len(record.steps)} events"
+        return Message("THE TREE IS NOT THE ONE that {origin} signed {time} over {n} leaves", **signed_by)
+    return Message(
+        "{signed}; covers {covered} of the {all} events",
+        signed=Message("signed {time} by {origin} over {n} leaves", **signed_by),
+        covered=sum(step.proof is not None and step.proof.signed for step in record.steps),
+        all=len(record.steps),
+    )

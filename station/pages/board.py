@@ -5,11 +5,13 @@ from typing import Any
 from litestar import Request, get, post
 from litestar.params import FromQuery, JSONBody
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from config.catalog import Catalog
+from config.foreign_texts import recognized
 from models.alerts.notifications import alerting
-from models.people.audit import NearMiss, near_miss_rows
+from models.people.audit import OTHER_CODE, NearMiss, near_miss_rows
 from models.people.users import Role
 from models.rules.specimen import Status
 from models.views.board import AGE_HOURS, AlertRow, StockRow, Waiting, ageing, find, flow, open_alerts, stock_rows
@@ -55,10 +57,16 @@ def _view(connection: Connection, sites: list[str], station: Station) -> BoardVi
         counts=counts, alerts=alerts, notices=notices(alerting(connection, now_us), alerts, sites, now_us),
         late={kind: sum(a.kind == kind for a in alerts) for kind in LATE},
         waiting=waiting, stock=stock[:STOCK_SHOWN], discrepancies=discrepancy_counts(connection, sites),
-        near_misses=near_miss_rows(connection, sites, NEAR_MISSES_SHOWN),
+        near_misses=[_near_miss(one) for one in near_miss_rows(connection, sites, NEAR_MISSES_SHOWN)],
         flow_bars=flow_bars(moving, [s for s in catalog.sites if s in sites], STATUSES[:7]),
         age_bars=age_bars(waiting), cover_bars=cover_bars(stock[:STOCK_SHOWN]),
     )  # fmt: skip
+
+
+def _near_miss(one: NearMiss) -> NearMiss:
+    """With what stands in place of other codes as a message: only its English is stored."""
+    expected, scanned = recognized(one.expected, (OTHER_CODE,)), recognized(one.scanned, (OTHER_CODE,))
+    return replace(one, expected=expected, scanned=scanned)
 
 
 async def _board(

@@ -12,6 +12,7 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from config.catalog import Catalog, Container
+from config.messages import N_, Message
 from labels.drawing.gs1 import parse, supply_for
 from labels.errors import LabelError
 from models.database.lots import known_lots
@@ -107,7 +108,7 @@ def judge_lot(scanned: str, container: Container, catalog: Catalog, facts: "Fact
             return LotAnswer(fault="unreadable", detail=str(fault))
         supply = supply_for(scan, catalog.supplies)
         if supply is None or scan.lot is None:
-            return LotAnswer(fault="unreadable", detail="the code names no lot of an item in the catalog")
+            return LotAnswer(fault="unreadable", detail=N_("the code names no lot of an item in the catalog"))
         item, lot, expires = supply.item, scan.lot, scan.expires
     if item != container.item:
         return LotAnswer(fault="wrong-tube", item=item, lot=lot, detail=catalog.supplies[item].name)
@@ -167,9 +168,11 @@ async def order_of(order_id: str, session: Session, station: Station) -> OrderRo
     """The order, if it is one of the session's sites'. Raises what becomes 404 or 403."""
     row = await station.read(order, order_id)
     if row is None:
-        raise NotFoundException(detail="no such order is on record: scan it again")
+        raise NotFoundException(detail=Message("no such order is on record: scan it again"))
     if not session.may_see({row.site} if row.site else set()):
-        raise PermissionDeniedException(detail="that order is at none of your sites: break the glass to see it")
+        raise PermissionDeniedException(
+            detail=Message("that order is at none of your sites: break the glass to see it")
+        )
     return row
 
 
@@ -222,7 +225,7 @@ async def check_lot(data: JSONBody[LotQuestion], session: Session, station: Stat
     """Whether the tube at hand is the right one, and not expired or recalled."""
     container = station.catalog.containers.get(data.container)
     if container is None:
-        raise NotFoundException(detail="no such tube in the catalog")
+        raise NotFoundException(detail=Message("no such tube in the catalog"))
     today = today_at(station, session.site)
 
     def judge(connection: Connection) -> LotAnswer:

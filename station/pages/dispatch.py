@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
+from config.messages import N_, Message
 from labels.drawing.manifest import manifest_pdf
 from labels.errors import LabelError
 from labels.of_manifest import manifest_of
@@ -58,16 +59,16 @@ class TubeAnswer(Struct, frozen=True, kw_only=True):
 def judge_tube(row: SpecimenRow | None, manifest: str) -> TubeAnswer:
     """Where the record stands against the tube. What is only late evidence is let through: it heals by itself."""
     if row is None:
-        return TubeAnswer(fault="Nothing is on record of this tube")
+        return TubeAnswer(fault=N_("Nothing is on record of this tube"))
     told = TubeAnswer(status=row.status, container=row.container or "", priority=row.priority or "")
     if row.status == Status.DISPATCHED and row.manifest == manifest:
-        return replace(told, fault="This tube is already in this bag", manifest=manifest)
+        return replace(told, fault=N_("This tube is already in this bag"), manifest=manifest)
     if row.status == Status.DISPATCHED:
-        return replace(told, fault="This tube is in another bag", stop=True, manifest=row.manifest or "")
+        return replace(told, fault=N_("This tube is in another bag"), stop=True, manifest=row.manifest or "")
     if row.status in (Status.REJECTED, Status.MISSING, Status.DISPOSED):
-        return replace(told, fault="This tube must not travel", stop=True)
+        return replace(told, fault=N_("This tube must not travel"), stop=True)
     if row.status == Status.COLLECTED:
-        return replace(told, fault="This tube's label was not scanned back", stop=True)
+        return replace(told, fault=N_("This tube's label was not scanned back"), stop=True)
     return told
 
 
@@ -88,7 +89,7 @@ async def waiting_page(request: Request[Any, Any, Any], session: Session, statio
 async def new_bag(data: JSONBody[NewBag], station: Station) -> dict[str, str]:
     """A manifest number for a new bag, and a tote number where none was scanned; where to go on."""
     if data.destination not in station.catalog.sites:
-        raise NotFoundException(detail="no such site in the catalog")
+        raise NotFoundException(detail=Message("no such site in the catalog"))
     year, digits = moment_of(station.clock()).year, station.settings.serial_digits
     manifest = (await station.write(allocate, MANIFEST, year, 1, digits))[0]
     tote = data.tote if is_identifier(data.tote, TOTE) else (await station.write(allocate, TOTE, year, 1, digits))[0]
@@ -105,7 +106,7 @@ async def bag_page(
 ) -> Page | Redirect:  # fmt: skip
     """One bag. What it is stands in its tubes' events; before the first tube, in the address."""
     if not is_identifier(manifest, MANIFEST):
-        raise NotFoundException(detail="no such manifest")
+        raise NotFoundException(detail=Message("no such manifest"))
     known = await station.read(bag, manifest)
     if known is None and to not in station.catalog.sites:
         return Redirect("/dispatch", status_code=303)
@@ -125,7 +126,7 @@ async def bag_page(
 async def check_tube(data: JSONBody[TubeQuestion], station: Station) -> TubeAnswer:
     """Whether a scanned tube may go into this bag."""
     if not is_identifier(data.scanned, SPECIMEN, station.settings.outside):
-        return TubeAnswer(fault="This is no tube", stop=False)
+        return TubeAnswer(fault=N_("This is no tube"), stop=False)
     told = judge_tube(await station.read(specimen, data.scanned), data.manifest)
     kind = station.catalog.containers.get(told.container)
     return replace(told, container=kind.name) if kind else told

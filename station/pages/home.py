@@ -8,6 +8,7 @@ from litestar.params import FromQuery
 from litestar.response import File, Redirect
 from litestar.static_files import create_static_files_router
 
+from config.messages import N_
 from models.people.users import Role
 from models.views.board import open_alerts
 from models.views.pages import coming_bags, open_bags, open_orders, waiting_for_dispatch, waiting_for_results
@@ -21,23 +22,23 @@ from station.services import Station
 STATIC = FOLDER / "static"
 YEAR_S = 365 * 86_400
 DOORS: dict[str, tuple[str, str]] = {
-    "/collect": ("tube", "Collect"),
-    "/dispatch": ("bag", "Dispatch"),
-    "/pick-up": ("van", "Pick up"),
-    "/receive": ("inbox", "Receive"),
-    "/results": ("result", "Results"),
-    "/supplies": ("shelf", "Supplies"),
-    "/board": ("board", "Board"),
-    "/find": ("search", "Find"),
+    "/collect": ("tube", N_("Collect")),
+    "/dispatch": ("bag", N_("Dispatch")),
+    "/pick-up": ("van", N_("Pick up")),
+    "/receive": ("inbox", N_("Receive")),
+    "/results": ("result", N_("Results")),
+    "/supplies": ("shelf", N_("Supplies")),
+    "/board": ("board", N_("Board")),
+    "/find": ("search", N_("Find")),
 }
 """Path -> (icon, name)."""
 WAITS: dict[str, tuple[str, str]] = {
-    "/collect": ("1 order waits", "{n} orders wait"),
-    "/dispatch": ("1 tube to send", "{n} tubes to send"),
-    "/pick-up": ("1 bag to pick up", "{n} bags to pick up"),
-    "/receive": ("1 bag on its way", "{n} bags on their way"),
-    "/results": ("1 tube without all results", "{n} tubes without all results"),
-    "/board": ("1 open alert", "{n} open alerts"),
+    "/collect": (N_("1 order waits"), N_("{n} orders wait")),
+    "/dispatch": (N_("1 tube to send"), N_("{n} tubes to send")),
+    "/pick-up": (N_("1 bag to pick up"), N_("{n} bags to pick up")),
+    "/receive": (N_("1 bag on its way"), N_("{n} bags on their way")),
+    "/results": (N_("1 tube without all results"), N_("{n} tubes without all results")),
+    "/board": (N_("1 open alert"), N_("{n} open alerts")),
 }
 OPEN_TO: dict[str, tuple[str, ...]] = {
     Role.MA: ("/collect", "/dispatch", "/supplies", "/find"),

@@ -74,7 +74,7 @@ def print_again(connection: Connection, station: Services, accession: str, badge
         made = queue_first(connection, new, now_us)
         return made or queue_again(connection, new, reason, now_us)
     except (LabelError, PrintJobError) as fault:
-        raise Refusal(409, str(fault)) from None
+        raise Refusal(409, fault.message) from None
 
 
 @post("/labels/{accession:str}/again", access=requires(*STICKERS, scope="specimen", read="label.again"),

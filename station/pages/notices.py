@@ -1,9 +1,11 @@
 """What people are being told of now, for the board: Alertmanager's notifications beside Labtrail's own alerts."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from msgspec import Struct
 
+from config.foreign_texts import recognized
+from config.messages import N_
 from models.alerts.notifications import PAGES, Alerting, Notification
 from models.rules.times import MINUTE_US
 from models.views.board import AlertRow
@@ -11,6 +13,42 @@ from models.views.board import AlertRow
 SILENT_US = 15 * MINUTE_US
 """The heartbeat comes each minute (config/alertmanager/alertmanager.yml); after this long its way is broken."""
 SHOWN_MAX = 40
+SUMMARIES: Mapping[str, str] = {
+    "StatResultOverdue": N_("STAT results overdue for {site}: {n}"),
+    "RoutineResultOverdue": N_("Routine results overdue for {site}: {n}"),
+    "LabelOverdue": N_("Unlabeled tubes at {site}: {n}"),
+    "DispatchOverdue": N_("Tubes not dispatched at {site}: {n}"),
+    "PickupOverdue": N_("Tubes not picked up at {site}: {n}"),
+    "ReceiptOverdue": N_("Tubes on the way to {site} are late: {n}"),
+    "StabilityAtRisk": N_("Tubes of {site} may not stay stable: {n}"),
+    "SpecimenMissing": N_("A specimen of {site} is missing"),
+    "CriticalResultUnacknowledged": N_("Critical results nobody has read back for {site}: {n}"),
+    "IdentityDiscrepancy": N_("A tube of {site} may be another patient's"),
+    "DiscrepancyRateHigh": N_("Custody discrepancies at {site}: {share} of new specimens"),
+    "Watchdog": N_("The way of an alert works"),
+    "AllWorkersDown": N_("No Labtrail process answers"),
+    "WorkerAbsent": N_("Labtrail processes are fewer than an hour ago: {n}"),
+    "StateStale": N_("The lab's state has not been read for {time}"),
+    "WorkerStateStale": N_("{process} can't read the database"),
+    "StateAbsent": N_("No Labtrail process has read the database since its start"),
+    "SweepStalled": N_("Labtrail has not looked for late cases for {time}"),
+    "ProcessingStopped": N_("{n} events wait and none is processed"),
+    "LogLagHigh": N_("{n} events wait in the log"),
+    "EventLatencyHigh": N_("Scans take {time} to be committed"),
+    "DatabaseRetries": N_("The database often fails"),
+    "OutboxStuck": N_("Labtrail's alerts are not sent"),
+    "PrinterStuck": N_("Printer {printer} does not print"),
+    "QuarantinedEvents": N_("{n} events are in quarantine"),
+    "AlertUnacknowledged": N_("Nobody took the {kind} alert at {site}"),
+    "StatTurnaroundBurnFast": N_("{share} of STAT results come too late"),
+    "StatTurnaroundBurnSlow": N_("{share} of STAT results came too late in 3 days"),
+    "StockOut": N_("{site} has run out of {item}"),
+    "RestockDue": N_("Order {item} for {site}"),
+    "StockPredictedOut": N_("{item} at {site} runs out within a day"),
+    "StockExpiring": N_("{item} expires at {site}"),
+    "RecalledStockOnHand": N_("Recalled {item} on hand at {site}"),
+}
+"""What the rules of config/prometheus/rules say of each alert."""
 
 
 class Notice(Struct, frozen=True, kw_only=True):
@@ -77,7 +115,7 @@ def _notice(group: Sequence[Notification], alerts: Sequence[AlertRow]) -> Notice
     first = group[0]
     behind = _behind(first, alerts)
     return Notice(
-        summary=first.summary or first.alert, kind=PAGES[first.alert].kind if first.alert in PAGES else "",
+        summary=_summary(first), kind=PAGES[first.alert].kind if first.alert in PAGES else "",
         page=first.severity == "page", site=first.site, receivers=tuple(sorted({one.receiver for one in group})),
         since_us=min(one.starts_us for one in group), told_us=max(one.told_us for one in group),
         times=max(one.times for one in group),
@@ -85,6 +123,11 @@ def _notice(group: Sequence[Notification], alerts: Sequence[AlertRow]) -> Notice
         waiting=sum(one.acknowledged_us is None for one in behind),
         escalated=sum(one.escalated_us is not None and one.acknowledged_us is None for one in behind),
     )  # fmt: skip
+
+
+def _summary(told: Notification) -> str:
+    """Prometheus fills the values in: its sentence is that of the alert's rule, or of a rule of the lab's own."""
+    return recognized(told.summary or told.alert, [SUMMARIES[told.alert]] if told.alert in SUMMARIES else [])
 
 
 def _behind(told: Notification, alerts: Sequence[AlertRow]) -> list[AlertRow]:

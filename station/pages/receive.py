@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
+from config.messages import N_, Message
 from models.people.users import Role
 from models.rules.identifiers import MANIFEST, SPECIMEN, TOTE, is_identifier
 from models.views.pages import Bag, SpecimenRow, bag, bag_of_tote, coming_bags, received_of_bag, specimen
@@ -21,9 +22,15 @@ from station.services import Station
 
 RECEIVERS = (Role.LAB, Role.COURIER, Role.MA, Role.MANAGER)
 CONDITIONS = {
-    "": "No remark", "ROOM": "Room temperature", "COOL": "Cool", "FROZ": "Frozen", "HEM": "Hemolyzed",
-    "CLOT": "Clotted", "CON": "Contaminated", "AUT": "Autolyzed",
-}  # fmt: skip
+    "": N_("No remark"),
+    "ROOM": N_("Room temperature"),
+    "COOL": N_("Cool"),
+    "FROZ": N_("Frozen"),
+    "HEM": N_("Hemolyzed"),
+    "CLOT": N_("Clotted"),
+    "CON": N_("Contaminated"),
+    "AUT": N_("Autolyzed"),
+}
 """HL7 0493, the codes that a person at the bench can tell."""
 
 
@@ -48,7 +55,7 @@ async def which_bag(data: JSONBody[Scanned], station: Station) -> dict[str, str]
         manifest = await station.read(bag_of_tote, code)
         if manifest is not None:
             return {"path": f"/receive/{manifest}"}
-    raise NotFoundException(detail="this is no bag: scan the tote or the manifest")
+    raise NotFoundException(detail=Message("this is no bag: scan the tote or the manifest"))
 
 
 @get("/receive/{manifest:str}", access=requires(*RECEIVERS))
@@ -63,7 +70,7 @@ async def bag_page(
     only where it is one of their sites'.
     """
     if manifest != "loose" and not is_identifier(manifest, MANIFEST):
-        raise NotFoundException(detail="no such manifest")
+        raise NotFoundException(detail=Message("no such manifest"))
     latest, hidden = await station.read(_opened, manifest, session)
     elsewhere = latest.destination if latest.destination not in (None, session.site) else None
     if elsewhere is not None and not anyway:
@@ -125,7 +132,7 @@ async def tube(
         return specimen(connection, data.scanned)
 
     if not is_identifier(data.scanned, SPECIMEN, station.settings.outside):
-        raise NotFoundException(detail="this is no tube")
+        raise NotFoundException(detail=Message("this is no tube"))
     row = await station.read(read)
     await audit.note(session.entry("specimen.read", station.clock(), data.scanned))
     if row is None:

@@ -12,11 +12,12 @@ from litestar import MediaType, Request, Response
 from markupsafe import Markup
 
 from config.catalog import Catalog
+from config.messages import N_
 from models.rules.times import moment_of
 from station.auth.session import session_or_none
 from station.custody_report.words import HAPPENED
 from station.languages.language import language_of
-from station.languages.words import SPANISH, Say, teller, translate
+from station.languages.words import Say, for_scripts, teller, translate
 from station.services import Services
 
 FOLDER = Path(__file__).resolve().parent.parent
@@ -27,9 +28,13 @@ COLOURS = {
 }  # fmt: skip
 UNKNOWN_COLOUR = "#9aa6ab"
 KINDS = HAPPENED | {
-    "supply.received": "Supply received", "supply.counted": "Supply counted", "supply.transferred": "Supply moved",
-    "supply.ordered": "Supply ordered", "supply.recalled": "Lot recalled", "/api/v1/near-misses": "Near miss",
-}  # fmt: skip
+    "supply.received": N_("Supply received"),
+    "supply.counted": N_("Supply counted"),
+    "supply.transferred": N_("Supply moved"),
+    "supply.ordered": N_("Supply ordered"),
+    "supply.recalled": N_("Lot recalled"),
+    "/api/v1/near-misses": N_("Near miss"),
+}
 """What an event of each type is called; a near miss by the address that it is sent to."""
 _environment = Environment(
     loader=FileSystemLoader(FOLDER / "templates"),
@@ -38,6 +43,7 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_environment.globals["N_"] = N_  # marks a text of a table, as in the code
 Page = Response[str]
 
 
@@ -71,7 +77,7 @@ def page(request: Request[Any, Any, Any], template: str, *, status: int = 200, *
 
 def _words(language: str) -> Markup:
     """The texts that the scripts show; English needs none, since a text is its own key."""
-    return data(dict(SPANISH) if language == "es" else {})
+    return data(for_scripts(language))
 
 
 def _kinds(say: Say) -> Markup:

@@ -8,6 +8,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Struct
 from sqlalchemy import Connection
 
+from config.messages import Message
 from models.people.users import Role
 from models.rules.custody import is_critical
 from models.views.pages import Outstanding, SpecimenRow, results_of, specimen, waiting_for_results
@@ -53,7 +54,7 @@ async def tube_page(request: Request[Any, Any, Any], accession: FromPath[str], s
 
     view = await station.read(read)
     if view is None:
-        raise NotFoundException(detail="no such tube is on record: scan it again")
+        raise NotFoundException(detail=Message("no such tube is on record: scan it again"))
     limits = station.catalog.critical_values
     work = {"accession": accession, "units": {test: limits[test].unit for test in limits}}
     return page(request, "results_tube.html", view=view, work=work, flags=FLAGS, limits=limits)

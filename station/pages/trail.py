@@ -10,6 +10,7 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from agents.ledger.checkpoints import newest_checkpoint
+from config.messages import Message
 from models.people.users import Role
 from models.views.custody_record import CustodyRecord
 from models.views.custody_record_query import custody_record
@@ -34,7 +35,9 @@ async def specimen_page(request: Request[Any, Any, Any], accession: FromPath[str
 
     record = await station.read(read)
     if record is None:
-        raise NotFoundException(detail="nothing is on record of this specimen: scan or type its number again")
+        raise NotFoundException(
+            detail=Message("nothing is on record of this specimen: scan or type its number again")
+        )
     sound = custody_words.sound(record)
     return page(request, "specimen.html", record=record, custody=custody_words, sound=sound)
 
@@ -60,7 +63,7 @@ async def order_trail(
     found = await station.read(read)
     known = {one.site for one in (found.row, *found.specimens) if one is not None and one.site}
     if (found.row is None and not found.specimens) or not session.may_see(known):
-        raise NotFoundException(detail="no such order is on record at your sites: scan it again")
+        raise NotFoundException(detail=Message("no such order is on record at your sites: scan it again"))
     await audit.note(session.entry("order.read", station.clock(), order_id))
     return page(request, "order.html", order_id=order_id, found=found)
 
@@ -70,7 +73,7 @@ async def manifest_page(request: Request[Any, Any, Any], manifest: FromPath[str]
     """A bag with every tube that was ever on its manifest."""
     found = await station.read(bag, manifest)
     if found is None:
-        raise NotFoundException(detail="no such manifest is on record: scan or type its number again")
+        raise NotFoundException(detail=Message("no such manifest is on record: scan or type its number again"))
     return page(request, "manifest.html", bag=found)
 
 

@@ -1,5 +1,5 @@
 // The board refreshes itself when something changes, at most once in a while; nothing moves under the reader's hand.
-import { $, ask, say } from "./dom.js";
+import { $, N_, ask, say } from "./dom.js";
 import { verdict } from "./feedback.js";
 
 const LEAST_MS = 2000;
@@ -29,7 +29,7 @@ async function acknowledge(event) {
   if (!button) return;
   button.disabled = true;
   const answer = await ask("POST", `/api/v1/alerts/${button.dataset.id}/acknowledge`);
-  if (!answer.ok) verdict("warn", answer.json?.detail || "That did not work");
+  if (!answer.ok) verdict("warn", answer.json?.detail || N_("That did not work"));
   refresh();
 }
 

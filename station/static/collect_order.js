@@ -1,6 +1,6 @@
 // Collecting one order: patient, then for each tube its lot, the draw, the label, the read-back.
 
-import { $, $$, ask, facts, h, say } from "./dom.js";
+import { $, $$, N_, ask, facts, h, say } from "./dom.js";
 import { dialog, red, verdict } from "./feedback.js";
 import { isAccession, opaque } from "./identifiers.js";
 import { send } from "./queue.js";
@@ -8,8 +8,8 @@ import { printAgain } from "./reprint.js";
 import { prompt, startScanning } from "./scan.js";
 
 const work = facts("work");
-const LOOKED = "I stopped and looked again: patient, order and tube belong together";
-const NOT_TAKEN = ["Patient refused", "Vein not found", "Patient not fasting", "Too little", "Patient not there"];
+const LOOKED = N_("I stopped and looked again: patient, order and tube belong together");
+const NOT_TAKEN = [N_("Patient refused"), N_("Vein not found"), N_("Patient not fasting"), N_("Too little"), N_("Patient not there")];
 let step = "patient";
 let draw = 0; // which of work.draws
 let lot = null;
@@ -57,15 +57,15 @@ function next() {
   if (tube) return askForLabel();
   lot = null;
   if (draw >= work.draws.length) {
-    prompt("Everything is collected and labeled");
+    prompt(N_("Everything is collected and labeled"));
     return show("done");
   }
-  prompt("Scan the lot of the {name} ({colour})", { name: say(current().name), colour: say(current().colour) });
+  prompt(N_("Scan the lot of the {name} ({colour})"), { name: say(current().name), colour: say(current().colour) });
   show("lot");
 }
 
 function askForLabel() {
-  prompt("Stick the label on the tube, then scan it there");
+  prompt(N_("Stick the label on the tube, then scan it there"));
   const picture = $("#label-picture");
   picture.src = `/api/v1/labels/${tube.accession}.png`;
   picture.alt = say("Label {accession}", { accession: tube.accession });
@@ -74,32 +74,32 @@ function askForLabel() {
 
 async function checkPatient(code) {
   const answer = await ask("POST", `/collect/${encodeURIComponent(work.order)}/patient`, { scanned: code });
-  if (!answer.ok) return verdict("warn", answer.status === 0 ? "No signal: try again" : "That did not work");
+  if (!answer.ok) return verdict("warn", answer.status === 0 ? N_("No signal: try again") : N_("That did not work"));
   if (answer.json.match) {
-    verdict("ok", "Patient and order belong together");
+    verdict("ok", N_("Patient and order belong together"));
     return next();
   }
   const miss = { kind: "patient", expected: work.patient ?? "", scanned: code, order: work.order };
-  await red("Wrong patient", [["Order", work.order], ["Expected", work.patient ?? "–"]], LOOKED, miss);
+  await red(N_("Wrong patient"), [[N_("Order"), work.order], [N_("Expected"), work.patient ?? "–"]], LOOKED, miss);
 }
 
 async function checkLot(code) {
   const answer = await ask("POST", "/collect/lot", { container: current().container, scanned: code });
-  if (!answer.ok) return verdict("warn", answer.status === 0 ? "No signal: try again" : "That did not work");
+  if (!answer.ok) return verdict("warn", answer.status === 0 ? N_("No signal: try again") : N_("That did not work"));
   const { fault, item, expires, detail } = answer.json;
-  if (fault === "unreadable") return verdict("bad", "No lot can be read from this: scan the tube's or the box's code");
+  if (fault === "unreadable") return verdict("bad", N_("No lot can be read from this: scan the tube's or the box's code"));
   if (!fault) {
     lot = answer.json;
-    verdict("ok", "Lot {lot} is good", { lot: lot.lot });
-    prompt("Draw the {name} ({colour})", { name: say(current().name), colour: say(current().colour) });
+    verdict("ok", N_("Lot {lot} is good"), { lot: lot.lot });
+    prompt(N_("Draw the {name} ({colour})"), { name: say(current().name), colour: say(current().colour) });
     return show("draw");
   }
-  const titles = { expired: "This tube has expired", recalled: "This lot is recalled", "wrong-tube": "Wrong tube" };
-  const shown = [["Lot", answer.json.lot], ["Expected", say(current().name)]];
-  if (fault === "expired") shown.push(["Expired", expires]);
-  if (fault !== "expired") shown.push(fault === "recalled" ? ["Notice", detail] : ["This is", say(detail)]);
+  const titles = { expired: N_("This tube has expired"), recalled: N_("This lot is recalled"), "wrong-tube": N_("Wrong tube") };
+  const shown = [[N_("Lot"), answer.json.lot], [N_("Expected"), say(current().name)]];
+  if (fault === "expired") shown.push([N_("Expired"), expires]);
+  if (fault !== "expired") shown.push(fault === "recalled" ? [N_("Notice"), detail] : [N_("This is"), say(detail)]);
   const miss = { kind: fault === "wrong-tube" ? "tube" : "lot", expected: current().item, scanned: item, order: work.order };
-  await red(titles[fault], shown, "I put this tube aside and take another one", miss);
+  await red(titles[fault], shown, N_("I put this tube aside and take another one"), miss);
 }
 
 async function collect() {
@@ -108,14 +108,14 @@ async function collect() {
   const accession = numbers.json?.numbers?.[0];
   if (!numbers.ok || !accession) {
     $("#drawn").disabled = false;
-    return verdict("warn", "No number could be had: try again");
+    return verdict("warn", N_("No number could be had: try again"));
   }
   const { container, tests, item } = current();
   const data = { order: work.order, patient: work.patient, container, tests, priority: work.priority };
   data.supplies = [{ item, lot: lot.lot, quantity: 1 }];
   const became = await send("specimen.collected", accession, data);
-  if (became.outcome === "refused") return verdict("bad", became.detail || "That did not work");
-  verdict("ok", "{accession} is collected", { accession });
+  if (became.outcome === "refused") return verdict("bad", became.detail || N_("That did not work"));
+  verdict("ok", N_("{accession} is collected"), { accession });
   $(".state", row()).replaceChildren(h("span", { class: "code" }, accession));
   unlabeled.unshift({ accession, container, serial: `${accession}-1`, number: draw });
   draw += 1;
@@ -125,12 +125,12 @@ async function collect() {
 async function readBack(code) {
   if (code !== tube.accession) {
     const miss = { kind: "label", expected: tube.accession, scanned: code, accession: tube.accession, order: work.order };
-    const shown = [["On the tube", isAccession(code) ? code : say(opaque(code))], ["Expected", tube.accession]];
-    return red("Wrong label", shown, LOOKED, miss);
+    const shown = [[N_("On the tube"), isAccession(code) ? code : say(opaque(code))], [N_("Expected"), tube.accession]];
+    return red(N_("Wrong label"), shown, LOOKED, miss);
   }
   const became = await send("specimen.labeled", tube.accession, { label: tube.serial, scanned: code, patient: work.patient ?? undefined });
-  if (became.outcome === "refused") return verdict("bad", became.detail || "That did not work");
-  verdict("ok", "{accession} is labeled", { accession: code });
+  if (became.outcome === "refused") return verdict("bad", became.detail || N_("That did not work"));
+  verdict("ok", N_("{accession} is labeled"), { accession: code });
   if (tube.number !== undefined) $(`#draws [data-number="${tube.number}"]`).dataset.state = "ok";
   next();
 }
@@ -142,7 +142,7 @@ async function reprint() {
 
 async function notCollected() {
   const reason = h("select", { name: "reason", id: "reason" }, NOT_TAKEN.map((one) => h("option", { value: one }, say(one))));
-  const form = await dialog("Not collected", [h("label", { for: "reason" }, say("Reason")), reason], "Not collected");
+  const form = await dialog(N_("Not collected"), [h("label", { for: "reason" }, say("Reason")), reason], N_("Not collected"));
   if (!form) return;
   await send("specimen.not-collected", work.order, { order: work.order, container: current().container, reason: form.get("reason") });
   $(".state", row()).textContent = say("Not collected");
@@ -154,6 +154,6 @@ startScanning(async (code) => {
   if (step === "patient") await checkPatient(code);
   else if (step === "lot") await checkLot(code);
   else if (step === "label") await readBack(code);
-  else verdict("warn", "Nothing is to be scanned now");
+  else verdict("warn", N_("Nothing is to be scanned now"));
 });
 show("patient");

@@ -1,5 +1,5 @@
 // Filling a bag: each scanned tube is dispatched at once; stragglers go in until the courier has it.
-import { $, ask, facts, h, say } from "./dom.js";
+import { $, N_, ask, facts, h, say } from "./dom.js";
 import { dialog, red, verdict } from "./feedback.js";
 import { clean, isAccession } from "./identifiers.js";
 import { record } from "./queue.js";
@@ -9,17 +9,17 @@ const work = facts("work");
 const inside = new Set(work.tubes);
 
 async function take(code) {
-  if (!isAccession(code)) return verdict("bad", "This is no tube");
-  if (inside.has(code)) return verdict("warn", "This tube is already in this bag");
-  if (work.closed) return red("This bag is gone", [["Bag", work.manifest]], "I take a new bag for this tube", null);
-  if (inside.size >= work.capacity) return red("This bag is full", [["Tubes", String(inside.size)]], "I take a new bag for this tube", null);
+  if (!isAccession(code)) return verdict("bad", N_("This is no tube"));
+  if (inside.has(code)) return verdict("warn", N_("This tube is already in this bag"));
+  if (work.closed) return red(N_("This bag is gone"), [[N_("Bag"), work.manifest]], N_("I take a new bag for this tube"), null);
+  if (inside.size >= work.capacity) return red(N_("This bag is full"), [[N_("Tubes"), String(inside.size)]], N_("I take a new bag for this tube"), null);
   const answer = await ask("POST", "/dispatch/tube", { manifest: work.manifest, scanned: code });
   const told = answer.json ?? {};
   if (answer.ok && told.stop) {
-    const shown = [["Tube", code], ["Status", say(told.status)], ...(told.manifest ? [["Bag", told.manifest]] : [])];
-    return red(told.fault, shown, "I put this tube aside", { kind: "tube", expected: work.manifest, scanned: code, accession: code });
+    const shown = [[N_("Tube"), code], [N_("Status"), say(told.status)], ...(told.manifest ? [[N_("Bag"), told.manifest]] : [])];
+    return red(told.fault, shown, N_("I put this tube aside"), { kind: "tube", expected: work.manifest, scanned: code, accession: code });
   }
-  if (!answer.ok && answer.status !== 0) return verdict("bad", answer.json?.detail || "That did not work");
+  if (!answer.ok && answer.status !== 0) return verdict("bad", answer.json?.detail || N_("That did not work"));
   const data = { manifest: work.manifest, destination: work.destination, transport: work.transport };
   if (work.tote) data.tote = work.tote;
   if (work.seal) data.seal = work.seal;
@@ -29,7 +29,7 @@ async function take(code) {
   const end = h("span", { class: "end" }, told.priority === "stat" ? h("strong", { class: "tag stat" }, "STAT") : "");
   const row = h("li", { "data-state": "ok" }, h("div", { class: "item" }, h("span", { class: "code" }, code), say(told.container ?? ""), end));
   $("#tubes").prepend(row);
-  verdict(told.fault ? "warn" : "ok", told.fault || "{accession} is in the bag", { accession: code });
+  verdict(told.fault ? "warn" : "ok", told.fault || N_("{accession} is in the bag"), { accession: code });
   later.then((became) => judged(code, became, row, end)); // not waited for: the next scan must be taken at once
 }
 
@@ -39,13 +39,13 @@ function judged(code, became, row, end) {
     $("#count").textContent = inside.size;
     row.dataset.state = "missing";
     end.textContent = became.detail || say(became.reason ?? "");
-    verdict("bad", "{accession} was not recorded", { accession: code });
+    verdict("bad", N_("{accession} was not recorded"), { accession: code });
   } else if (became.discrepancies?.length) end.append(...became.discrepancies.map((one) => h("span", { class: "tag warn" }, say(one))));
 }
 
 $("#reseal").addEventListener("click", async () => {
   const seal = h("input", { name: "seal", id: "new-seal", required: true, maxlength: 40, autocomplete: "off" });
-  const form = await dialog("New seal", [h("label", { for: "new-seal" }, say("Seal: scan it")), seal, h("p", { class: "hint" }, say("For the tubes that go in from now on. The courier scans the seal that closes the bag."))], "Use it");
+  const form = await dialog(N_("New seal"), [h("label", { for: "new-seal" }, say("Seal: scan it")), seal, h("p", { class: "hint" }, say("For the tubes that go in from now on. The courier scans the seal that closes the bag."))], N_("Use it"));
   if (!form) return;
   work.seal = clean(form.get("seal"));
   $("#seal-shown").textContent = work.seal;

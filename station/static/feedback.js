@@ -1,6 +1,6 @@
 // How a scan's outcome is told: sound, vibration, colour, sign and words, each of them enough by itself.
 
-import { $, h, icon, say } from "./dom.js";
+import { $, N_, h, icon, say } from "./dom.js";
 import { opaque } from "./identifiers.js";
 import { nearMiss } from "./queue.js";
 
@@ -85,7 +85,7 @@ export function red(title, facts, act, miss) {
 }
 
 /** A question with a form: resolves to its FormData, or null when it was closed. */
-export function dialog(title, fields, yes, no = "Back") {
+export function dialog(title, fields, yes, no = N_("Back")) {
   return new Promise((resolve) => {
     const form = h(
       "form",

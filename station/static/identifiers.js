@@ -1,5 +1,7 @@
 // The identifiers and their check digits: the same rule as models/rules/identifiers.py (ISO 7064 MOD 97-10).
 
+import { N_ } from "./dom.js";
+
 const LETTER = { S: "28", M: "22", T: "29", B: "11" };
 const FORM = /^([SMTB])([0-9]{10,14})$/;
 const LONGEST = 200;
@@ -34,13 +36,13 @@ export function clean(raw) {
 
 /** "" for a scan that can be looked at; else why not. Only what no code of ours can be is refused here. */
 export function fault(code) {
-  if (!code) return "Nothing was scanned";
-  if (code.length > LONGEST) return "This is no code of ours: too long";
+  if (!code) return N_("Nothing was scanned");
+  if (code.length > LONGEST) return N_("This is no code of ours: too long");
   // group separators (FNC1) are part of GS1 codes
-  if (/[\u0000-\u001c\u001e\u001f\u007f]/.test(code)) return "This is no code of ours: it has control characters";
-  if (/^[SMTB][0-9]{8,16}$/.test(code) && !verify(code) && !outside(code)) return "The check digits are wrong: scan it again";
+  if (/[\u0000-\u001c\u001e\u001f\u007f]/.test(code)) return N_("This is no code of ours: it has control characters");
+  if (/^[SMTB][0-9]{8,16}$/.test(code) && !verify(code) && !outside(code)) return N_("The check digits are wrong: scan it again");
   return "";
 }
 
 /** A scanned value that may be kept and sent: our own numbers only, since others can name a patient. */
-export const opaque = (code) => (verify(code) || outside(code) ? code : "(not one of our numbers)");
+export const opaque = (code) => (verify(code) || outside(code) ? code : N_("(not one of our numbers)"));

@@ -1,7 +1,7 @@
 // The courier's pick-up. Works without a signal: the bag, what was scanned of it and every unsent scan are kept on the
 // phone, each tube's scan and its mark together, so that a page that dies in between neither loses nor doubles one.
 
-import { $, ask, h, many, say } from "./dom.js";
+import { $, N_, ask, h, many, say } from "./dom.js";
 import { dialog, red, verdict } from "./feedback.js";
 import { clean, isAccession, verify } from "./identifiers.js";
 import { dropNote, keepNote, readNote, record, send } from "./queue.js";
@@ -35,17 +35,17 @@ function button(text, act, kind = "quiet", id = null) {
 }
 
 const PROMPTS = {
-  releaser: "Scan the badge of who hands the bag over",
-  seal: "Scan the seal of the bag",
-  temperature: "Temperature in the bag?",
-  tubes: "Scan each tube",
-  confirm: "Hand-over: scan the same badge again to confirm",
+  releaser: N_("Scan the badge of who hands the bag over"),
+  seal: N_("Scan the seal of the bag"),
+  temperature: N_("Temperature in the bag?"),
+  tubes: N_("Scan each tube"),
+  confirm: N_("Hand-over: scan the same badge again to confirm"),
 };
 
 function draw() {
   $("#counts").hidden = !bag || !["tubes", "confirm"].includes(bag.step);
   $("#title").textContent = bag ? say("Bag {manifest}", { manifest: bag.manifest }) : say("Pick up");
-  prompt(bag ? PROMPTS[bag.step] : "Scan the bag: its manifest or tote");
+  prompt(bag ? PROMPTS[bag.step] : N_("Scan the bag: its manifest or tote"));
   $("#act").replaceChildren(...(bag ? acts[bag.step]() : []));
   if (!bag) return drawBags();
   $("#taken").textContent = bag.scanned.length;
@@ -64,30 +64,30 @@ function drawBags() {
 function drawTubes() {
   $("#list-title").textContent = say("Tubes");
   const row = (tube, state, text, ...more) => h("li", { "data-state": state, "data-tube": tube }, h("div", { class: "item" }, h("span", { class: "code" }, tube), h("span", {}, say(text)), h("span", { class: "end row" }, more)));
-  const open = left().map((tube) => row(tube, "", bag.step === "confirm" ? "missing: decide" : "not yet scanned", ...(bag.step === "confirm" ? [
-    button("Not in the bag", () => missing(tube)), button("Stays here", () => decide(tube, "stays here"))] : [])));
+  const open = left().map((tube) => row(tube, "", bag.step === "confirm" ? N_("missing: decide") : N_("not yet scanned"), ...(bag.step === "confirm" ? [
+    button(N_("Not in the bag"), () => missing(tube)), button(N_("Stays here"), () => decide(tube, N_("stays here")))] : [])));
   const decided = Object.entries(bag.decided).map(([tube, what]) => row(tube, "missing", what));
-  const extra = [...bag.extra].reverse().map((tube) => row(tube, "extra", "extra: not on the manifest"));
+  const extra = [...bag.extra].reverse().map((tube) => row(tube, "extra", N_("extra: not on the manifest")));
   const good = bag.scanned.filter((tube) => !bag.extra.includes(tube)).reverse();
-  const taken = good.map((tube) => (refused.includes(tube) ? row(tube, "refused", "refused: see the unsent scans") : row(tube, "ok", "taken")));
+  const taken = good.map((tube) => (refused.includes(tube) ? row(tube, "refused", N_("refused: see the unsent scans")) : row(tube, "ok", N_("taken"))));
   $("#list").replaceChildren(h("ol", { class: "list tubes" }, open, decided, extra, taken));
 }
 
 const acts = {
-  releaser: () => [button("Another bag", leave)],
-  seal: () => [button("The bag has no seal", () => go("temperature"))],
+  releaser: () => [button(N_("Another bag"), leave)],
+  seal: () => [button(N_("The bag has no seal"), () => go("temperature"))],
   temperature: () => {
     const field = h("input", { id: "temperature", inputmode: "decimal", maxlength: 6, autocomplete: "off", "aria-label": say("Temperature, °C") });
     const take = () => {
       const value = field.value.trim().replace(",", ".");
-      if (value && !/^-?\d{1,3}(\.\d)?$/.test(value)) return verdict("bad", "This is no temperature");
+      if (value && !/^-?\d{1,3}(\.\d)?$/.test(value)) return verdict("bad", N_("This is no temperature"));
       if (value) bag.temperature_c = Number(value);
       go("tubes");
     };
-    return [h("div", { class: "row" }, h("div", { class: "grow" }, field), button("Go on", take, "", "temperature-go"), button("Not measured", () => go("tubes"), "quiet", "not-measured"))];
+    return [h("div", { class: "row" }, h("div", { class: "grow" }, field), button(N_("Go on"), take, "", "temperature-go"), button(N_("Not measured"), () => go("tubes"), "quiet", "not-measured"))];
   },
-  tubes: () => [button("The bag is complete", () => go("confirm"), "wide", "complete")],
-  confirm: () => [h("p", { class: "big" }, say("You take {n} tubes", { n: bag.scanned.length })), button("Back to scanning", () => go("tubes"))],
+  tubes: () => [button(N_("The bag is complete"), () => go("confirm"), "wide", "complete")],
+  confirm: () => [h("p", { class: "big" }, say("You take {n} tubes", { n: bag.scanned.length })), button(N_("Back to scanning"), () => go("tubes"))],
 };
 
 async function go(step) {
@@ -108,43 +108,43 @@ const decide = (tube, what) => {
 };
 
 async function missing(tube) {
-  const form = await dialog("Not in the bag", [h("p", { class: "big code" }, tube), h("p", {}, say("It was looked for in the bag and beside it, and is not there."))], "Report it missing");
+  const form = await dialog(N_("Not in the bag"), [h("p", { class: "big code" }, tube), h("p", {}, say("It was looked for in the bag and beside it, and is not there."))], N_("Report it missing"));
   if (!form) return;
-  bag.decided[tube] = "reported missing";
+  bag.decided[tube] = N_("reported missing");
   await record("specimen.missing", tube, { manifest: bag.manifest }, { site: bag.origin, note: bag });
   draw();
 }
 
 async function openBag(code) {
-  if (!verify(code, "M") && !verify(code, "T")) return verdict("bad", "This is no bag: scan its manifest or tote");
+  if (!verify(code, "M") && !verify(code, "T")) return verdict("bad", N_("This is no bag: scan its manifest or tote"));
   const known = bags.find((one) => one.manifest === code || one.tote === code);
-  if (!known && code.startsWith("T")) return verdict("bad", "This tote is not known here: scan the manifest");
+  if (!known && code.startsWith("T")) return verdict("bad", N_("This tote is not known here: scan the manifest"));
   const plain = { manifest: code, origin: null, tubes: [], seal: null };
   bag = { ...(known ?? plain), key: "bag", badge: document.body.dataset.badge, scanned: [], extra: [], decided: {} };
-  verdict("ok", known ? "{n} tubes should be in it" : "This phone has no list of this bag: all tubes are taken as they come", { n: bag.tubes.length });
+  verdict("ok", known ? N_("{n} tubes should be in it") : N_("This phone has no list of this bag: all tubes are taken as they come"), { n: bag.tubes.length });
   await go("releaser");
 }
 
 async function releaser(code) {
-  if (!verify(code, "B")) return verdict("bad", "This is no badge");
-  if (code === document.body.dataset.badge) return verdict("bad", "This is your own badge: the other person's is needed");
+  if (!verify(code, "B")) return verdict("bad", N_("This is no badge"));
+  if (code === document.body.dataset.badge) return verdict("bad", N_("This is your own badge: the other person's is needed"));
   bag.released_by = code;
-  verdict("ok", "Badge taken");
+  verdict("ok", N_("Badge taken"));
   await go("seal");
 }
 
 async function seal(code) {
   bag.closed_with = clean(code).slice(0, 40);
   if (bag.seal && bag.seal !== bag.closed_with) {
-    const shown = [["On the bag", bag.closed_with], ["Expected", bag.seal]];
-    await red("Wrong seal", shown, "I showed it to the clinic: the scan is on record as it is", { kind: "tote", expected: bag.manifest, scanned: bag.closed_with });
-  } else verdict("ok", "Seal taken");
+    const shown = [[N_("On the bag"), bag.closed_with], [N_("Expected"), bag.seal]];
+    await red(N_("Wrong seal"), shown, N_("I showed it to the clinic: the scan is on record as it is"), { kind: "tote", expected: bag.manifest, scanned: bag.closed_with });
+  } else verdict("ok", N_("Seal taken"));
   await go("temperature");
 }
 
 async function tube(code) {
-  if (!isAccession(code)) return verdict("bad", "This is no tube");
-  if (bag.scanned.includes(code)) return verdict("warn", "{accession}: scanned twice, counted once", { accession: code });
+  if (!isAccession(code)) return verdict("bad", N_("This is no tube"));
+  if (bag.scanned.includes(code)) return verdict("warn", N_("{accession}: scanned twice, counted once"), { accession: code });
   const known = bag.tubes.includes(code);
   const data = { manifest: bag.manifest, released_by: bag.released_by };
   // a bag that was opened for a straggler has a new seal: it says nothing against the tubes that went in before
@@ -155,16 +155,16 @@ async function tube(code) {
   delete bag.decided[code];
   if (!known && bag.tubes.length) bag.extra.push(code);
   const { answer } = await record("specimen.picked-up", code, data, { site: bag.origin ?? undefined, note: bag });
-  verdict(known || !bag.tubes.length ? "ok" : "warn", known || !bag.tubes.length ? "{accession} is taken" : "{accession} is extra: not on the manifest", { accession: code });
+  verdict(known || !bag.tubes.length ? "ok" : "warn", known || !bag.tubes.length ? N_("{accession} is taken") : N_("{accession} is extra: not on the manifest"), { accession: code });
   draw();
   // not waited for: without a signal the next scan must be taken at once
-  answer.then((became) => became.outcome === "refused" && verdict("bad", became.detail || "That did not work"));
+  answer.then((became) => became.outcome === "refused" && verdict("bad", became.detail || N_("That did not work")));
 }
 
 async function confirm(code) {
-  if (left().length) return verdict("warn", "Decide on every missing tube first");
-  if (code !== bag.released_by) return verdict("bad", "This is not the badge of who hands over");
-  verdict("ok", "Both have confirmed: {n} tubes are yours", { n: bag.scanned.length });
+  if (left().length) return verdict("warn", N_("Decide on every missing tube first"));
+  if (code !== bag.released_by) return verdict("bad", N_("This is not the badge of who hands over"));
+  verdict("ok", N_("Both have confirmed: {n} tubes are yours"), { n: bag.scanned.length });
   await leave();
 }
 
@@ -172,7 +172,7 @@ const steps = { releaser, seal, tubes: tube, confirm };
 startScanning(async (code) => {
   if (!bag) return openBag(code);
   if (steps[bag.step]) return steps[bag.step](code);
-  verdict("warn", "Not now: decide first");
+  verdict("warn", N_("Not now: decide first"));
 });
 addEventListener("online", () => bag || load());
 load();

@@ -2,7 +2,7 @@
 // when the server has answered 2xx for it. Sending twice does no harm: the server takes each id once. Only opaque
 // numbers are kept, never a name. An entry belongs to the badge that made it and is sent under that badge only.
 
-import { ask, moment } from "./dom.js";
+import { N_, ask, moment } from "./dom.js";
 
 const STORE = "unsent";
 const KEPT = "kept";
@@ -72,7 +72,7 @@ export const dropNote = (key) => inStore(KEPT, "readwrite", (store) => store.del
 
 async function enter(entry, note) {
   if ((await inStore(STORE, "readonly", (store) => store.count())) >= MOST)
-    return { id: entry.id, answer: Promise.resolve({ outcome: "refused", detail: "This device holds too many unsent scans: find a signal first" }) };
+    return { id: entry.id, answer: Promise.resolve({ outcome: "refused", detail: N_("This device holds too many unsent scans: find a signal first") }) };
   const whole = { ...entry, owner: me(), at: performance.timeOrigin + performance.now() };
   await (note ? keepBoth(whole, note) : keep(whole));
   const answer = new Promise((resolve) => {

@@ -1,5 +1,5 @@
 // Receiving: each tube is checked by its scan; what was not scanned is "not yet checked" until somebody says otherwise.
-import { $, ask, facts, h, many, say } from "./dom.js";
+import { $, N_, ask, facts, h, many, say } from "./dom.js";
 import { dialog, verdict } from "./feedback.js";
 import { isAccession } from "./identifiers.js";
 import { record, send } from "./queue.js";
@@ -15,7 +15,7 @@ function startState(one) {
   return one.received ? "ok" : "";
 }
 
-const WORDS = { "": "not yet checked", ok: "received", extra: "received, unexpected", rejected: "rejected", missing: "not in the package" };
+const WORDS = { "": N_("not yet checked"), ok: N_("received"), extra: N_("received, unexpected"), rejected: N_("rejected"), missing: N_("not in the package") };
 
 function draw() {
   const all = [...tubes.values()];
@@ -47,12 +47,12 @@ function said() {
 }
 
 async function take(code) {
-  if (!isAccession(code)) return verdict("bad", "This is no tube");
+  if (!isAccession(code)) return verdict("bad", N_("This is no tube"));
   let one = tubes.get(code);
   if (one && ["ok", "extra", "rejected"].includes(one.state)) {
     last = one.state === "rejected" ? null : code;
     draw();
-    return verdict("warn", "{accession}: scanned twice, counted once", { accession: code });
+    return verdict("warn", N_("{accession}: scanned twice, counted once"), { accession: code });
   }
   const was = one?.state;
   one ??= { accession: code, expected: !work.manifest, at: 0 }; // of a bag whose list is not shown, nothing is expected
@@ -61,14 +61,14 @@ async function take(code) {
   const { answer } = await record("specimen.received", code, said());
   Object.assign(one, { state: one.expected ? "ok" : "extra", at: performance.now() });
   last = code;
-  if (work.elsewhere) verdict("warn", "{accession} is received here, but was meant for {site}: recorded, and the sender is told", { accession: code, site: work.elsewhere });
-  else if (one.expected) verdict("ok", "{accession} is received", { accession: code });
-  else verdict("warn", "{accession} is not on this manifest: recorded, and the clinic is told", { accession: code });
+  if (work.elsewhere) verdict("warn", N_("{accession} is received here, but was meant for {site}: recorded, and the sender is told"), { accession: code, site: work.elsewhere });
+  else if (one.expected) verdict("ok", N_("{accession} is received"), { accession: code });
+  else verdict("warn", N_("{accession} is not on this manifest: recorded, and the clinic is told"), { accession: code });
   draw();
   // not waited for: the next scan must be taken at once
   answer.then((became) => {
     one.codes = became.discrepancies ?? [];
-    if (["refused", "quarantined"].includes(became.outcome)) verdict("bad", became.detail || "That did not work");
+    if (["refused", "quarantined"].includes(became.outcome)) verdict("bad", became.detail || N_("That did not work"));
     draw();
   });
 }
@@ -83,17 +83,17 @@ async function reject() {
     h("div", { class: "field" }, h("label", { for: "reason" }, say("Reason")), reason),
     h("label", { class: "check" }, again, say("Ask the clinic for a new tube")),
     h("div", { class: "field" }, h("label", { for: "note" }, say("Note: no names")), note),
-  ], "Reject");
+  ], N_("Reject"));
   if (!form) return;
   const recollect = form.get("recollect") !== null;
   const data = { reason: form.get("reason"), recollect };
   if (form.get("note").trim()) data.note = form.get("note").trim();
   const became = await send("specimen.rejected", accession, data);
-  if (became.outcome === "refused") return verdict("bad", became.detail || "That did not work");
+  if (became.outcome === "refused") return verdict("bad", became.detail || N_("That did not work"));
   if (recollect) await askForNew(accession);
   tubes.get(accession).state = "rejected";
   last = null;
-  verdict("ok", recollect ? "{accession} is rejected, a new tube is asked for" : "{accession} is rejected", { accession });
+  verdict("ok", recollect ? N_("{accession} is rejected, a new tube is asked for") : N_("{accession} is rejected"), { accession });
   draw();
 }
 
@@ -108,11 +108,11 @@ async function askForNew(accession) {
 
 let finishing = false;
 async function missing(one) {
-  const form = await dialog("Not in the package", [h("p", { class: "big code" }, one.accession), h("p", {}, say("It was looked for in the bag and beside it, and is not there."))], "Report it missing");
+  const form = await dialog(N_("Not in the package"), [h("p", { class: "big code" }, one.accession), h("p", {}, say("It was looked for in the bag and beside it, and is not there."))], N_("Report it missing"));
   if (!form) return;
   await send("specimen.missing", one.accession, work.manifest ? { manifest: work.manifest } : {});
   one.state = "missing";
-  verdict("warn", "{accession} is reported missing", { accession: one.accession });
+  verdict("warn", N_("{accession} is reported missing"), { accession: one.accession });
   draw();
 }
 
@@ -122,8 +122,8 @@ $("#finish").addEventListener("click", () => {
   const open = [...tubes.values()].filter((one) => !one.state).length;
   draw();
   if (work.hidden) verdict("ok", many(Number($("#received").textContent), "1 tube received here", "{n} tubes received here"));
-  else if (open) verdict("warn", "{n} tubes are not yet checked: scan them, or say of each that it is not in the package", { n: open });
-  else verdict("ok", "Every tube of this bag is accounted for");
+  else if (open) verdict("warn", N_("{n} tubes are not yet checked: scan them, or say of each that it is not in the package"), { n: open });
+  else verdict("ok", N_("Every tube of this bag is accounted for"));
 });
 startScanning(take);
 draw();

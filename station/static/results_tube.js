@@ -1,5 +1,5 @@
 // Entering results of one tube: a critical value is asked about before it is reported, and must be read back.
-import { $, $$, ask, facts, h, say } from "./dom.js";
+import { $, $$, N_, ask, facts, h, say } from "./dom.js";
 import { dialog, verdict } from "./feedback.js";
 import { send } from "./queue.js";
 
@@ -17,12 +17,12 @@ async function report(event) {
   const data = { test, status };
   if (status !== "cancelled") Object.assign(data, { value, ...(form.get("unit").trim() && { unit: form.get("unit").trim() }), ...(form.get("flag") && { flag: form.get("flag") }) });
   const critical = status !== "cancelled" && (await isCritical(data));
-  if (critical === null) return verdict("warn", "No signal: try again");
+  if (critical === null) return verdict("warn", N_("No signal: try again"));
   if ((critical || status === "corrected" || status === "cancelled") && !(await sure(card, data, critical))) return;
   if (critical && !(data.flag ?? "").includes("critical")) data.flag = "critical";
   const became = await send("result.reported", work.accession, data);
-  if (["refused", "quarantined"].includes(became.outcome)) return verdict("bad", became.detail || "That did not work");
-  verdict("ok", "{test} is reported", { test });
+  if (["refused", "quarantined"].includes(became.outcome)) return verdict("bad", became.detail || N_("That did not work"));
+  verdict("ok", N_("{test} is reported"), { test });
   if (critical) await readBack(test, value);
   location.reload();
 }
@@ -33,30 +33,30 @@ async function isCritical({ test, value, unit = "", flag = "" }) {
 }
 
 function sure(card, data, critical) {
-  const title = critical ? "A critical value" : data.status === "corrected" ? "Correct a result" : "Cancel the test";
+  const title = critical ? N_("A critical value") : data.status === "corrected" ? N_("Correct a result") : N_("Cancel the test");
   const rows = [[say("Test"), $("h2", card).textContent], [say("New value"), `${data.value ?? "–"} ${data.unit ?? ""}`]];
   const old = $$("tbody tr", card).at(-1);
   if (old) rows.splice(1, 0, [say("Old value"), $("td:nth-child(2)", old).textContent.trim()]);
   const list = h("dl", { class: "facts" }, rows.map(([name, value]) => [h("dt", {}, name), h("dd", { class: "big" }, value)]));
   const hint = critical ? h("p", {}, say("Check the value, report it, then call at once: whoever answers must read it back.")) : "";
-  return dialog(title, [list, hint], "Report it");
+  return dialog(title, [list, hint], N_("Report it"));
 }
 
 async function readBack(test, value) {
   const who = h("input", { name: "who", id: "who", required: true, maxlength: 80, autocomplete: "off" });
   const said = h("input", { name: "said", id: "said", required: true, maxlength: 200, autocomplete: "off" });
-  const form = await dialog("Read-back of a critical value", [
+  const form = await dialog(N_("Read-back of a critical value"), [
     h("p", {}, say("Call the clinic. Who answers says the value back; type what they say.")),
     h("div", { class: "field" }, h("label", { for: "who" }, say("Badge or role of who answered: no names")), who),
     h("div", { class: "field" }, h("label", { for: "said" }, say("The value as they read it back")), said),
-  ], "It was read back", "Not reached yet");
-  if (!form) return verdict("warn", "Not read back: the alert stays open");
+  ], N_("It was read back"), N_("Not reached yet"));
+  if (!form) return verdict("warn", N_("Not read back: the alert stays open"));
   if (form.get("said").trim() !== value) {
-    verdict("bad", "The value read back differs: say it again");
+    verdict("bad", N_("The value read back differs: say it again"));
     return readBack(test, value);
   }
   await send("result.acknowledged", work.accession, { test, read_back: true, note: `read back by ${form.get("who").trim()}` });
-  verdict("ok", "Read back");
+  verdict("ok", N_("Read back"));
 }
 
 for (const form of $$("form.result")) {

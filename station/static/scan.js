@@ -1,7 +1,7 @@
 // Scanning: wedge scanners (a burst of keys that ends with CR, LF, CRLF, Tab or nothing), the camera, and typing as the
 // last resort. Works wherever the focus is; focus returns to the scan field by itself.
 
-import { $, say } from "./dom.js";
+import { $, N_, say } from "./dom.js";
 import { verdict } from "./feedback.js";
 import { clean, fault, verify } from "./identifiers.js";
 
@@ -124,11 +124,11 @@ export function deliver(raw, how, at = performance.now()) {
   const code = clean(raw);
   const wrong = fault(code);
   if ($("dialog.red[open]")) return;
-  if ($("dialog[open]")) return verdict("warn", "Not now: decide first");
-  if (state.paused) return verdict("warn", state.paused === "paused" ? "Not now: decide first" : state.paused);
+  if ($("dialog[open]")) return verdict("warn", N_("Not now: decide first"));
+  if (state.paused) return verdict("warn", state.paused === "paused" ? N_("Not now: decide first") : state.paused);
   if (wrong) return verdict("bad", wrong);
-  if (how !== "typed" && at - state.accepted < BLANK_MS) return verdict("warn", "Too fast: that scan was not taken");
-  if (line.length >= LINE_MAX) return verdict("warn", "Too fast: that scan was not taken");
+  if (how !== "typed" && at - state.accepted < BLANK_MS) return verdict("warn", N_("Too fast: that scan was not taken"));
+  if (line.length >= LINE_MAX) return verdict("warn", N_("Too fast: that scan was not taken"));
   state.accepted = at;
   show("blanking");
   setTimeout(() => state.paused || show("ready"), BLANK_MS);

@@ -1,6 +1,6 @@
 // What every page does: count of unsent scans, signing out, light or dark, offline shell.
 
-import { $, ask, facts, h, many, say } from "./dom.js";
+import { $, N_, ask, facts, h, many, say } from "./dom.js";
 import { dialog, notice } from "./feedback.js";
 import { discard, entries, flush, inStore, retry, startQueue } from "./queue.js";
 
@@ -43,7 +43,7 @@ async function showEntries() {
   });
   const list = rows.length ? h("ul", { class: "list" }, rows) : h("p", { class: "empty" }, say("Everything is sent"));
   const act = all.some((entry) => entry.refused) && h("p", {}, say("Scan the thing again with a good code, then throw this one away. If the code is right, press Send now."));
-  if (await dialog("Unsent scans", [act || "", list], rows.length ? "Send now" : "", "Back")) {
+  if (await dialog(N_("Unsent scans"), [act || "", list], rows.length ? N_("Send now") : "", N_("Back"))) {
     await retry();
     await flush();
   }
@@ -70,10 +70,10 @@ async function forgetPages() {
 
 async function breakGlass() {
   const reason = h("textarea", { name: "reason", required: true, minlength: 10, maxlength: 500, id: "why", rows: 3 });
-  const form = await dialog("Emergency access", [
+  const form = await dialog(N_("Emergency access"), [
     h("p", {}, say("Opens the records of all sites for a short time. It is logged, and the manager is told.")),
     h("label", { for: "why" }, say("Why is it needed?")), reason,
-  ], "Open the records");
+  ], N_("Open the records"));
   if (!form) return;
   const answer = await ask("POST", "/api/v1/break-glass", { reason: form.get("reason") });
   notice(answer.ok ? say("All records are open to you for a short time. This is logged.") : answer.json?.detail || say("That did not work"));

@@ -1,5 +1,5 @@
 // Signing in by badge and PIN, and enrolling a device.
-import { $, ask, h, say } from "./dom.js";
+import { $, N_, ask, h, say } from "./dom.js";
 import { clean } from "./identifiers.js";
 import { flush } from "./queue.js";
 
@@ -20,7 +20,7 @@ async function signIn(event) {
   if (!answer.ok) {
     $("#pin").value = "";
     $("#pin").focus();
-    const text = answer.status === 0 ? "No signal: try again" : answer.json?.detail || "That did not work";
+    const text = answer.status === 0 ? N_("No signal: try again") : answer.json?.detail || N_("That did not work");
     return fault($("#sign-in-fault"), say(text));
   }
   document.body.dataset.badge = answer.json.badge ?? body.badge;

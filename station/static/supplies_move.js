@@ -1,5 +1,5 @@
 // One movement after the other: scan a box, look at what it is, say how many.
-import { $, ask, facts, say } from "./dom.js";
+import { $, N_, ask, facts, say } from "./dom.js";
 import { red, verdict } from "./feedback.js";
 import { clean } from "./identifiers.js";
 import { send } from "./queue.js";
@@ -11,7 +11,7 @@ let box = null;
 
 async function look(code, item = "") {
   const answer = await ask("POST", `/supplies/scan?site=${work.site}`, { scanned: code, item });
-  if (!answer.ok) return verdict("warn", answer.status === 0 ? "No signal: try again" : "That did not work");
+  if (!answer.ok) return verdict("warn", answer.status === 0 ? N_("No signal: try again") : N_("That did not work"));
   if (answer.json.fault) return verdict("bad", answer.json.fault);
   box = answer.json;
   $("#box").hidden = false;
@@ -28,8 +28,8 @@ async function look(code, item = "") {
 }
 
 const stop = () =>
-  red(box.notice ? "This lot is recalled" : "This box has expired", [["Item", say(box.name)], ["Lot", box.lot], ["Expired", box.expires ?? "–"]],
-    "I put this box aside", { kind: "lot", expected: box.item, scanned: box.lot });
+  red(box.notice ? N_("This lot is recalled") : N_("This box has expired"), [[N_("Item"), say(box.name)], [N_("Lot"), box.lot], [N_("Expired"), box.expires ?? "–"]],
+    N_("I put this box aside"), { kind: "lot", expected: box.item, scanned: box.lot });
 
 function quantity() {
   const value = Number($("#quantity").value.trim().replace(",", "."));
@@ -40,7 +40,7 @@ function showVariance() {
   if (work.act !== "count" || !box) return;
   const counted = quantity();
   const variance = counted === null ? null : counted - box.on_hand;
-  $("#variance").textContent = variance === null ? "" : say("Expected {n}, variance {v}", { n: box.on_hand, v: variance > 0 ? `+${variance}` : variance });
+  $("#variance").textContent = variance === null ? "" : say("Expected {n}, variance {v}", { n: box.on_hand, v: `${variance > 0 ? "+" : ""}${variance}` });
   $("#reason-field").hidden = !variance;
 }
 
@@ -73,13 +73,13 @@ function details() {
 async function book(event) {
   event.preventDefault();
   const data = box && details();
-  if (!data) return verdict("warn", "Something is still to be filled in");
+  if (!data) return verdict("warn", N_("Something is still to be filled in"));
   $("#book").disabled = true;
   const subject = work.act === "recall" ? `*/${box.item}` : `${work.site}/${box.item}`;
   const became = await send(`supply.${TYPES[work.act]}`, subject, data, { site: work.site });
   $("#book").disabled = false;
-  if (["refused", "quarantined"].includes(became.outcome)) return verdict("bad", became.detail || "That did not work");
-  verdict("ok", "Booked: {name}, lot {lot}", { name: say(box.name), lot: data.lot ?? "–" });
+  if (["refused", "quarantined"].includes(became.outcome)) return verdict("bad", became.detail || N_("That did not work"));
+  verdict("ok", N_("Booked: {name}, lot {lot}"), { name: say(box.name), lot: data.lot ?? "–" });
   box = null;
   $("#box").hidden = true;
 }

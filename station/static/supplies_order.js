@@ -1,5 +1,5 @@
 // Notes what was ordered.
-import { $$, moment, say } from "./dom.js";
+import { $$, N_, moment, say } from "./dom.js";
 import { verdict } from "./feedback.js";
 import { send } from "./queue.js";
 
@@ -11,8 +11,8 @@ for (const button of $$(".ordered"))
     const became = await send("supply.ordered", subject, { quantity: Number(quantity), expected }, { site: subject.split("/")[0] });
     if (["refused", "quarantined"].includes(became.outcome)) {
       button.disabled = false;
-      return verdict("bad", became.detail || "That did not work");
+      return verdict("bad", became.detail || N_("That did not work"));
     }
     button.textContent = say("Noted");
-    verdict("ok", "Noted as ordered: {item}", { item: subject });
+    verdict("ok", N_("Noted as ordered: {item}"), { item: subject });
   });

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, select
 
 from models.database import acts_tables as tables_acts
 from models.database import state_tables as tables_state
-from models.rules.deadlines import CRITICAL, WARNING, Deadline
+from models.rules.deadlines import CRITICAL, WAITS_FOR, WARNING, Deadline
 from models.rules.specimen import Status
 
 OTHER = "other"
@@ -16,7 +16,7 @@ STATUSES = tuple(Status)
 PRIORITIES = ("routine", "stat")
 LATE_KINDS = ("overdue-result", "overdue-step", "stability-at-risk", "critical-unacknowledged")
 """The kinds of case that have a due time; the other alerts are there at once or not at all."""
-STEPS = ("label", "dispatch", "pick-up", "receipt")
+STEPS = tuple(WAITS_FOR)
 CODES = (
     "missing-step", "out-of-order", "repeated-step", "label-mismatch", "superseded-label",
     "identity-mismatch", "wrong-destination", "not-on-manifest", "missing-from-manifest",
@@ -85,7 +85,7 @@ def late_gauges(connection: Connection, sites: Sequence[str], now_us: int) -> tu
             overdue[case.kind, site, priority] += 1
             oldest[case.kind, site] = max(oldest[case.kind, site], late_s)
         if case.kind == "overdue-step":
-            step = known(case.detail.rpartition(" ")[2], STEPS)  # "waits for label"
+            step = known(case.step, STEPS)
             steps[step, site, priority] = steps.get((step, site, priority), 0) + 1
             oldest_step[step, site] = max(oldest_step.get((step, site), 0), late_s)
     return overdue, oldest, steps, oldest_step

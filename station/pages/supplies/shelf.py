@@ -9,6 +9,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Struct
 from sqlalchemy import Connection
 
+from config.messages import N_, Message
 from labels.drawing.gs1 import parse, supply_for
 from labels.errors import LabelError
 from models.database.lots import items_of_lot, known_lots
@@ -25,9 +26,13 @@ from station.services import Station
 
 KEEPERS = (Role.MA, Role.LAB, Role.MANAGER)
 ACTS = {
-    "receive": "Receive", "use": "Use", "waste": "Waste", "count": "Count", "transfer": "Transfer",
-    "recall": "Recall",
-}  # fmt: skip
+    "receive": N_("Receive"),
+    "use": N_("Use"),
+    "waste": N_("Waste"),
+    "count": N_("Count"),
+    "transfer": N_("Transfer"),
+    "recall": N_("Recall"),
+}
 Act = Literal["receive", "use", "waste", "count", "transfer", "recall"]
 
 
@@ -54,7 +59,7 @@ class Box(Struct, frozen=True, kw_only=True):
 def site_of(session: Session, site: str) -> str:
     """The site to show: the one asked for, if it is the session's, else where the person is."""
     if site and site not in session.sites:
-        raise PermissionDeniedException(detail=f"{site} is none of your sites")
+        raise PermissionDeniedException(detail=Message("{site} is none of your sites", site=site))
     return site or session.site
 
 
@@ -85,7 +90,7 @@ async def move_page(
 ) -> Page:
     """One kind of movement: scan, look, say how many."""
     if act == "recall" and session.role != Role.MANAGER:
-        raise PermissionDeniedException(detail="a recall is entered by a manager")
+        raise PermissionDeniedException(detail=Message("a recall is entered by a manager"))
     where = site_of(session, site)
     others = [code for code in station.catalog.sites if code != where]
     work = {"act": act, "site": where}
@@ -101,7 +106,7 @@ async def scan_box(data: JSONBody[BoxQuestion], session: Session, station: Stati
     def read(connection: Connection) -> Box:
         item, lot, expires, count = _read_code(connection, data, station, today)
         if not item:
-            return Box(fault="This is no box in the catalog")
+            return Box(fault=N_("This is no box in the catalog"))
         known = known_lots(connection, {(item, lot)}).get((item, lot), LotFacts())
         supply, until = station.catalog.supplies[item], expires or known.expires
         return Box(
@@ -139,7 +144,7 @@ async def lot_page(
 ) -> Page:
     """Everything that a lot touched, at the person's sites: specimens, orders, what is left."""
     if item not in station.catalog.supplies:
-        raise NotFoundException(detail="no such item in the catalog")
+        raise NotFoundException(detail=Message("no such item in the catalog"))
     trace = await station.read(recall_trace, item, lot)
     every = session.break_glass_until_us is not None
     mine = [one for one in trace.specimens if every or one.site in session.sites or one.site is None]

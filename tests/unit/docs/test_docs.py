@@ -15,9 +15,9 @@ from config.settings import fields
 from labtrail.cli import make_app
 from models.rules import discrepancies
 from models.rules import transport_conditions as conditions
+from models.rules.discrepancies import MEANINGS
 from models.rules.event_types import TYPES
 from models.rules.events import Reason
-from models.rules.meanings import MEANINGS
 from station.custody_report.words import HAPPENED
 
 ROOT = Path(__file__).parents[3]

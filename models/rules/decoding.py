@@ -1,0 +1,22 @@
+"""What the decoder of JSON says of data that is not as it should be, as a message."""
+
+from config.foreign_texts import recognized
+from config.messages import N_, Message
+
+_SAYS = (
+    N_("Expected {what}, got {other} - at {where}"),
+    N_("Expected {what}, got {other}"),
+    N_("Expected {what} - at {where}"),
+    N_("Expected {what}"),
+    N_("Invalid enum value {value} - at {where}"),
+    N_("Invalid {what} - at {where}"),
+    N_("JSON is malformed: {what}"),
+    N_("Object missing required field {field} - at {where}"),
+    N_("Object missing required field {field}"),
+)
+"""msgspec's sentences; the more particular one first."""
+
+
+def fault_message(fault: Exception) -> Message:
+    """The message of an exception of the decoder."""
+    return recognized(str(fault), _SAYS)
