@@ -26,9 +26,8 @@ run: install ## the whole service in one process, with simulated clinics
 test: .venv/.dev-installed ## unit and integration tests, and a story of each kind that this machine can run
 	$(BIN)/python -m pytest $(PARALLEL) -m "$(QUICK)"
 
-test-rest: .venv/.dev-installed ## what `make test` leaves out: servers, the command line, fault runs
-	$(BIN)/python -m pytest $(PARALLEL) -m "not ($(QUICK) or slow)"
-	$(BIN)/python -m pytest -m slow
+test-rest: .venv/.dev-installed ## what `make test` leaves out: servers, the command line, fault runs; one at a time
+	$(BIN)/python -m pytest -m "not ($(QUICK))"
 
 test-all: test test-rest ## every test; says what this machine can't run and why
 
