@@ -53,8 +53,11 @@ def run(peer: str, events: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="labtrail-bench-") as folder:
         done = subprocess.run(
             [sys.executable, "-m", "bench.runs", peer, folder, str(events)],
-            capture_output=True, text=True, timeout=SECONDS_MAX, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            timeout=SECONDS_MAX,
+            check=False,
+        )
     if done.returncode:
         raise SystemExit(f"the run {peer!r} failed:\n{done.stderr[-2000:]}")
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -89,10 +92,13 @@ def machine() -> dict[str, Any]:
         names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line]
         model = names[0] if names else ""
     return {
-        "cpu": model or platform.processor(), "cores": os.cpu_count(), "python": platform.python_version(),
-        "system": platform.platform(), "load": os.getloadavg()[0],
+        "cpu": model or platform.processor(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "load": os.getloadavg()[0],
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }  # fmt: skip
+    }
 
 
 def middle(results: list[dict[str, Any]], field: str) -> float:
@@ -149,8 +155,15 @@ def main() -> None:
     parser.add_argument("--slow-events", type=int, default=SLOW_EVENTS, help="of the slow ones (%(default)s)")
     parser.add_argument("--repeats", type=int, default=REPEATS, help="turns; medians are shown (%(default)s)")
     parser.add_argument("--only", action="append", default=[], choices=[*(p[0] for p in PEERS), "latency"])
-    parser.add_argument("--growth", type=int, nargs="?", const=GROWTH, default=0, metavar="EVENTS",
-                        help="also a run from an empty database to so many events (1,000,000: minutes)")  # fmt: skip
+    parser.add_argument(
+        "--growth",
+        type=int,
+        nargs="?",
+        const=GROWTH,
+        default=0,
+        metavar="EVENTS",
+        help="also a run from an empty database to so many events (1,000,000: minutes)",
+    )
     parser.add_argument("--out", type=Path, default=OUT, help="JSON with everything measured (%(default)s)")
     asked = parser.parse_args()
     console, only = Console(), set(asked.only)

@@ -44,9 +44,12 @@ class Thing(Aggregate):
 def record_all(path: Path, raws: Iterator[bytes], size: int) -> Iterator[int]:
     """Record every event, saving after each `size` of them; gives the number of each save."""
     environment = {
-        "PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": f"file:{path}",
-        "AGGREGATE_CACHE_MAXSIZE": CACHE, "AGGREGATE_CACHE_FASTFORWARD": "n", "DEEPCOPY_FROM_AGGREGATE_CACHE": "n",
-    }  # fmt: skip
+        "PERSISTENCE_MODULE": "eventsourcing.sqlite",
+        "SQLITE_DBNAME": f"file:{path}",
+        "AGGREGATE_CACHE_MAXSIZE": CACHE,
+        "AGGREGATE_CACHE_FASTFORWARD": "n",
+        "DEEPCOPY_FROM_AGGREGATE_CACHE": "n",
+    }
     application: Application[UUID] = Application(environment)
     while batch := list(islice(raws, size)):
         changed: dict[str, Thing] = {}

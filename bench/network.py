@@ -68,8 +68,11 @@ class Bench:
         self.servers, self.folder, self.out = own, folder, out
         self.found: Found = {}
         self.report: dict[str, Any] = {
-            "machine": machine(), "servers": own.describe(), "arguments": arguments, "runs": self.found,
-        }  # fmt: skip
+            "machine": machine(),
+            "servers": own.describe(),
+            "arguments": arguments,
+            "runs": self.found,
+        }
 
     def measure(self, peer: Peer, events: Path, count: int, *, points: str = "", loud: bool = False) -> None:
         """One run: fresh topics and database, the topics filled where it reads a backlog, its result kept."""
@@ -79,10 +82,17 @@ class Bench:
             tempfile.TemporaryDirectory(dir=self.folder) as folder,
         ):
             job = Job(
-                kafka=self.servers.kafka, database=database, folder=folder, events=str(events), count=count,
-                workers=peer.workers, capture=str(self.folder / "capture"), points=points,
-                kafka_pid=self.servers.kafka_pid, postgres_pid=self.servers.postgres_pid,
-            )  # fmt: skip
+                kafka=self.servers.kafka,
+                database=database,
+                folder=folder,
+                events=str(events),
+                count=count,
+                workers=peer.workers,
+                capture=str(self.folder / "capture"),
+                points=points,
+                kafka_pid=self.servers.kafka_pid,
+                postgres_pid=self.servers.postgres_pid,
+            )
             if peer.full:
                 self._keep("append", run("fill", job, loud=loud))
             self._keep(peer.key, run(peer.run, job, loud=loud))
@@ -101,9 +111,12 @@ def run(name: str, job: Job, *, loud: bool = False) -> dict[str, Any]:
     """One run in a fresh process; its result. `loud`: what it tells is shown. SystemExit if it fails."""
     done = subprocess.run(
         [sys.executable, "-m", "bench.network_runs", name, msgspec.json.encode(job).decode()],
-        stdout=subprocess.PIPE, stderr=None if loud else subprocess.PIPE, text=True, timeout=RUN_SECONDS_MAX,
+        stdout=subprocess.PIPE,
+        stderr=None if loud else subprocess.PIPE,
+        text=True,
+        timeout=RUN_SECONDS_MAX,
         check=False,
-    )  # fmt: skip
+    )
     if done.returncode:
         raise SystemExit(f"the run {name!r} failed:\n{(done.stderr or '')[-4000:]}")
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -205,8 +218,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--slow-events", type=int, default=SLOW_EVENTS, help="of the naive agent (%(default)s)")
     parser.add_argument("--repeats", type=int, default=REPEATS, help="turns; medians are shown (%(default)s)")
     parser.add_argument("--only", action="append", default=[], choices=[*(peer.key for peer in PEERS), "growth"])
-    parser.add_argument("--growth", type=int, nargs="?", const=GROWTH_EVENTS, default=0, metavar="EVENTS",
-                        help="also one long backlog with 2 workers (5,000,000: hours, 20 GB of disk)")  # fmt: skip
+    parser.add_argument(
+        "--growth",
+        type=int,
+        nargs="?",
+        const=GROWTH_EVENTS,
+        default=0,
+        metavar="EVENTS",
+        help="also one long backlog with 2 workers (5,000,000: hours, 20 GB of disk)",
+    )
     parser.add_argument("--events-file", type=Path, help="events of --growth: made where it is not there, and kept")
     parser.add_argument("--out", type=Path, default=OUT, help="JSON with everything measured (%(default)s)")
     return parser.parse_args()

@@ -104,9 +104,14 @@ def _look(job: Job, pids: Sequence[int], connection: psycopg.Connection, began: 
     moment = time.perf_counter() - began
     (size,) = connection.execute(SIZE).fetchone() or (0,) if job.points else (0,)
     return Point(
-        done, moment, sum(map(cpu_seconds, pids)), cpu_seconds(job.kafka_pid),
-        cpu_seconds(job.postgres_pid, family=True), tuple(map(memory_kib, pids)), size,
-    )  # fmt: skip
+        done,
+        moment,
+        sum(map(cpu_seconds, pids)),
+        cpu_seconds(job.kafka_pid),
+        cpu_seconds(job.postgres_pid, family=True),
+        tuple(map(memory_kib, pids)),
+        size,
+    )
 
 
 def rolled_back(database: str) -> int:

@@ -118,9 +118,13 @@ def limit(job: Job) -> dict[str, object]:
 
 async def _loop(job: Job, batches: list[Batch], clock: Clock) -> None:
     consumer = AIOKafkaConsumer(
-        SPECIMENS_TOPIC, SUPPLIES_TOPIC, bootstrap_servers=job.kafka, group_id=LIMIT_GROUP,
-        enable_auto_commit=False, auto_offset_reset="earliest",
-    )  # fmt: skip
+        SPECIMENS_TOPIC,
+        SUPPLIES_TOPIC,
+        bootstrap_servers=job.kafka,
+        group_id=LIMIT_GROUP,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+    )
     connection = await AsyncConnection.connect(plain(job.database))
     await consumer.start()
     try:

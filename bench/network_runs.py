@@ -49,8 +49,14 @@ def fill(job: Job) -> dict[str, object]:
         log.close()
     if done != job.count:
         raise SystemExit(f"{job.events} has {done} events, not {job.count}")
-    return {"events": done, "seconds": seconds, "rate": done / seconds, "cpu_us": 1e6 * used / done,
-            "kafka_cpu_us": 1e6 * kafka_used / done, "peak_mib": peak_kib() / 1024}  # fmt: skip
+    return {
+        "events": done,
+        "seconds": seconds,
+        "rate": done / seconds,
+        "cpu_us": 1e6 * used / done,
+        "kafka_cpu_us": 1e6 * kafka_used / done,
+        "peak_mib": peak_kib() / 1024,
+    }
 
 
 def _settings(job: Job) -> Settings:

@@ -123,8 +123,13 @@ def growth(job: Job) -> dict[str, object]:
             points.append(point)
         first, last = points[0], points[-1]
         grown = (last.database_bytes - first.database_bytes) / (last.done - first.done)
-        return {"events": last.done, **between(first, last), "database_bytes_an_event": grown, "points": pieces,
-                **_shares(job, workers)}  # fmt: skip
+        return {
+            "events": last.done,
+            **between(first, last),
+            "database_bytes_an_event": grown,
+            "points": pieces,
+            **_shares(job, workers),
+        }
 
 
 def _looks(job: Job, workers: list[Worker], seconds: float, every: float) -> Iterator[Point]:
@@ -149,9 +154,11 @@ def twentieths(points: Iterable[Point], count: int) -> Iterator[Point]:
 def piece(first: Point, last: Point) -> dict[str, Any]:
     """A part of a long backlog: where it ended, and its own rate and use of the machine."""
     return {
-        "done": last.done, **between(first, last), "memory_mib": [kib / 1024 for kib in last.memory_kib],
+        "done": last.done,
+        **between(first, last),
+        "memory_mib": [kib / 1024 for kib in last.memory_kib],
         "database_mib": last.database_bytes / 2**20,
-    }  # fmt: skip
+    }
 
 
 def told(part: dict[str, Any]) -> str:
@@ -186,8 +193,14 @@ def latency(job: Job) -> dict[str, object]:
     found = [1e-6 * (done[place] - began) for place, began in list(called.items())[WARM_UP:]]
     cuts = quantiles(found, n=100)
     seconds, number = (sum(each[f"{LATENCY}_{what}"] for each in metrics) for what in ("sum", "count"))
-    return {"events": len(found), "p50_ms": cuts[49], "p99_ms": cuts[98], "max_ms": max(found),
-            "histogram_mean_ms": 1e3 * seconds / number, **shares}  # fmt: skip
+    return {
+        "events": len(found),
+        "p50_ms": cuts[49],
+        "p99_ms": cuts[98],
+        "max_ms": max(found),
+        "histogram_mean_ms": 1e3 * seconds / number,
+        **shares,
+    }
 
 
 def _joined(log: KafkaLog, workers: list[Worker]) -> None:

@@ -10,10 +10,16 @@ from sqlalchemy import DateTime, Engine, ForeignKey, LargeBinary, create_engine,
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 _STATUS = {
-    "specimen.collected": "collected", "specimen.labeled": "labeled", "specimen.dispatched": "dispatched",
-    "specimen.picked-up": "in-transit", "specimen.received": "received", "specimen.rejected": "rejected",
-    "specimen.stored": "stored", "specimen.disposed": "disposed", "specimen.missing": "missing",
-}  # fmt: skip
+    "specimen.collected": "collected",
+    "specimen.labeled": "labeled",
+    "specimen.dispatched": "dispatched",
+    "specimen.picked-up": "in-transit",
+    "specimen.received": "received",
+    "specimen.rejected": "rejected",
+    "specimen.stored": "stored",
+    "specimen.disposed": "disposed",
+    "specimen.missing": "missing",
+}
 _SIGN = {"supply.received": 1, "supply.used": -1, "supply.wasted": -1, "supply.transferred": -1}
 
 
@@ -81,9 +87,14 @@ class OrmTables:
                 return
             moment = datetime.fromisoformat(happened["time"]).astimezone(UTC)
             row = EventRow(
-                id=happened["id"], type=happened["type"], subject=happened["subject"], time=moment,
-                site=happened.get("site"), actor=happened["actor"], raw=raw,
-            )  # fmt: skip
+                id=happened["id"],
+                type=happened["type"],
+                subject=happened["subject"],
+                time=moment,
+                site=happened.get("site"),
+                actor=happened["actor"],
+                raw=raw,
+            )
             session.add(row)
             data = happened["data"]
             if happened["type"].startswith(("specimen.", "result.")):
@@ -107,10 +118,12 @@ class OrmTables:
             value = data.get("value")
             session.merge(
                 ResultRow(
-                    accession=row.subject, test=data["test"], status=data["status"],
+                    accession=row.subject,
+                    test=data["test"],
+                    status=data["status"],
                     value=None if value is None else str(value),
                 )
-            )  # fmt: skip
+            )
 
     def _stock(self, session: Session, site: str | None, item: str, lot: str | None, change: float) -> None:
         if lot is None:  # whatever was opened last

@@ -35,7 +35,7 @@ from bench.home import (
     read_events,
     resident_kib,
     say,
-)  # fmt: skip
+)
 from bench.orm_agent import OrmTables
 from config.clock import now_us
 from config.settings import Settings
@@ -80,10 +80,13 @@ class Clock:
     def result(self) -> dict[str, object]:
         seconds = self.ended - self.began
         return {
-            "events": self.done, "seconds": seconds, "rate": self.done / seconds,
-            "cpu_us": 1e6 * (self.cpu_ended - self.cpu) / self.done, "peak_mib": peak_kib() / 1024,
+            "events": self.done,
+            "seconds": seconds,
+            "rate": self.done / seconds,
+            "cpu_us": 1e6 * (self.cpu_ended - self.cpu) / self.done,
+            "peak_mib": peak_kib() / 1024,
             "points": self.points,
-        }  # fmt: skip
+        }
 
 
 def raw_topic(app: faust.App, name: str, partitions: int) -> Any:
@@ -198,8 +201,9 @@ def store(home: Home, events: Path) -> dict[str, object]:
 class Watched:
     """A service whose commits are counted. `on_commit` is told of each batch, in the store's thread."""
 
-    def __init__(self, service: Service, on_batch: Callable[[], None],
-                 on_commit: Callable[[list[Record]], None]) -> None:  # fmt: skip
+    def __init__(
+        self, service: Service, on_batch: Callable[[], None], on_commit: Callable[[list[Record]], None]
+    ) -> None:
         commit = service.committer.store.commit
 
         def watched(records: list[Record], moment_us: int) -> list[Outcome]:
@@ -266,16 +270,19 @@ def latency(home: Home, events: Path) -> dict[str, object]:
     """Append to committed at 100 events/s through the whole service, as when the station appends."""
     found = asyncio.run(latencies(home, events))
     cuts = quantiles(found, n=100)
-    return {"events": len(found), "p50_ms": cuts[49], "p99_ms": cuts[98], "max_ms": max(found),
-            "peak_mib": peak_kib() / 1024}  # fmt: skip
+    return {
+        "events": len(found),
+        "p50_ms": cuts[49],
+        "p99_ms": cuts[98],
+        "max_ms": max(found),
+        "peak_mib": peak_kib() / 1024,
+    }
 
 
 PEERS = {
     run.__name__: run
-    for run in (
-        service, noop, noop_faust, noop_batches, orm, eventsourcing, eventsourcing_batches, store, latency
-    )
-}  # fmt: skip
+    for run in (service, noop, noop_faust, noop_batches, orm, eventsourcing, eventsourcing_batches, store, latency)
+}
 
 
 def main() -> None:

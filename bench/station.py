@@ -38,26 +38,38 @@ def event(number: int, chosen: random.Random) -> bytes:
     known = {"accession": accession, "patient": f"P-{specimen}", "label": f"{accession}-1", **numbers}
     return json.dumps(
         {
-            "specversion": "1.0", "id": str(uuid.UUID(int=chosen.getrandbits(128), version=4)),
-            "source": f"/sites/{site}/stations/1", "type": kind, "subject": accession,
-            "time": datetime.now(UTC).isoformat(), "site": site,
+            "specversion": "1.0",
+            "id": str(uuid.UUID(int=chosen.getrandbits(128), version=4)),
+            "source": f"/sites/{site}/stations/1",
+            "type": kind,
+            "subject": accession,
+            "time": datetime.now(UTC).isoformat(),
+            "site": site,
             "actor": make_identifier(BADGE, 2026, chosen.randrange(1, 50)),
             "data": {name: known.get(value, value) if type(value) is str else value for name, value in data.items()},
         }
-    ).encode()  # fmt: skip
+    ).encode()
 
 
 STEPS: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    ("specimen.collected", "NORTH", {
-        "order": "order", "patient": "patient", "container": "EDTA4", "tests": ["CBCD"], "priority": "routine",
-        "supplies": [{"item": "SUP-EDTA4", "lot": "L1", "quantity": 1}],
-    }),
+    (
+        "specimen.collected",
+        "NORTH",
+        {
+            "order": "order",
+            "patient": "patient",
+            "container": "EDTA4",
+            "tests": ["CBCD"],
+            "priority": "routine",
+            "supplies": [{"item": "SUP-EDTA4", "lot": "L1", "quantity": 1}],
+        },
+    ),
     ("specimen.labeled", "NORTH", {"label": "label", "scanned": "accession"}),
     ("specimen.dispatched", "NORTH", {"manifest": "manifest", "destination": "CORE"}),
     ("specimen.picked-up", "NORTH", {"manifest": "manifest", "temperature_c": 20.0}),
     ("specimen.received", "CORE", {"manifest": "manifest", "temperature_c": 20.0}),
     ("result.reported", "CORE", {"test": "CBCD", "status": "final", "value": 7.1, "flag": "normal"}),
-)  # fmt: skip
+)
 """A specimen's day: what is scanned of it, where, and with what; values name what differs from one to the next."""
 
 

@@ -37,9 +37,11 @@ def settings_tables() -> str:
     policy = set(Policy.__struct_fields__)
     rows = fields()
     parts = [
-        "## Installation", _settings([row for row in rows if row.name not in policy]),
-        "## Policy: the medical director's limits", _settings([row for row in rows if row.name in policy]),
-    ]  # fmt: skip
+        "## Installation",
+        _settings([row for row in rows if row.name not in policy]),
+        "## Policy: the medical director's limits",
+        _settings([row for row in rows if row.name in policy]),
+    ]
     return "\n\n".join(parts) + "\n"
 
 

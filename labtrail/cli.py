@@ -21,10 +21,27 @@ from labtrail.commands.service import doctor, drain, migrate, parts, publish, si
 from labtrail.shared import printable
 
 COMMANDS: tuple[ModuleType, ...] = (
-    up, parts, migrate, topics, publish, drain, export, custody, verify_command, rebuild, quarantine, recall,
+    up,
+    parts,
+    migrate,
+    topics,
+    publish,
+    drain,
+    export,
+    custody,
+    verify_command,
+    rebuild,
+    quarantine,
+    recall,
     report,
-    labels, sheets, print_jobs, patients, users, simulate, doctor,
-)  # fmt: skip
+    labels,
+    sheets,
+    print_jobs,
+    patients,
+    users,
+    simulate,
+    doctor,
+)
 DEBUG_VARIABLE = "LABTRAIL_DEBUG"
 INTERRUPTED = 130
 """What Typer makes of Ctrl-C."""

@@ -98,10 +98,14 @@ async def run(settings: Settings, *, work: bool, pages: bool, demo: bool = False
         web = process.web(pages=pages)
         server = Server(
             uvicorn.Config(
-                web, log_config=None, access_log=False, lifespan="on", server_header=False,
+                web,
+                log_config=None,
+                access_log=False,
+                lifespan="on",
+                server_header=False,
                 timeout_graceful_shutdown=WEB_STOP_SECONDS,
             )
-        )  # fmt: skip
+        )
         stopping = _signals()
         tasks = [asyncio.create_task(server.serve([door]), name="the web server")]
         try:

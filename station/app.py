@@ -149,10 +149,12 @@ def _openapi() -> OpenAPIConfig:
     schemes: dict[str, SecurityScheme | Reference] = {
         "token": SecurityScheme(type="http", scheme="bearer", description="Of an enrolled program."),
         "session": SecurityScheme(
-            type="apiKey", name="labtrail-session", security_scheme_in="cookie",
+            type="apiKey",
+            name="labtrail-session",
+            security_scheme_in="cookie",
             description="Set by POST /api/v1/session; `__Host-labtrail-session` where served by https.",
         ),
-    }  # fmt: skip
+    }
     return OpenAPIConfig(
         title="Labtrail",
         version=version("labtrail"),

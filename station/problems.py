@@ -106,17 +106,24 @@ def handlers(
         return answer(request, Refusal(500, "something unforeseen happened: it is in the station's log"), {})
 
     return {
-        Refusal: refused, HTTPException: http, SQLAlchemyError: database, LabtrailError: ours, Exception: unforeseen,
-    }  # fmt: skip
+        Refusal: refused,
+        HTTPException: http,
+        SQLAlchemyError: database,
+        LabtrailError: ours,
+        Exception: unforeseen,
+    }
 
 
 def problem(refusal: Refusal, headers: Mapping[str, str], tell: Tell) -> Response[ProblemBody]:
     """The answer for a program, or for a page's script, which shows its details as they are."""
     faults = tuple(replace(fault, detail=tell(fault.detail)) for fault in refusal.faults)
     body = ProblemBody(
-        status=refusal.status, title=_title(refusal.status), detail=tell(refusal.detail), faults=faults,
+        status=refusal.status,
+        title=_title(refusal.status),
+        detail=tell(refusal.detail),
+        faults=faults,
         retry_after_s=refusal.retry_after_s,
-    )  # fmt: skip
+    )
     retry = {} if refusal.retry_after_s is None else {"retry-after": str(refusal.retry_after_s)}
     return Response(body, status_code=refusal.status, media_type=PROBLEM, headers={**headers, **retry})
 

@@ -21,9 +21,12 @@ _SETS = "BCA"  # among equally short ways, B comes first: native ZPL writes it a
 _START = dict(tables.START_CODES)
 _FNC1_VALUE = 102
 _SHIFT_VALUE = 98
-_TO = {(frm, to): value for to in _SETS for frm, value in (
-    (frm, {"A": tables.A, "B": tables.B, "C": tables.C}[frm].get(f"TO_{to}")) for frm in _SETS
-) if value is not None}  # fmt: skip
+_TO = {
+    (frm, to): value
+    for to in _SETS
+    for frm, value in ((frm, {"A": tables.A, "B": tables.B, "C": tables.C}[frm].get(f"TO_{to}")) for frm in _SETS)
+    if value is not None
+}
 _A = {char: value for char, value in tables.A.items() if len(char) == 1 and ord(char) < 128}
 _B = {char: value for char, value in tables.B.items() if len(char) == 1 and ord(char) < 128}
 _BARS: tuple[str, ...] = (*tables.CODES, tables.STOP + "11")

@@ -24,11 +24,23 @@ BOLD = "DejaVuSansCondensed-Bold.ttf"
 _FALLBACKS = (
     "DroidSansFallbackFull.ttf",  # Han, Kana
     "NanumSquareR.ttf",  # Hangul
-    *(f"NotoSans{script}-Regular.ttf" for script in (
-        "Arabic", "Devanagari", "Bengali", "Gurmukhi", "Gujarati", "Tamil", "Telugu", "Thai", "Khmer",
-        "Myanmar", "Ethiopic",
-    )),
-)  # fmt: skip
+    *(
+        f"NotoSans{script}-Regular.ttf"
+        for script in (
+            "Arabic",
+            "Devanagari",
+            "Bengali",
+            "Gurmukhi",
+            "Gujarati",
+            "Tamil",
+            "Telugu",
+            "Thai",
+            "Khmer",
+            "Myanmar",
+            "Ethiopic",
+        )
+    ),
+)
 # joiners shape their neighbours and have no dots of their own
 _JOINERS = frozenset("\u200c\u200d")
 
@@ -65,9 +77,10 @@ def _cmap_format_12(table: bytes) -> set[int]:
 def covered(file: str) -> frozenset[int]:
     """The code points that a shipped font file has a glyph for (its `cmap`, OpenType formats 4 and 12)."""
     data = (FOLDER / file).read_bytes()
-    tables = {data[at : at + 4]: struct.unpack_from(">L", data, at + 8)[0] for at in range(
-        12, 12 + 16 * struct.unpack_from(">H", data, 4)[0], 16
-    )}  # fmt: skip
+    tables = {
+        data[at : at + 4]: struct.unpack_from(">L", data, at + 8)[0]
+        for at in range(12, 12 + 16 * struct.unpack_from(">H", data, 4)[0], 16)
+    }
     cmap = data[tables[b"cmap"] :]
     found: set[int] = set()
     for record in range(struct.unpack_from(">H", cmap, 2)[0]):

@@ -58,16 +58,20 @@ class HostStatus(Struct, frozen=True):
     @property
     def problem(self) -> str:
         """What to do at the printer; empty when nothing is wrong."""
-        found = [words for words, holds in (
-            (Message("paper out: load a roll"), self.paper_out),
-            (Message("head open: close it"), self.head_open),
-            (Message("ribbon out: put in a ribbon"), self.ribbon_out),
-            (Message("paused: press Pause"), self.paused),
-            (Message("too hot: let it cool"), self.too_hot),
-            (Message("too cold: let it warm up"), self.too_cold),
-            (Message("its settings are lost: set it up again"), self.memory_lost),
-            (Message("its buffer is full: switch it off and on"), self.buffer_full),
-        ) if holds]  # fmt: skip
+        found = [
+            words
+            for words, holds in (
+                (Message("paper out: load a roll"), self.paper_out),
+                (Message("head open: close it"), self.head_open),
+                (Message("ribbon out: put in a ribbon"), self.ribbon_out),
+                (Message("paused: press Pause"), self.paused),
+                (Message("too hot: let it cool"), self.too_hot),
+                (Message("too cold: let it warm up"), self.too_cold),
+                (Message("its settings are lost: set it up again"), self.memory_lost),
+                (Message("its buffer is full: switch it off and on"), self.buffer_full),
+            )
+            if holds
+        ]
         return Message("{problems:;}", problems=tuple(found)) if found else ""
 
     @property
@@ -88,10 +92,18 @@ def read_status(answer: bytes) -> HostStatus | None:
         return None
     paper, pause, formats, full, partial, memory, cold, hot, head, ribbon, left = numbers
     return HostStatus(
-        paper_out=bool(paper), paused=bool(pause), formats=formats, buffer_full=bool(full), partial=bool(partial),
-        memory_lost=bool(memory), too_cold=bool(cold), too_hot=bool(hot), head_open=bool(head),
-        ribbon_out=bool(ribbon), labels_left=left,
-    )  # fmt: skip
+        paper_out=bool(paper),
+        paused=bool(pause),
+        formats=formats,
+        buffer_full=bool(full),
+        partial=bool(partial),
+        memory_lost=bool(memory),
+        too_cold=bool(cold),
+        too_hot=bool(hot),
+        head_open=bool(head),
+        ribbon_out=bool(ribbon),
+        labels_left=left,
+    )
 
 
 def _ask(line: socket.socket, waits: Waits, clock: Callable[[], float]) -> HostStatus | None:

@@ -101,14 +101,19 @@ def _grid(grid: Grid) -> list[Flowable]:
     rows = [grid.columns, *grid.rows]
     cells = [[_p(text, style) for text, style in zip(row, styles, strict=True)] for row in rows]
     table = Table(
-        cells, colWidths=_widths(grid), repeatRows=1,
+        cells,
+        colWidths=_widths(grid),
+        repeatRows=1,
         style=[
-            ("LINEBELOW", (0, 0), (-1, -1), 0.4, LINE), ("VALIGN", (0, 0), (-1, -1), "TOP"),
+            ("LINEBELOW", (0, 0), (-1, -1), 0.4, LINE),
+            ("VALIGN", (0, 0), (-1, -1), "TOP"),
             ("BACKGROUND", (0, 0), (-1, 0), _hex("#f1f3f5")),
-            ("TOPPADDING", (0, 0), (-1, -1), 1.6), ("BOTTOMPADDING", (0, 0), (-1, -1), 1.6),
-            ("LEFTPADDING", (0, 0), (-1, -1), 3), ("RIGHTPADDING", (0, 0), (-1, -1), 3),
+            ("TOPPADDING", (0, 0), (-1, -1), 1.6),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 1.6),
+            ("LEFTPADDING", (0, 0), (-1, -1), 3),
+            ("RIGHTPADDING", (0, 0), (-1, -1), 3),
         ],
-    )  # fmt: skip
+    )
     more = [_p(f"and {grid.left_out} more", FINE)] if grid.left_out else []
     return [_p(grid.title, NAME), table, *more]
 
@@ -137,9 +142,14 @@ def _shape(shape: Shape, height: float) -> Any:
             return Line(x1, height - y1, x2, height - y2, strokeColor=_hex(colour), strokeWidth=width)
         case Words(x, y, text, anchor, colour, bold):
             return String(
-                x, height - y, text, textAnchor=anchor, fillColor=_hex(colour), fontSize=TEXT,
+                x,
+                height - y,
+                text,
+                textAnchor=anchor,
+                fillColor=_hex(colour),
+                fontSize=TEXT,
                 fontName=BOLD if bold else REGULAR,
-            )  # fmt: skip
+            )
 
 
 @lru_cache(maxsize=1)

@@ -105,7 +105,8 @@ def _today(lab: LabDay, supplies: SupplyDay) -> Iterator[Block]:
             Card("Tubes collected", str(day.collected), f"{sum(c.stat for c in lab.clinics)} STAT"),
             Card("First results", str(day.results), f"{sum(lab.received)} tubes reached a lab"),
             Card(
-                "STATs in time", _part(day.stat_in_time, day.stat_results),
+                "STATs in time",
+                _part(day.stat_in_time, day.stat_results),
                 f"{day.stat_in_time} of {day.stat_results}; goal {STAT_GOAL:.0%}",
                 bad=in_time is not None and in_time < STAT_GOAL,
             ),
@@ -113,7 +114,7 @@ def _today(lab: LabDay, supplies: SupplyDay) -> Iterator[Block]:
             Card("With discrepancy", str(wrong), f"{_part(wrong, day.collected)} of the day's tubes"),
             Card("Items to order", str(due), f"{recalled} recalled lots on hand", bad=bool(recalled)),
         )
-    )  # fmt: skip
+    )
     yield columns(
         "Collected, received at a lab, resulted, by hour",
         [f"{hour:02d}" for hour in range(24)],
@@ -176,8 +177,9 @@ def _turnaround(lab: LabDay) -> Iterator[Block]:
                 f"{title}: receipt to result",
                 [_turnaround_bar(row) for row in rows],
                 unit="part of the time that was promised: dark to the median, pale to the 95th percentile",
-                mark=1.0, mark_label="promised",
-            )  # fmt: skip
+                mark=1.0,
+                mark_label="promised",
+            )
     labels = [f"{total.day:%b} {total.day.day}" for total in lab.trend]
     shares = [100 * t.stat_in_time / t.stat_results if t.stat_results else 0 for t in lab.trend]
     yield columns("STAT results in time, percent, the last 14 days", labels, [("in time, %", shares, BLUE)])
@@ -187,22 +189,27 @@ def _turnaround(lab: LabDay) -> Iterator[Block]:
             "From collection to the lab",
             [
                 Bar(
-                    label=c.site, value=c.transit_median or 0, tail=c.transit_p95,
+                    label=c.site,
+                    value=c.transit_median or 0,
+                    tail=c.transit_p95,
                     note=f"median {_hours(c.transit_median)}, 95% {_hours(c.transit_p95)}",
                 )
                 for c in moved
             ],
             unit="dark to the median, pale to the 95th percentile",
-        )  # fmt: skip
+        )
 
 
 def _turnaround_bar(row: Turnaround) -> Bar:
     late = row.results - row.in_time
     note = f"{_hours(row.median)}, 95% {_hours(row.p95)} of {_hours(row.limit)}"
     return Bar(
-        label=f"{row.test} ({row.results})", value=min(row.median / row.limit, 3), tail=min(row.p95 / row.limit, 3),
-        note=note + (f"; {late} late" if late else ""), bad=row.in_time / row.results < STAT_GOAL,
-    )  # fmt: skip
+        label=f"{row.test} ({row.results})",
+        value=min(row.median / row.limit, 3),
+        tail=min(row.p95 / row.limit, 3),
+        note=note + (f"; {late} late" if late else ""),
+        bad=row.in_time / row.results < STAT_GOAL,
+    )
 
 
 def _discrepancies(lab: LabDay, zone: ZoneInfo) -> Iterator[Block]:
@@ -219,13 +226,15 @@ def _discrepancies(lab: LabDay, zone: ZoneInfo) -> Iterator[Block]:
             "By clinic",
             [
                 Bar(
-                    label=c.site, value=c.with_discrepancy,
+                    label=c.site,
+                    value=c.with_discrepancy,
                     note=f"{c.with_discrepancy} of {c.collected} ({_part(c.with_discrepancy, c.collected)})",
                 )
-                for c in lab.clinics if c.collected
+                for c in lab.clinics
+                if c.collected
             ],
             unit="tubes collected on the day",
-        )  # fmt: skip
+        )
     labels = [f"{total.day:%b} {total.day.day}" for total in lab.trend]
     shares = [round(100 * t.discrepancies / t.collected, 1) if t.collected else 0 for t in lab.trend]
     yield columns("Tubes with a discrepancy, percent, the last 14 days", labels, [("% of tubes", shares, BLUE)])

@@ -87,11 +87,15 @@ class Couriers:
         rng = self._rng
         cold = tubes[0].transport == "refrigerated"
         bag = Bag(
-            manifest=self._world.identifier("M"), origin=place, destination=to, tubes=tubes,
-            tote=rng.choice(self._totes), first_leg=place is tubes[0].origin,
+            manifest=self._world.identifier("M"),
+            origin=place,
+            destination=to,
+            tubes=tubes,
+            tote=rng.choice(self._totes),
+            first_leg=place is tubes[0].origin,
             seal=f"SEAL-{rng.randint(100_000, 999_999)}" if rng.random() < 0.25 else None,
             celsius=round(rng.uniform(3.0, 7.0) if cold else rng.uniform(18.0, 22.0), 1),
-        )  # fmt: skip
+        )
         arrives_at = to
         if not any(tube.fault for tube in tubes):
             chance = rng.random()
@@ -114,8 +118,10 @@ class Couriers:
                 continue
             when_us += rng.randint(2, 7) * SECOND_US
             data: dict[str, Any] = {
-                "manifest": bag.manifest, "destination": bag.destination.site.code, "transport": tube.transport,
-            }  # fmt: skip
+                "manifest": bag.manifest,
+                "destination": bag.destination.site.code,
+                "transport": tube.transport,
+            }
             if with_tote:
                 data["tote"] = bag.tote
             if bag.seal is not None:

@@ -96,9 +96,16 @@ class Lab:
         return flag
 
     def _report(
-        self, when_us: int, place: Place, tube: Tube, code: str, status: str, value: str | None,
-        unit: str | None = None, flag: Flag | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        when_us: int,
+        place: Place,
+        tube: Tube,
+        code: str,
+        status: str,
+        value: str | None,
+        unit: str | None = None,
+        flag: Flag | None = None,
+    ) -> None:
         data: dict[str, Any] = {"test": code, "status": status}
         if value is not None:
             data["value"] = value

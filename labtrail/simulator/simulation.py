@@ -90,9 +90,15 @@ class Due(NamedTuple):
 
 
 def live(
-    catalog: Catalog, *, now_us: int, seed: int, clinics: int | None = None, speed: float = 1.0,
-    orders: float = ORDERS_A_DAY, numbers_from: int = SERIAL_FIRST,
-) -> Iterator[Due]:  # fmt: skip
+    catalog: Catalog,
+    *,
+    now_us: int,
+    seed: int,
+    clinics: int | None = None,
+    speed: float = 1.0,
+    orders: float = ORDERS_A_DAY,
+    numbers_from: int = SERIAL_FIRST,
+) -> Iterator[Due]:
     """Events for ever: the day is three hours old at `now_us` and goes on `speed` times as fast as the clock.
 
     Times that are not yet due lie in the future of `now_us`, never in the future of `due_us`: whoever sends an event
@@ -120,9 +126,15 @@ def live(
 
 
 def _happenings(
-    catalog: Catalog, clinics: int | None, days: int | None, seed: int, start: datetime, orders: float,
-    truth: Truth | None, numbers_from: int = SERIAL_FIRST,
-) -> Iterator[Happening]:  # fmt: skip
+    catalog: Catalog,
+    clinics: int | None,
+    days: int | None,
+    seed: int,
+    start: datetime,
+    orders: float,
+    truth: Truth | None,
+    numbers_from: int = SERIAL_FIRST,
+) -> Iterator[Happening]:
     if days is not None and not 0 < days <= DAYS_MAX:
         raise SimulationError(f"1 to {DAYS_MAX} days can be simulated, not {days}")
     start_us = microseconds(start)
@@ -164,9 +176,13 @@ class Writer:
         place = happening.place
         zone = place.zone if place is not None else _UTC
         event: dict[str, Any] = {
-            "specversion": "1.0", "id": happening.event_id, "source": happening.source, "type": happening.type,
-            "subject": happening.subject, "time": self.local_text(time_us, zone),
-        }  # fmt: skip
+            "specversion": "1.0",
+            "id": happening.event_id,
+            "source": happening.source,
+            "type": happening.type,
+            "subject": happening.subject,
+            "time": self.local_text(time_us, zone),
+        }
         if place is not None:
             event["site"] = place.site.code
         event["actor"] = happening.actor

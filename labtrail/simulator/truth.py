@@ -72,11 +72,15 @@ class Truth(Struct):
             status = truth.status_at(self.cut_us)
             if status is not None:
                 specimens[accession] = {
-                    "specimen": accession, "order": truth.order, "site": truth.site, "container": truth.container,
-                    "tests": list(truth.tests), "status": status,
+                    "specimen": accession,
+                    "order": truth.order,
+                    "site": truth.site,
+                    "container": truth.container,
+                    "tests": list(truth.tests),
+                    "status": status,
                     "clean": truth.clean and not recalled.intersection(truth.lots),
                     "must": sorted({code for when, code in truth.must if when < self.cut_us}),
-                }  # fmt: skip
+                }
             done = set()
             for when, test, state, value in sorted(truth.reports, key=lambda report: report[0]):
                 if when < self.cut_us:
@@ -85,6 +89,11 @@ class Truth(Struct):
             if status not in (Status.REJECTED, Status.MISSING, None):
                 overdue += [f"{accession}/{t}" for t, due in truth.due.items() if due < self.cut_us and t not in done]
         return {
-            "cut": utc_text(self.cut_us), "specimens": specimens, "results": results, "stock": dict(self.stock),
-            "overdue": sorted(overdue), "recalled": self.recalled, "events": self.events,
-        }  # fmt: skip
+            "cut": utc_text(self.cut_us),
+            "specimens": specimens,
+            "results": results,
+            "stock": dict(self.stock),
+            "overdue": sorted(overdue),
+            "recalled": self.recalled,
+            "events": self.events,
+        }

@@ -89,9 +89,17 @@ class Visits:
         self._stage.at(when_us, self.draw, *about)
 
     def draw(
-        self, when_us: int, place: Place, order: str, patient: str, container: str, tests: tuple[str, ...],
-        priority: Priority, fault: str, needle: bool,
-    ) -> None:  # fmt: skip
+        self,
+        when_us: int,
+        place: Place,
+        order: str,
+        patient: str,
+        container: str,
+        tests: tuple[str, ...],
+        priority: Priority,
+        fault: str,
+        needle: bool,
+    ) -> None:
         """One tube, collected and labeled, and put where the courier finds it."""
         world, rng = self._world, self._rng
         accession = world.identifier("S")
@@ -99,15 +107,27 @@ class Visits:
         if self._stage.truth is not None:
             self._stage.truth.specimens[accession] = truth
         tube = Tube(
-            accession=accession, order=order, patient=patient, container=container, tests=tests, priority=priority,
-            transport=transport_for(world.catalog, container, tests), origin=place, collected_us=when_us,
-            fault=fault, truth=truth,
-        )  # fmt: skip
+            accession=accession,
+            order=order,
+            patient=patient,
+            container=container,
+            tests=tests,
+            priority=priority,
+            transport=transport_for(world.catalog, container, tests),
+            origin=place,
+            collected_us=when_us,
+            fault=fault,
+            truth=truth,
+        )
         staff, station = rng.choice(place.staff), rng.choice(place.stations)
         data: dict[str, Any] = {
-            "order": order, "patient": patient, "container": container, "tests": list(tests), "priority": priority,
+            "order": order,
+            "patient": patient,
+            "container": container,
+            "tests": list(tests),
+            "priority": priority,
             "volume_ml": world.catalog.containers[container].draw_ml,
-        }  # fmt: skip
+        }
         if rng.random() < 0.1:
             data["fasting"] = rng.random() < 0.5
         if (supplies := self._supplies(when_us, place, container, needle, truth)) is not None:

@@ -23,9 +23,15 @@ if TYPE_CHECKING:
     from config.policy import Policy
 
 SPECIMEN_KINDS = frozenset(
-    {"overdue-result", "overdue-step", "stability-at-risk", "missing-specimen", "critical-unacknowledged",
-     "custody-discrepancy"}
-)  # fmt: skip
+    {
+        "overdue-result",
+        "overdue-step",
+        "stability-at-risk",
+        "missing-specimen",
+        "critical-unacknowledged",
+        "custody-discrepancy",
+    }
+)
 STANDING_KINDS = ("restock", "expiring-stock", "recalled-stock", "quarantined-events")
 _deadlines = msgspec.json.Decoder(list[Deadline])
 _state = msgspec.json.Decoder(StockState)
@@ -71,13 +77,17 @@ def restock_cases(connection: Connection, catalog: "Catalog", policy: "Policy", 
             yield Deadline.of(
                 Message(
                     "{on_hand:g} on hand, {on_order:g} on order, order {suggested:g}",
-                    on_hand=stands.on_hand, on_order=stands.on_order, suggested=stands.suggested,
+                    on_hand=stands.on_hand,
+                    on_order=stands.on_order,
+                    suggested=stands.suggested,
                 ),
-                kind="restock", subject=f"{site}/{item}", site=site,
+                kind="restock",
+                subject=f"{site}/{item}",
+                site=site,
                 severity=CRITICAL if stands.on_hand <= 0 else WARNING,
                 due_us=state.low_since_us if low and state.low_since_us is not None else state.at[0],
                 cause=f"{stands.reason} after {state.last_in}",
-            )  # fmt: skip
+            )
 
 
 def lot_cases(connection: Connection, policy: "Policy", at_us: int) -> Iterator[Deadline]:
@@ -94,15 +104,23 @@ def lot_cases(connection: Connection, policy: "Policy", at_us: int) -> Iterator[
             day = known.expires.isoformat()
             yield Deadline.of(
                 Message("expired {date}", date=day) if life == "expired" else Message("expires {date}", date=day),
-                kind="expiring-stock", subject=f"{site}/{item}/{lot}", site=site, severity=WARNING,
-                due_us=expiring_from_us(known.expires, policy), cause=day,
-            )  # fmt: skip
+                kind="expiring-stock",
+                subject=f"{site}/{item}/{lot}",
+                site=site,
+                severity=WARNING,
+                due_us=expiring_from_us(known.expires, policy),
+                cause=day,
+            )
         if known.notice is not None and known.notice_us is not None and known.notice_us <= at_us:
             yield Deadline.of(
-                Message("recalled by its maker: take it off the shelf"), kind="recalled-stock",
-                subject=f"{site}/{item}/{lot}", site=site, severity=CRITICAL, due_us=known.notice_us,
+                Message("recalled by its maker: take it off the shelf"),
+                kind="recalled-stock",
+                subject=f"{site}/{item}/{lot}",
+                site=site,
+                severity=CRITICAL,
+                due_us=known.notice_us,
                 cause=known.notice[:200],
-            )  # fmt: skip
+            )
 
 
 def quarantine_cases(connection: Connection) -> Iterator[Deadline]:
@@ -114,9 +132,14 @@ def quarantine_cases(connection: Connection) -> Iterator[Deadline]:
     ).one()
     if count:
         yield Deadline.of(
-            Message("records in quarantine: see labtrail quarantine list"), kind="quarantined-events",
-            subject="events", site=None, severity=WARNING, due_us=earliest_us or 0, cause=str(last),
-        )  # fmt: skip
+            Message("records in quarantine: see labtrail quarantine list"),
+            kind="quarantined-events",
+            subject="events",
+            site=None,
+            severity=WARNING,
+            due_us=earliest_us or 0,
+            cause=str(last),
+        )
 
 
 def standing_cases(connection: Connection, catalog: "Catalog", policy: "Policy", at_us: int) -> Iterator[Deadline]:

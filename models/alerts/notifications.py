@@ -98,9 +98,19 @@ def record_told(connection: Connection, receiver: str, told: Sequence[Told], now
         starts_us, times = before.get(one.fingerprint, (one.starts_us, 0))
         times = (times if starts_us == one.starts_us else 0) + (one.status == "firing")
         rows.append(
-            (receiver, one.fingerprint, one.alert, one.severity, one.site, one.summary, one.status, one.starts_us,
-             now_us, times)
-        )  # fmt: skip
+            (
+                receiver,
+                one.fingerprint,
+                one.alert,
+                one.severity,
+                one.site,
+                one.summary,
+                one.status,
+                one.starts_us,
+                now_us,
+                times,
+            )
+        )
     upsert(connection, notifications, _FIELDS, rows)
     connection.execute(delete(notifications).where(_n.status == "resolved", _n.told_us < now_us - KEEP_US))
 

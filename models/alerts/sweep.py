@@ -129,9 +129,18 @@ def _turn(connection: Connection, want: list[Deadline], have: list[dict[str, Any
     over = _resolved_before(connection, new)
     new = [case for case in new if (case.kind, case.subject, case.cause) not in over]
     columns = (
-        "kind", "subject", "accession", "priority", "cause", "site", "severity", "detail", "message", "since_us",
+        "kind",
+        "subject",
+        "accession",
+        "priority",
+        "cause",
+        "site",
+        "severity",
+        "detail",
+        "message",
+        "since_us",
         "opened_us",
-    )  # fmt: skip
+    )
     rows = [
         (
             c.kind,

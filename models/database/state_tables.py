@@ -207,6 +207,17 @@ lot_facts = Table(  # what receipts and recalls say about a lot, whichever site 
 
 
 STATE = (
-    orders, specimens, discrepancies, results, legs, relations, linked_uses,
-    movements, stock, stock_items, stock_marks, usage_daily, lot_facts,
-)  # fmt: skip
+    orders,
+    specimens,
+    discrepancies,
+    results,
+    legs,
+    relations,
+    linked_uses,
+    movements,
+    stock,
+    stock_items,
+    stock_marks,
+    usage_daily,
+    lot_facts,
+)

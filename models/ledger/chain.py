@@ -123,9 +123,13 @@ def sentence(kind: FaultKind, subject: str | None, sequence: int | None, event_i
 def _fault(kind: FaultKind, subject: str, sequence: int, row: LinkRow | None, event_seq: int | None) -> Fault:
     event_id = row.event_id if row is not None else None
     return Fault(
-        kind=kind, subject=subject, sequence=sequence, event_id=event_id, event_seq=event_seq,
+        kind=kind,
+        subject=subject,
+        sequence=sequence,
+        event_id=event_id,
+        event_seq=event_seq,
         sentence=sentence(kind, subject, sequence, event_id),
-    )  # fmt: skip
+    )
 
 
 class Checkpoint(Struct, frozen=True, kw_only=True):

@@ -90,13 +90,22 @@ def _check_chains(connection: Connection, tick: Tick | None) -> _Chains:
     state = _Chains()
     query = (
         select(
-            events.c.seq, events.c.id, events.c.subject, events.c.chain_seq, events.c.link_hash,
-            events.c.type, events.c.time_us, events.c.site, events.c.actor, events.c.raw,
-            chains.c.length, chains.c.head,
+            events.c.seq,
+            events.c.id,
+            events.c.subject,
+            events.c.chain_seq,
+            events.c.link_hash,
+            events.c.type,
+            events.c.time_us,
+            events.c.site,
+            events.c.actor,
+            events.c.raw,
+            chains.c.length,
+            chains.c.head,
         )
         .join_from(events, chains, events.c.subject == chains.c.subject, isouter=True)
         .order_by(events.c.subject, events.c.chain_seq, events.c.seq)
-    )  # fmt: skip
+    )
     for subject, rows in groupby(streamed(connection, query, tick), key=lambda row: row.subject):
         fault = _check_subject(subject, rows, state)
         state.subjects += 1
@@ -157,6 +166,10 @@ def _column_fault(row: Row[Any]) -> Fault | None:
     which = f"event {row.chain_seq} of {row.subject} (id {row.id})"
     words = f"{which} was altered: the columns beside it do not say what its bytes say"
     return Fault(
-        kind="altered", subject=row.subject, sequence=row.chain_seq, event_id=row.id, event_seq=row.seq,
+        kind="altered",
+        subject=row.subject,
+        sequence=row.chain_seq,
+        event_id=row.id,
+        event_seq=row.seq,
         sentence=words,
-    )  # fmt: skip
+    )

@@ -68,13 +68,19 @@ class TreeCheck:
         """Read leaves 0 <= i < size beside their events."""
         query = (
             select(
-                leaves.c.leaf_index, leaves.c.event_seq, leaves.c.event_id, leaves.c.link_hash,
-                events.c.id, events.c.subject, events.c.chain_seq, events.c.link_hash.label("event_hash"),
+                leaves.c.leaf_index,
+                leaves.c.event_seq,
+                leaves.c.event_id,
+                leaves.c.link_hash,
+                events.c.id,
+                events.c.subject,
+                events.c.chain_seq,
+                events.c.link_hash.label("event_hash"),
             )
             .join_from(leaves, events, events.c.seq == leaves.c.event_seq, isouter=True)
             .where(leaves.c.leaf_index < size)
             .order_by(leaves.c.leaf_index)
-        )  # fmt: skip
+        )
         ends = {checkpoint.size for checkpoint in self._checkpoints}
         batch: list[bytes] = []
         gap = False
@@ -172,9 +178,13 @@ class TreeCheck:
         if row is None:
             return Fault(kind="rewritten", sentence=words)
         return Fault(
-            kind="rewritten", subject=row.subject, sequence=row.chain_seq, event_id=row.id, event_seq=row.seq,
+            kind="rewritten",
+            subject=row.subject,
+            sequence=row.chain_seq,
+            event_id=row.id,
+            event_seq=row.seq,
             sentence=words,
-        )  # fmt: skip
+        )
 
     def _narrowed(self, start: int, end: int) -> tuple[int, int]:
         """The first block of 256 leaves whose stored hash is not that of its leaves, if there is one."""
@@ -243,6 +253,10 @@ def _unlike(kind: FaultKind, place: int, row: Row[Any]) -> Fault:
     known = f"event {row.chain_seq} of {row.subject} (id {row.id})"
     which = known if row.id is not None else f"the event {row.event_id}"
     return Fault(
-        kind=kind, subject=row.subject, sequence=row.chain_seq, event_id=row.event_id,
-        event_seq=row.event_seq, sentence=f"{which}, leaf {place} of the tree, {_UNLIKE[kind]}",
-    )  # fmt: skip
+        kind=kind,
+        subject=row.subject,
+        sequence=row.chain_seq,
+        event_id=row.event_id,
+        event_seq=row.event_seq,
+        sentence=f"{which}, leaf {place} of the tree, {_UNLIKE[kind]}",
+    )

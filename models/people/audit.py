@@ -72,12 +72,21 @@ def break_the_glass(
     number = connection.execute(made).scalar_one()
     connection.execute(update(sessions).where(sessions.c.key == key).values(glass_until_us=until_us))
     payload = {
-        "specversion": "1.0", "id": f"break-glass/{number}", "source": "/labtrail/station",
-        "type": "alert.break-glass", "subject": f"break-glass/{number}", "time": moment_of(now_us).isoformat(),
+        "specversion": "1.0",
+        "id": f"break-glass/{number}",
+        "source": "/labtrail/station",
+        "type": "alert.break-glass",
+        "subject": f"break-glass/{number}",
+        "time": moment_of(now_us).isoformat(),
         "site": site,
-        "data": {"kind": "break-glass", "severity": "critical", "detail": reason,
-                 "since": moment_of(now_us).isoformat(), "until": moment_of(until_us).isoformat()},
-    }  # fmt: skip
+        "data": {
+            "kind": "break-glass",
+            "severity": "critical",
+            "detail": reason,
+            "since": moment_of(now_us).isoformat(),
+            "until": moment_of(until_us).isoformat(),
+        },
+    }
     connection.execute(
         insert(outbox).values(
             kind="alert", key=f"break-glass/{number}", payload=msgspec.json.encode(payload), created_us=now_us

@@ -73,8 +73,20 @@ def open_session(
 def find_session(connection: Connection, key: bytes, limits: Limits, now_us: int) -> Stored | None:
     """The session of a cookie; None when it was ended, is too old, or its person or device is barred."""
     s, u, d = sessions.c, users.c, devices.c
-    columns = (s.key, s.badge, u.name, u.language, s.role, s.site, s.sites, s.device_id, d.name.label("device_name"),
-               s.created_us, s.seen_us, s.glass_until_us)  # fmt: skip
+    columns = (
+        s.key,
+        s.badge,
+        u.name,
+        u.language,
+        s.role,
+        s.site,
+        s.sites,
+        s.device_id,
+        d.name.label("device_name"),
+        s.created_us,
+        s.seen_us,
+        s.glass_until_us,
+    )
     row = connection.execute(
         select(*columns)
         .join(users, u.badge == s.badge)

@@ -96,9 +96,13 @@ break_glass = Table(  # access beyond one's sites in an emergency, to be looked 
     Column("until_us", BigInteger, nullable=False),
     Column("reviewed_by", Text),
     Column("reviewed_us", BigInteger),
-    Index("ix_break_glass_unreviewed", "id", sqlite_where=text("reviewed_us IS NULL"),
-          postgresql_where=text("reviewed_us IS NULL")),
-)  # fmt: skip
+    Index(
+        "ix_break_glass_unreviewed",
+        "id",
+        sqlite_where=text("reviewed_us IS NULL"),
+        postgresql_where=text("reviewed_us IS NULL"),
+    ),
+)
 
 audit = Table(  # who read what, signed in, was refused; only ever added to
     "audit",

@@ -93,9 +93,15 @@ def next_serial(connection: Connection, subject: str) -> str:
 
 def _add(connection: Connection, new: NewJob, now_us: int, reason: str | None, voids: str | None) -> Job:
     values = {field: getattr(new, field) for field in NewJob.__struct_fields__} | {
-        "state": JobState.QUEUED, "serial": next_serial(connection, new.subject), "reason": reason, "voids": voids,
-        "note": "", "worker": None, "created_us": now_us, "changed_us": now_us,
-    }  # fmt: skip
+        "state": JobState.QUEUED,
+        "serial": next_serial(connection, new.subject),
+        "reason": reason,
+        "voids": voids,
+        "note": "",
+        "worker": None,
+        "created_us": now_us,
+        "changed_us": now_us,
+    }
     made = connection.execute(insert(print_jobs).values(**values, announced=0).returning(*_COLUMNS))
     return _job(made.one())
 

@@ -211,9 +211,12 @@ class Derived(NamedTuple):
 
 DERIVED = (
     Derived(
-        results, ResultRow, ("accession", "test"), _result_rows,
+        results,
+        ResultRow,
+        ("accession", "test"),
+        _result_rows,
         frozenset({"result.reported", "result.acknowledged"}),
     ),
     Derived(legs, LegRow, ("accession", "manifest"), _leg_rows, frozenset(MOVES)),
     Derived(discrepancies, DiscrepancyRow, ("accession", "code", "detail"), _discrepancy_rows, None),
-)  # fmt: skip
+)

@@ -50,9 +50,14 @@ class RelationRow(Struct, frozen=True, order=True):
 
 
 def refold(
-    connection: Connection, new: Recorded, changes: Changes, cache: HistoryCache, catalog: "Catalog",
-    policy: "Policy", held: locks.Held,
-) -> dict[str, Specimen]:  # fmt: skip
+    connection: Connection,
+    new: Recorded,
+    changes: Changes,
+    cache: HistoryCache,
+    catalog: "Catalog",
+    policy: "Policy",
+    held: locks.Held,
+) -> dict[str, Specimen]:
     """Refold every order and specimen that the new events concern. Raises Widen for one that is not locked."""
     grown = {subject: growth for subject, growth in new.by_subject.items() if "/" not in subject}
     histories = cache.load(connection, grown, grown)
@@ -60,9 +65,14 @@ def refold(
 
 
 def refold_subjects(
-    connection: Connection, histories: Histories, changes: Changes, cache: HistoryCache, catalog: "Catalog",
-    policy: "Policy", held: locks.Held = None,
-) -> dict[str, Specimen]:  # fmt: skip
+    connection: Connection,
+    histories: Histories,
+    changes: Changes,
+    cache: HistoryCache,
+    catalog: "Catalog",
+    policy: "Policy",
+    held: locks.Held = None,
+) -> dict[str, Specimen]:
     """Refold these subjects, whose histories have grown, and every specimen that rests on them."""
     own_orders = {s for s, history in histories.items() if any(e.type.startswith("order.") for e in history)}
     order_rows.refold(connection, {s: histories[s] for s in own_orders})

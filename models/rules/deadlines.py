@@ -130,9 +130,15 @@ def overdue_results(s: Specimen, catalog: "Catalog", _: "Policy") -> Found:
             continue
         due_us = s.lab_received.time_us + round(hours * HOUR_US)
         yield Deadline.of(
-            _result_is_due(test, hours), kind="overdue-result", subject=f"{s.accession}/{test}", site=s.site,
-            severity=_severity(s), due_us=due_us, cause=_cause(s, due_us), priority=_priority(s),
-        )  # fmt: skip
+            _result_is_due(test, hours),
+            kind="overdue-result",
+            subject=f"{s.accession}/{test}",
+            site=s.site,
+            severity=_severity(s),
+            due_us=due_us,
+            cause=_cause(s, due_us),
+            priority=_priority(s),
+        )
 
 
 def _route(origin: str | None, destination: str | None, catalog: "Catalog") -> "Route | None":
@@ -184,9 +190,15 @@ def overdue_steps(s: Specimen, catalog: "Catalog", policy: "Policy") -> Found:
         return
     step, due_us, site = waits
     yield Deadline.of(
-        WAITS_FOR[step], kind="overdue-step", subject=s.accession, site=site, severity=_severity(s), due_us=due_us,
-        cause=_cause(s, f"{step} {len(s.legs)}"), priority=_priority(s),
-    )  # fmt: skip
+        WAITS_FOR[step],
+        kind="overdue-step",
+        subject=s.accession,
+        site=site,
+        severity=_severity(s),
+        due_us=due_us,
+        cause=_cause(s, f"{step} {len(s.legs)}"),
+        priority=_priority(s),
+    )
 
 
 def stability_at_risk(s: Specimen, catalog: "Catalog", policy: "Policy") -> Found:
@@ -197,19 +209,30 @@ def stability_at_risk(s: Specimen, catalog: "Catalog", policy: "Policy") -> Foun
     if hours is None:
         return
     yield Deadline.of(
-        _is_stable_for(hours), kind="stability-at-risk", subject=s.accession, site=s.site, severity=_severity(s),
-        due_us=s.collected_us + round(policy.at_risk_fraction * hours * HOUR_US), cause=_cause(s, f"{hours:g}"),
+        _is_stable_for(hours),
+        kind="stability-at-risk",
+        subject=s.accession,
+        site=s.site,
+        severity=_severity(s),
+        due_us=s.collected_us + round(policy.at_risk_fraction * hours * HOUR_US),
+        cause=_cause(s, f"{hours:g}"),
         priority=_priority(s),
-    )  # fmt: skip
+    )
 
 
 def missing(s: Specimen, _: "Catalog", __: "Policy") -> Found:
     if s.status == Status.MISSING:
         lost = s.steps["specimen.missing"][-1]
         yield Deadline.of(
-            Message("reported missing at {site}", site=lost.site), kind="missing-specimen", subject=s.accession,
-            site=s.site, severity=CRITICAL, due_us=lost.time_us, cause=lost.id, priority=_priority(s),
-        )  # fmt: skip
+            Message("reported missing at {site}", site=lost.site),
+            kind="missing-specimen",
+            subject=s.accession,
+            site=s.site,
+            severity=CRITICAL,
+            due_us=lost.time_us,
+            cause=lost.id,
+            priority=_priority(s),
+        )
 
 
 def critical_unacknowledged(s: Specimen, _: "Catalog", policy: "Policy") -> Found:
@@ -217,10 +240,14 @@ def critical_unacknowledged(s: Specimen, _: "Catalog", policy: "Policy") -> Foun
         if result.critical and result.acknowledged_us is None:
             yield Deadline.of(
                 Message("critical {test}: nobody has read it back", test=result.test),
-                kind="critical-unacknowledged", subject=f"{s.accession}/{result.test}", site=s.site,
-                severity=CRITICAL, due_us=result.reported_us + round(policy.critical_ack_minutes_max * MINUTE_US),
-                cause=_cause(s, result.reported_us), priority=_priority(s),
-            )  # fmt: skip
+                kind="critical-unacknowledged",
+                subject=f"{s.accession}/{result.test}",
+                site=s.site,
+                severity=CRITICAL,
+                due_us=result.reported_us + round(policy.critical_ack_minutes_max * MINUTE_US),
+                cause=_cause(s, result.reported_us),
+                priority=_priority(s),
+            )
 
 
 def custody_discrepancy(s: Specimen, _: "Catalog", __: "Policy") -> Found:
@@ -231,15 +258,25 @@ def custody_discrepancy(s: Specimen, _: "Catalog", __: "Policy") -> Found:
     evident = [max((times[i] for i in d.events if i in times), default=s.collected_us or 0) for d in s.discrepancies]
     codes = sorted({d.code for d in s.discrepancies})
     yield Deadline.of(
-        Message("{codes}", codes=tuple(map(Message, codes))), kind="custody-discrepancy", subject=s.accession,
-        site=s.site, severity=CRITICAL if _GRAVE & set(codes) else WARNING, due_us=min(evident),
-        cause=_cause(s, " ".join(codes)), priority=_priority(s),
-    )  # fmt: skip
+        Message("{codes}", codes=tuple(map(Message, codes))),
+        kind="custody-discrepancy",
+        subject=s.accession,
+        site=s.site,
+        severity=CRITICAL if _GRAVE & set(codes) else WARNING,
+        due_us=min(evident),
+        cause=_cause(s, " ".join(codes)),
+        priority=_priority(s),
+    )
 
 
 KINDS: tuple[Callable[[Specimen, "Catalog", "Policy"], Found], ...] = (
-    overdue_results, overdue_steps, stability_at_risk, missing, critical_unacknowledged, custody_discrepancy,
-)  # fmt: skip
+    overdue_results,
+    overdue_steps,
+    stability_at_risk,
+    missing,
+    critical_unacknowledged,
+    custody_discrepancy,
+)
 
 
 def deadlines(s: Specimen, catalog: "Catalog", policy: "Policy") -> list[Deadline]:

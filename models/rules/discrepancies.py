@@ -58,9 +58,15 @@ def missing_steps(case: Case) -> Found:
 
 _PHYSICAL = SIGHTINGS | {"result.reported", "result.acknowledged"}
 _NEEDS_LABEL = frozenset(
-    {"specimen.dispatched", "specimen.picked-up", "specimen.received", "specimen.aliquoted", "specimen.stored",
-     "result.reported"}
-)  # fmt: skip
+    {
+        "specimen.dispatched",
+        "specimen.picked-up",
+        "specimen.received",
+        "specimen.aliquoted",
+        "specimen.stored",
+        "result.reported",
+    }
+)
 _AT_A_LAB = frozenset({"specimen.rejected", "specimen.aliquoted", "specimen.stored"})
 
 

@@ -184,11 +184,32 @@ class Voided(Struct, frozen=True, kw_only=True, gc=False):
 
 
 Data = (
-    OrderPlaced | OrderCancelled | Collected | NotCollected | Labeled | Relabeled | Dispatched | PickedUp | Received
-    | Rejected | Aliquoted | Stored | Disposed | Missing | Found | ResultReported | ResultAcknowledged
-    | SupplyReceived | SupplyUsed | SupplyWasted | SupplyCounted | SupplyTransferred | SupplyOrdered
-    | SupplyRecalled | Voided
-)  # fmt: skip
+    OrderPlaced
+    | OrderCancelled
+    | Collected
+    | NotCollected
+    | Labeled
+    | Relabeled
+    | Dispatched
+    | PickedUp
+    | Received
+    | Rejected
+    | Aliquoted
+    | Stored
+    | Disposed
+    | Missing
+    | Found
+    | ResultReported
+    | ResultAcknowledged
+    | SupplyReceived
+    | SupplyUsed
+    | SupplyWasted
+    | SupplyCounted
+    | SupplyTransferred
+    | SupplyOrdered
+    | SupplyRecalled
+    | Voided
+)
 
 Subject = Literal["order", "specimen", "specimen-or-order", "stock", "any"]
 

@@ -33,9 +33,19 @@ SUPPLIES_TOPIC = "lab.supplies"
 ALERTS_TOPIC = "lab.alerts"
 
 Reason = Literal[
-    "not-json", "not-cloudevents", "unknown-type", "invalid-data", "bad-identifier", "unknown-site",
-    "unknown-item", "unknown-test", "unknown-container", "no-offset", "too-large", "id-conflict",
-]  # fmt: skip
+    "not-json",
+    "not-cloudevents",
+    "unknown-type",
+    "invalid-data",
+    "bad-identifier",
+    "unknown-site",
+    "unknown-item",
+    "unknown-test",
+    "unknown-container",
+    "no-offset",
+    "too-large",
+    "id-conflict",
+]
 
 
 class Event(Struct, Generic[D], frozen=True, gc=False):
@@ -150,8 +160,12 @@ def _holds_nul(raw: bytes) -> bool:
 def parse(raw: bytes, appended_us: int = 0) -> Event:
     """One record's bytes as an event. Raises Refused; never any other exception, whatever the bytes are."""
     if len(raw) > EVENT_BYTES_MAX:
-        raise Refused("too-large", "the event has {n} bytes; at most {most} are taken: split it", n=len(raw),
-                      most=EVENT_BYTES_MAX)  # fmt: skip
+        raise Refused(
+            "too-large",
+            "the event has {n} bytes; at most {most} are taken: split it",
+            n=len(raw),
+            most=EVENT_BYTES_MAX,
+        )
     try:
         raw.decode()
         head = _envelope.decode(raw)

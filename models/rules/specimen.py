@@ -34,9 +34,19 @@ class Status(StrEnum):
 # an event that shows the tube itself was in somebody's hands
 SIGHTINGS = frozenset(
     f"specimen.{step}"
-    for step in ("collected", "labeled", "relabeled", "dispatched", "picked-up", "received", "rejected",
-                 "aliquoted", "stored", "found")
-)  # fmt: skip
+    for step in (
+        "collected",
+        "labeled",
+        "relabeled",
+        "dispatched",
+        "picked-up",
+        "received",
+        "rejected",
+        "aliquoted",
+        "stored",
+        "found",
+    )
+)
 MOVES = ("specimen.dispatched", "specimen.picked-up", "specimen.received")
 # an event after which its actor holds the tube; a dispatch only puts it on a manifest
 HAND_OVERS = frozenset(

@@ -130,17 +130,38 @@ class ManifestView(Struct, frozen=True, kw_only=True):
 
 def event_view(connection: Connection, event_id: str) -> EventView | None:
     e = events.c
-    columns = (e.id, e.type, e.subject, e.time_us, e.site, e.actor, e.appended_us, e.recorded_us, e.chain_seq,
-               e.link_hash, e.raw, leaves.c.leaf_index)  # fmt: skip
+    columns = (
+        e.id,
+        e.type,
+        e.subject,
+        e.time_us,
+        e.site,
+        e.actor,
+        e.appended_us,
+        e.recorded_us,
+        e.chain_seq,
+        e.link_hash,
+        e.raw,
+        leaves.c.leaf_index,
+    )
     join = events.join(leaves, leaves.c.event_seq == e.seq, isouter=True)
     row = connection.execute(select(*columns).select_from(join).where(e.id == event_id)).first()
     if row is None:
         return None
     return EventView(
-        id=row.id, type=row.type, subject=row.subject, time=_text(row.time_us), site=row.site or None,
-        actor=row.actor, appended_at=_text(row.appended_us), recorded_at=_text(row.recorded_us),
-        sequence=row.chain_seq, hash=bytes(row.link_hash).hex(), leaf_index=row.leaf_index, event=Raw(bytes(row.raw)),
-    )  # fmt: skip
+        id=row.id,
+        type=row.type,
+        subject=row.subject,
+        time=_text(row.time_us),
+        site=row.site or None,
+        actor=row.actor,
+        appended_at=_text(row.appended_us),
+        recorded_at=_text(row.recorded_us),
+        sequence=row.chain_seq,
+        hash=bytes(row.link_hash).hex(),
+        leaf_index=row.leaf_index,
+        event=Raw(bytes(row.raw)),
+    )
 
 
 def specimen_view(connection: Connection, accession: str) -> SpecimenView | None:
@@ -149,16 +170,31 @@ def specimen_view(connection: Connection, accession: str) -> SpecimenView | None
         return None
     children = select(relations.c.child).where(relations.c.parent == accession).distinct()
     return SpecimenView(
-        accession=accession, order=row.order_id, patient=row.patient, site=row.site, container=row.container,
-        tests=_strings.decode(row.tests), priority=row.priority, status=row.status, custodian=row.custodian,
-        location=row.location, manifest=row.manifest, destination=row.destination,
-        collected_at=utc_text(row.collected_us), labeled_at=utc_text(row.labeled_us),
-        dispatched_at=utc_text(row.dispatched_us), picked_up_at=utc_text(row.picked_up_us),
-        received_at=utc_text(row.received_us), resulted_at=utc_text(row.resulted_us), parent=row.parent,
+        accession=accession,
+        order=row.order_id,
+        patient=row.patient,
+        site=row.site,
+        container=row.container,
+        tests=_strings.decode(row.tests),
+        priority=row.priority,
+        status=row.status,
+        custodian=row.custodian,
+        location=row.location,
+        manifest=row.manifest,
+        destination=row.destination,
+        collected_at=utc_text(row.collected_us),
+        labeled_at=utc_text(row.labeled_us),
+        dispatched_at=utc_text(row.dispatched_us),
+        picked_up_at=utc_text(row.picked_up_us),
+        received_at=utc_text(row.received_us),
+        resulted_at=utc_text(row.resulted_us),
+        parent=row.parent,
         children=tuple(sorted(connection.execute(children).scalars())),
-        discrepancies=_strings.decode(row.discrepancies), contradictions=_contradictions(connection, accession),
-        legs=_legs(connection, accession), results=_results(connection, accession),
-    )  # fmt: skip
+        discrepancies=_strings.decode(row.discrepancies),
+        contradictions=_contradictions(connection, accession),
+        legs=_legs(connection, accession),
+        results=_results(connection, accession),
+    )
 
 
 def _contradictions(connection: Connection, accession: str) -> tuple[ContradictionView, ...]:
@@ -166,37 +202,54 @@ def _contradictions(connection: Connection, accession: str) -> tuple[Contradicti
     rows = connection.execute(select(discrepancies).where(d.accession == accession).order_by(d.code, d.detail))
     return tuple(
         ContradictionView(
-            code=row.code, detail=row.detail, events=_strings.decode(row.events),
-            means=MEANINGS[row.code].means, do=MEANINGS[row.code].do,
+            code=row.code,
+            detail=row.detail,
+            events=_strings.decode(row.events),
+            means=MEANINGS[row.code].means,
+            do=MEANINGS[row.code].do,
         )
         for row in rows
-    )  # fmt: skip
+    )
 
 
 def _legs(connection: Connection, accession: str) -> tuple[LegView, ...]:
     rows = connection.execute(select(legs).where(legs.c.accession == accession).order_by(legs.c.number))
     return tuple(
         LegView(
-            number=row.number, manifest=row.manifest, origin=row.origin, destination=row.destination,
-            transport=row.transport, tote=row.tote, seal=row.seal, courier=row.courier,
-            dispatched_at=utc_text(row.dispatched_us), picked_up_at=utc_text(row.picked_up_us),
-            received_at=utc_text(row.received_us), received_site=row.received_site,
+            number=row.number,
+            manifest=row.manifest,
+            origin=row.origin,
+            destination=row.destination,
+            transport=row.transport,
+            tote=row.tote,
+            seal=row.seal,
+            courier=row.courier,
+            dispatched_at=utc_text(row.dispatched_us),
+            picked_up_at=utc_text(row.picked_up_us),
+            received_at=utc_text(row.received_us),
+            received_site=row.received_site,
         )
         for row in rows
-    )  # fmt: skip
+    )
 
 
 def _results(connection: Connection, accession: str) -> tuple[ResultView, ...]:
     rows = connection.execute(select(results).where(results.c.accession == accession).order_by(results.c.test))
     return tuple(
         ResultView(
-            test=row.test, status=row.status, value=row.value, unit=row.unit, flag=row.flag,
-            critical=bool(row.critical), reported_at=utc_text(row.reported_us),
-            acknowledged_at=utc_text(row.acknowledged_us), acknowledged_by=row.acknowledged_by,
+            test=row.test,
+            status=row.status,
+            value=row.value,
+            unit=row.unit,
+            flag=row.flag,
+            critical=bool(row.critical),
+            reported_at=utc_text(row.reported_us),
+            acknowledged_at=utc_text(row.acknowledged_us),
+            acknowledged_by=row.acknowledged_by,
             revisions=row.revisions,
         )
         for row in rows
-    )  # fmt: skip
+    )
 
 
 def manifest_view(connection: Connection, manifest: str) -> ManifestView | None:
@@ -212,19 +265,23 @@ def manifest_view(connection: Connection, manifest: str) -> ManifestView | None:
 
     names = ("origin", "destination", "transport", "tote", "seal", "courier")
     return ManifestView(
-        manifest=manifest, **{name: first(name) for name in names},
+        manifest=manifest,
+        **{name: first(name) for name in names},
         dispatched=sum(row.dispatched_us is not None for row in rows),
         picked_up=sum(row.picked_up_us is not None for row in rows),
         received=sum(row.received_us is not None for row in rows),
         specimens=tuple(
             TubeView(
-                accession=row.accession, status=row.status, dispatched_at=utc_text(row.dispatched_us),
-                picked_up_at=utc_text(row.picked_up_us), received_at=utc_text(row.received_us),
+                accession=row.accession,
+                status=row.status,
+                dispatched_at=utc_text(row.dispatched_us),
+                picked_up_at=utc_text(row.picked_up_us),
+                received_at=utc_text(row.received_us),
                 received_site=row.received_site,
             )
             for row in rows
         ),
-    )  # fmt: skip
+    )
 
 
 def _text(time_us: int) -> str:

@@ -53,9 +53,15 @@ def stock_views(connection: Connection, sites: Collection[str], item: str | None
         expires = known.expires.isoformat() if known and known.expires else None
         recalled = known is not None and known.notice is not None
         found.append(
-            StockView(site=row.site, item=row.item, lot=row.lot, on_hand=from_u(row.on_hand_u), expires=expires,
-                      recalled=recalled)
-        )  # fmt: skip
+            StockView(
+                site=row.site,
+                item=row.item,
+                lot=row.lot,
+                on_hand=from_u(row.on_hand_u),
+                expires=expires,
+                recalled=recalled,
+            )
+        )
     return found
 
 
@@ -73,8 +79,16 @@ def alert_views(
 def alert_view(row: Any) -> AlertView:
     """A row of `alerts`, as a mapping."""
     return AlertView(
-        id=row["id"], kind=row["kind"], subject=row["subject"], site=row["site"], severity=row["severity"],
-        priority=row["priority"], detail=row["detail"], since=utc_text(row["since_us"] or None),
-        opened_at=utc_text(row["opened_us"]) or "", acknowledged_by=row["acknowledged_by"],
-        acknowledged_at=utc_text(row["acknowledged_us"]), escalated_at=utc_text(row["escalated_us"]),
-    )  # fmt: skip
+        id=row["id"],
+        kind=row["kind"],
+        subject=row["subject"],
+        site=row["site"],
+        severity=row["severity"],
+        priority=row["priority"],
+        detail=row["detail"],
+        since=utc_text(row["since_us"] or None),
+        opened_at=utc_text(row["opened_us"]) or "",
+        acknowledged_by=row["acknowledged_by"],
+        acknowledged_at=utc_text(row["acknowledged_us"]),
+        escalated_at=utc_text(row["escalated_us"]),
+    )

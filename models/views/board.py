@@ -41,10 +41,12 @@ class Waiting(Struct, frozen=True, kw_only=True):
 
 AGE_HOURS = (1.0, 2.0, 4.0, 8.0, 24.0)
 _SINCE = {
-    Status.COLLECTED: specimens.c.collected_us, Status.LABELED: specimens.c.labeled_us,
-    Status.DISPATCHED: specimens.c.dispatched_us, Status.IN_TRANSIT: specimens.c.picked_up_us,
+    Status.COLLECTED: specimens.c.collected_us,
+    Status.LABELED: specimens.c.labeled_us,
+    Status.DISPATCHED: specimens.c.dispatched_us,
+    Status.IN_TRANSIT: specimens.c.picked_up_us,
     Status.RECEIVED: specimens.c.received_us,
-}  # fmt: skip
+}
 
 
 def flow(connection: Connection, sites: Collection[str] | None) -> dict[tuple[str, str], int]:
@@ -142,20 +144,31 @@ def stock_rows(
 
 
 def _stock_row(
-    key: tuple[str, str], have_u: tuple[int, int], used_u: int, lots: dict[tuple[str, str], list[Lot]],
-    catalog: "Catalog", policy: "Policy",
-) -> StockRow:  # fmt: skip
+    key: tuple[str, str],
+    have_u: tuple[int, int],
+    used_u: int,
+    lots: dict[tuple[str, str], list[Lot]],
+    catalog: "Catalog",
+    policy: "Policy",
+) -> StockRow:
     par, supply = catalog.par_levels.get(key), catalog.supplies.get(key[1])
     stands = restock(*have_u, used_u, par, policy) if par else None
     return StockRow(
-        site=key[0], item=key[1], name=supply.name if supply else key[1], unit=supply.unit if supply else "",
-        on_hand=from_u(have_u[0]), on_order=from_u(have_u[1]),
-        reorder_point=par.reorder_point if par else None, par_level=par.par_level if par else None,
+        site=key[0],
+        item=key[1],
+        name=supply.name if supply else key[1],
+        unit=supply.unit if supply else "",
+        on_hand=from_u(have_u[0]),
+        on_order=from_u(have_u[1]),
+        reorder_point=par.reorder_point if par else None,
+        par_level=par.par_level if par else None,
         lead_time_days=par.lead_time_days if par else None,
         days_of_cover=days_of_cover(have_u[0], used_u, policy),
-        due=stands.due if stands else False, reason=stands.reason if stands else "",
-        suggested=stands.suggested if stands else 0, lots=tuple(lots.get(key, ())),
-    )  # fmt: skip
+        due=stands.due if stands else False,
+        reason=stands.reason if stands else "",
+        suggested=stands.suggested if stands else 0,
+        lots=tuple(lots.get(key, ())),
+    )
 
 
 def _lots(connection: Connection, sites: Collection[str] | None) -> dict[tuple[str, str], list[Lot]]:
@@ -169,9 +182,11 @@ def _lots(connection: Connection, sites: Collection[str] | None) -> dict[tuple[s
     for row in rows:
         known = facts.get((row.item, row.lot))
         lot = Lot(
-            lot=row.lot, on_hand=from_u(row.on_hand_u), expires=known.expires if known else None,
+            lot=row.lot,
+            on_hand=from_u(row.on_hand_u),
+            expires=known.expires if known else None,
             notice=known.notice if known else None,
-        )  # fmt: skip
+        )
         found.setdefault((row.site, row.item), []).append(lot)
     for lots in found.values():
         lots.sort(key=lambda lot: (lot.expires or date.max, lot.lot))

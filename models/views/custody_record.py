@@ -175,13 +175,22 @@ def hand_overs(history: Iterable[Step]) -> list[HandOver]:
         receiver = None if gone else step.actor
         passed.append(
             HandOver(
-                event_id=step.event_id, type=step.type, time=step.time, local_time=step.local_time,
-                timezone=step.timezone, site=step.site, site_name=step.site_name,
-                released_by=step.data.get("released_by"), last_holder=holder, received_by=receiver,
-                scanned_by=step.actor, manifest=step.data.get("manifest"), seal=step.data.get("seal"),
+                event_id=step.event_id,
+                type=step.type,
+                time=step.time,
+                local_time=step.local_time,
+                timezone=step.timezone,
+                site=step.site,
+                site_name=step.site_name,
+                released_by=step.data.get("released_by"),
+                last_holder=holder,
+                received_by=receiver,
+                scanned_by=step.actor,
+                manifest=step.data.get("manifest"),
+                seal=step.data.get("seal"),
                 temperature_c=step.data.get("temperature_c"),
             )
-        )  # fmt: skip
+        )
         holder = receiver
     return passed
 

@@ -62,20 +62,33 @@ def custody_record(
     children = select(relations.c.child).where(relations.c.parent == accession).distinct()
     container = catalog.containers.get(row.container or "")
     return CustodyRecord(
-        accession=accession, as_of=_text(at_us), order=row.order_id,
+        accession=accession,
+        as_of=_text(at_us),
+        order=row.order_id,
         ordered_at=utc_text(connection.execute(ordered).scalar()),
-        patient=row.patient, site=row.site, container=row.container,
+        patient=row.patient,
+        site=row.site,
+        container=row.container,
         container_name=container.name if container else None,
-        tests=tuple(_strings.decode(row.tests)), priority=row.priority, status=row.status,
-        custodian=row.custodian, location=row.location, manifest=row.manifest, destination=row.destination,
-        parent=row.parent, children=tuple(sorted(connection.execute(children).scalars())),
-        collected_at=utc_text(row.collected_us), received_at=utc_text(row.received_us),
+        tests=tuple(_strings.decode(row.tests)),
+        priority=row.priority,
+        status=row.status,
+        custodian=row.custodian,
+        location=row.location,
+        manifest=row.manifest,
+        destination=row.destination,
+        parent=row.parent,
+        children=tuple(sorted(connection.execute(children).scalars())),
+        collected_at=utc_text(row.collected_us),
+        received_at=utc_text(row.received_us),
         resulted_at=utc_text(row.resulted_us),
         hand_overs=tuple(hand_overs(step for step in steps if not step.voided)),
-        discrepancies=found, alerts=_cases(row.deadlines, at_us),
-        results=_results(connection, accession, catalog), steps=tuple(steps),
+        discrepancies=found,
+        alerts=_cases(row.deadlines, at_us),
+        results=_results(connection, accession, catalog),
+        steps=tuple(steps),
         ledger=_ledger(connection, accession, steps, checkpoint),
-    )  # fmt: skip
+    )
 
 
 def _ledger(connection: Connection, accession: str, steps: Sequence[Step], checkpoint: Checkpoint | None) -> Ledger:
@@ -107,9 +120,11 @@ def _signed(connection: Connection, checkpoint: Checkpoint, size: int) -> Signed
 def _rows(connection: Connection, accession: str) -> Sequence[Row[Any]]:
     """The specimen's own events by their place in the chain, and the aliquoting that it came from."""
     own = select(events).where(events.c.subject == accession)
-    births = select(events).join(relations, relations.c.event_id == events.c.id).where(
-        relations.c.child == accession, events.c.subject != accession
-    )  # fmt: skip
+    births = (
+        select(events)
+        .join(relations, relations.c.event_id == events.c.id)
+        .where(relations.c.child == accession, events.c.subject != accession)
+    )
     query = union_all(own, births)  # an OR of the two would read every event there is
     return connection.execute(query.order_by("subject", "chain_seq").limit(EVENTS_MAX)).all()
 
@@ -179,11 +194,19 @@ def _facts(row: Row[Any], catalog: "Catalog") -> dict[str, Any]:
     zone = site.timezone if site else "UTC"
     local = moment_of(row.time_us).astimezone(ZoneInfo(zone) if site else UTC)
     return {
-        "event_id": row.id, "type": row.type, "subject": row.subject, "time": _text(row.time_us),
-        "local_time": local.isoformat(timespec="seconds"), "timezone": zone, "site": row.site,
-        "site_name": site.name if site else None, "actor": row.actor, "data": _data(row.raw),
-        "appended_at": _text(row.appended_us), "recorded_at": _text(row.recorded_us),
-    }  # fmt: skip
+        "event_id": row.id,
+        "type": row.type,
+        "subject": row.subject,
+        "time": _text(row.time_us),
+        "local_time": local.isoformat(timespec="seconds"),
+        "timezone": zone,
+        "site": row.site,
+        "site_name": site.name if site else None,
+        "actor": row.actor,
+        "data": _data(row.raw),
+        "appended_at": _text(row.appended_us),
+        "recorded_at": _text(row.recorded_us),
+    }
 
 
 def _link(row: Row[Any], before: bytes) -> Link:
@@ -234,11 +257,14 @@ def _contradictions(connection: Connection, accession: str) -> tuple[Contradicti
     rows = connection.execute(query.order_by(discrepancies.c.code, discrepancies.c.detail))
     return tuple(
         Contradiction(
-            code=row.code, detail=loaded(row.detail, row.message), events=tuple(_strings.decode(row.events)),
-            means=MEANINGS[row.code].means, do=MEANINGS[row.code].do,
+            code=row.code,
+            detail=loaded(row.detail, row.message),
+            events=tuple(_strings.decode(row.events)),
+            means=MEANINGS[row.code].means,
+            do=MEANINGS[row.code].do,
         )
         for row in rows
-    )  # fmt: skip
+    )
 
 
 def _cases(stored: str | None, at_us: int) -> tuple[Case, ...]:
@@ -254,13 +280,20 @@ def _results(connection: Connection, accession: str, catalog: "Catalog") -> tupl
     rows = connection.execute(select(results).where(results.c.accession == accession).order_by(results.c.test))
     return tuple(
         Outcome(
-            test=row.test, test_name=catalog.tests[row.test].name if row.test in catalog.tests else None,
-            status=row.status, value=row.value, unit=row.unit, flag=row.flag, critical=bool(row.critical),
-            reported_at=_text(row.reported_us), acknowledged_at=utc_text(row.acknowledged_us),
-            acknowledged_by=row.acknowledged_by, revisions=row.revisions,
+            test=row.test,
+            test_name=catalog.tests[row.test].name if row.test in catalog.tests else None,
+            status=row.status,
+            value=row.value,
+            unit=row.unit,
+            flag=row.flag,
+            critical=bool(row.critical),
+            reported_at=_text(row.reported_us),
+            acknowledged_at=utc_text(row.acknowledged_us),
+            acknowledged_by=row.acknowledged_by,
+            revisions=row.revisions,
         )
         for row in rows
-    )  # fmt: skip
+    )
 
 
 def _text(time_us: int) -> str:

@@ -213,10 +213,15 @@ def _turnarounds(by_test: Times, catalog: "Catalog") -> tuple[Turnaround, ...]:
             in_time = sum(hour <= limit for hour in hours)
             rows.append(
                 Turnaround(
-                    test=test, priority=priority, results=len(hours), in_time=in_time, median=median, p95=p95,
+                    test=test,
+                    priority=priority,
+                    results=len(hours),
+                    in_time=in_time,
+                    median=median,
+                    p95=p95,
                     limit=limit,
                 )
-            )  # fmt: skip
+            )
     return tuple(rows)
 
 

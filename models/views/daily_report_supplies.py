@@ -81,11 +81,18 @@ def _shelves(connection: Connection, catalog: "Catalog", policy: "Policy", at_us
         stands = restock(on_hand_u, on_order_u, used.get((site, item), 0), par, policy)
         shelves.append(
             Shelf(
-                site=site, item=item, name=_name(item, catalog), on_hand=stands.on_hand, on_order=stands.on_order,
-                reorder_point=par.reorder_point, cover_days=stands.days_of_cover, lead_days=par.lead_time_days,
-                due=stands.due, suggested=stands.suggested,
+                site=site,
+                item=item,
+                name=_name(item, catalog),
+                on_hand=stands.on_hand,
+                on_order=stands.on_order,
+                reorder_point=par.reorder_point,
+                cover_days=stands.days_of_cover,
+                lead_days=par.lead_time_days,
+                due=stands.due,
+                suggested=stands.suggested,
             )
-        )  # fmt: skip
+        )
     return tuple(sorted(shelves, key=lambda s: (s.cover_days is None, s.cover_days or 0, s.site, s.item)))
 
 
@@ -100,10 +107,15 @@ def _lots(connection: Connection, catalog: "Catalog", policy: "Policy", at_us: i
         if reason is not None:
             lots.append(
                 Lot(
-                    site=site, item=item, name=_name(item, catalog), lot=lot, on_hand=from_u(on_hand_u),
-                    expires=known.expires, reason=reason,
+                    site=site,
+                    item=item,
+                    name=_name(item, catalog),
+                    lot=lot,
+                    on_hand=from_u(on_hand_u),
+                    expires=known.expires,
+                    reason=reason,
                 )
-            )  # fmt: skip
+            )
     order: tuple[Reason, ...] = ("recalled", "expired", "expires soon")
     return tuple(sorted(lots, key=lambda x: (order.index(x.reason), x.expires or date.max, x.site, x.item, x.lot)))
 

@@ -25,26 +25,70 @@ if TYPE_CHECKING:
 
 EXPORTS: dict[str, tuple[str, ...]] = {
     "specimens": (
-        "accession", "order", "patient", "site", "container", "tests", "priority", "status", "custodian", "location",
-        "manifest", "destination", "collected_at", "labeled_at", "dispatched_at", "picked_up_at", "received_at",
-        "resulted_at", "parent", "discrepancies",
+        "accession",
+        "order",
+        "patient",
+        "site",
+        "container",
+        "tests",
+        "priority",
+        "status",
+        "custodian",
+        "location",
+        "manifest",
+        "destination",
+        "collected_at",
+        "labeled_at",
+        "dispatched_at",
+        "picked_up_at",
+        "received_at",
+        "resulted_at",
+        "parent",
+        "discrepancies",
     ),
     "custody": ("accession", "event_id", "type", "time", "site", "actor", "data"),
     "discrepancies": ("accession", "code", "detail", "events"),
     "results": (
-        "accession", "test", "status", "value", "unit", "flag", "critical", "reported_at", "acknowledged_at",
-        "acknowledged_by", "revisions",
+        "accession",
+        "test",
+        "status",
+        "value",
+        "unit",
+        "flag",
+        "critical",
+        "reported_at",
+        "acknowledged_at",
+        "acknowledged_by",
+        "revisions",
     ),
     "stock": ("site", "item", "lot", "on_hand", "expires"),
     "movements": (
-        "site", "item", "lot", "time", "kind", "quantity", "event_id", "line", "supply_order", "accession",
+        "site",
+        "item",
+        "lot",
+        "time",
+        "kind",
+        "quantity",
+        "event_id",
+        "line",
+        "supply_order",
+        "accession",
     ),
     "alerts": ("kind", "subject", "site", "severity", "since", "acknowledged_by", "priority", "detail"),
     "quarantine": (
-        "id", "reason", "detail", "topic", "partition", "offset", "appended_at", "state", "decided_at", "raw",
+        "id",
+        "reason",
+        "detail",
+        "topic",
+        "partition",
+        "offset",
+        "appended_at",
+        "state",
+        "decided_at",
+        "raw",
     ),
     "ledger": ("subject", "seq", "event_id", "hash", "leaf_index", "recorded_at"),
-}  # fmt: skip
+}
 
 Row = dict[str, Any]
 _json = msgspec.json.decode
@@ -64,14 +108,27 @@ def _specimens(connection: Connection) -> Iterator[Row]:
     s = specimens.c
     for r in _stream(connection, select(specimens).order_by(*_sorted(connection, s.accession))):
         yield {
-            "accession": r.accession, "order": r.order_id, "patient": r.patient, "site": r.site,
-            "container": r.container, "tests": _json(r.tests), "priority": r.priority, "status": r.status,
-            "custodian": r.custodian, "location": r.location, "manifest": r.manifest, "destination": r.destination,
-            "collected_at": utc_text(r.collected_us), "labeled_at": utc_text(r.labeled_us),
-            "dispatched_at": utc_text(r.dispatched_us), "picked_up_at": utc_text(r.picked_up_us),
-            "received_at": utc_text(r.received_us), "resulted_at": utc_text(r.resulted_us), "parent": r.parent,
+            "accession": r.accession,
+            "order": r.order_id,
+            "patient": r.patient,
+            "site": r.site,
+            "container": r.container,
+            "tests": _json(r.tests),
+            "priority": r.priority,
+            "status": r.status,
+            "custodian": r.custodian,
+            "location": r.location,
+            "manifest": r.manifest,
+            "destination": r.destination,
+            "collected_at": utc_text(r.collected_us),
+            "labeled_at": utc_text(r.labeled_us),
+            "dispatched_at": utc_text(r.dispatched_us),
+            "picked_up_at": utc_text(r.picked_up_us),
+            "received_at": utc_text(r.received_us),
+            "resulted_at": utc_text(r.resulted_us),
+            "parent": r.parent,
             "discrepancies": _json(r.discrepancies),
-        }  # fmt: skip
+        }
 
 
 def _custody(connection: Connection) -> Iterator[Row]:
@@ -84,9 +141,14 @@ def _custody(connection: Connection) -> Iterator[Row]:
     )
     for subject, event_id, kind, time_us, site, actor, raw in _stream(connection, query):
         yield {
-            "accession": subject, "event_id": event_id, "type": kind, "time": utc_text(time_us), "site": site,
-            "actor": actor, "data": _json(bytes(raw)).get("data"),
-        }  # fmt: skip
+            "accession": subject,
+            "event_id": event_id,
+            "type": kind,
+            "time": utc_text(time_us),
+            "site": site,
+            "actor": actor,
+            "data": _json(bytes(raw)).get("data"),
+        }
 
 
 def _discrepancies(connection: Connection) -> Iterator[Row]:
@@ -98,11 +160,18 @@ def _discrepancies(connection: Connection) -> Iterator[Row]:
 def _results(connection: Connection) -> Iterator[Row]:
     for r in _stream(connection, select(results).order_by(*_sorted(connection, results.c.accession, results.c.test))):
         yield {
-            "accession": r.accession, "test": r.test, "status": r.status, "value": r.value, "unit": r.unit,
-            "flag": r.flag, "critical": bool(r.critical), "reported_at": utc_text(r.reported_us),
-            "acknowledged_at": utc_text(r.acknowledged_us), "acknowledged_by": r.acknowledged_by,
+            "accession": r.accession,
+            "test": r.test,
+            "status": r.status,
+            "value": r.value,
+            "unit": r.unit,
+            "flag": r.flag,
+            "critical": bool(r.critical),
+            "reported_at": utc_text(r.reported_us),
+            "acknowledged_at": utc_text(r.acknowledged_us),
+            "acknowledged_by": r.acknowledged_by,
             "revisions": r.revisions,
-        }  # fmt: skip
+        }
 
 
 def _stock(connection: Connection) -> Iterator[Row]:
@@ -128,10 +197,17 @@ def _movements(connection: Connection) -> Iterator[Row]:
     for r in _stream(connection, select(movements).where(m.kind != MovementKind.ORDERED).order_by(*order)):
         for lot, quantity_u in _json(r.taken) if r.taken else [(r.lot, r.quantity_u)]:
             yield {
-                "site": r.site, "item": r.item, "lot": lot, "time": utc_text(r.time_us), "kind": r.kind,
-                "quantity": from_u(quantity_u), "event_id": r.event_id, "line": r.line,
-                "supply_order": r.supply_order, "accession": r.accession,
-            }  # fmt: skip
+                "site": r.site,
+                "item": r.item,
+                "lot": lot,
+                "time": utc_text(r.time_us),
+                "kind": r.kind,
+                "quantity": from_u(quantity_u),
+                "event_id": r.event_id,
+                "line": r.line,
+                "supply_order": r.supply_order,
+                "accession": r.accession,
+            }
 
 
 def _alerts(connection: Connection, catalog: "Catalog", policy: "Policy", at_us: int) -> Iterator[Row]:
@@ -146,10 +222,15 @@ def _alerts(connection: Connection, catalog: "Catalog", policy: "Policy", at_us:
     }
     for case in cases(connection, catalog, policy, at_us):
         yield {
-            "kind": case.kind, "subject": case.subject, "site": case.site, "severity": case.severity,
-            "since": utc_text(case.due_us or None), "acknowledged_by": acknowledged.get((case.kind, case.subject)),
-            "priority": case.priority, "detail": case.detail,
-        }  # fmt: skip
+            "kind": case.kind,
+            "subject": case.subject,
+            "site": case.site,
+            "severity": case.severity,
+            "since": utc_text(case.due_us or None),
+            "acknowledged_by": acknowledged.get((case.kind, case.subject)),
+            "priority": case.priority,
+            "detail": case.detail,
+        }
 
 
 class QuarantineRow(Struct, frozen=True):
@@ -184,10 +265,17 @@ def quarantine_rows(
 def _quarantine(connection: Connection) -> Iterator[Row]:
     for r in quarantine_rows(connection, state=None):
         yield {
-            "id": r.id, "reason": r.reason, "detail": r.detail, "topic": r.topic, "partition": r.partition,
-            "offset": r.offset, "appended_at": utc_text(r.appended_us), "state": r.state,
-            "decided_at": utc_text(r.decided_us), "raw": r.raw.decode("utf-8", "backslashreplace"),
-        }  # fmt: skip
+            "id": r.id,
+            "reason": r.reason,
+            "detail": r.detail,
+            "topic": r.topic,
+            "partition": r.partition,
+            "offset": r.offset,
+            "appended_at": utc_text(r.appended_us),
+            "state": r.state,
+            "decided_at": utc_text(r.decided_us),
+            "raw": r.raw.decode("utf-8", "backslashreplace"),
+        }
 
 
 def _ledger(connection: Connection) -> Iterator[Row]:
@@ -199,9 +287,13 @@ def _ledger(connection: Connection) -> Iterator[Row]:
     )
     for subject, seq, event_id, link_hash, leaf_index, recorded_us in _stream(connection, query):
         yield {
-            "subject": subject, "seq": seq, "event_id": event_id, "hash": bytes(link_hash).hex(),
-            "leaf_index": leaf_index, "recorded_at": utc_text(recorded_us),
-        }  # fmt: skip
+            "subject": subject,
+            "seq": seq,
+            "event_id": event_id,
+            "hash": bytes(link_hash).hex(),
+            "leaf_index": leaf_index,
+            "recorded_at": utc_text(recorded_us),
+        }
 
 
 _PLAIN: dict[str, Callable[[Connection], Iterator[Row]]] = {
@@ -263,7 +355,10 @@ def recall_trace(connection: Connection, item: str, lot: str) -> RecallTrace:
     )
     facts = known_lots(connection, {(item, lot)}).get((item, lot))
     return RecallTrace(
-        item, lot, facts.notice if facts else None,
+        item,
+        lot,
+        facts.notice if facts else None,
         facts.expires.isoformat() if facts and facts.expires else None,
-        tuple(RecallSpecimen(*row) for row in used), tuple((site, from_u(n)) for site, n in left),
-    )  # fmt: skip
+        tuple(RecallSpecimen(*row) for row in used),
+        tuple((site, from_u(n)) for site, n in left),
+    )

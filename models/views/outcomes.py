@@ -62,10 +62,13 @@ def judge(connection: Connection, asked: Sequence[Asked]) -> list[Judged | None]
     states = {
         accession: (status, _strings.decode(codes))
         for accession, status, codes in select_in(
-            connection, specimens, ("accession", "status", "discrepancies"), "accession",
+            connection,
+            specimens,
+            ("accession", "status", "discrepancies"),
+            "accession",
             {one.accession for one in done if one.accession},
         )
-    }  # fmt: skip
+    }
     found: dict[Place, Judged] = {}
     for one in done:
         status, codes = states.get(one.accession, (None, ()))

@@ -179,9 +179,15 @@ def order(connection: Connection, order_id: str) -> OrderRow | None:
 
 def _order(row: Any, done: Sequence[str]) -> OrderRow:
     return OrderRow(
-        order=row.order_id, status=row.status, patient=row.patient, priority=row.priority or "routine",
-        tests=_strings.decode(row.tests), site=row.site, placed_us=row.placed_us, done=tuple(done),
-    )  # fmt: skip
+        order=row.order_id,
+        status=row.status,
+        patient=row.patient,
+        priority=row.priority or "routine",
+        tests=_strings.decode(row.tests),
+        site=row.site,
+        placed_us=row.placed_us,
+        done=tuple(done),
+    )
 
 
 def _done(connection: Connection, order_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:

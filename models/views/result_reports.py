@@ -30,9 +30,13 @@ def reports_of(connection: Connection, accession: str) -> dict[str, list[Report]
         if isinstance(event.data, ResultReported):
             value = None if event.data.value is None else str(event.data.value)
             report = Report(
-                status=event.data.status, value=value, unit=event.data.unit, flag=event.data.flag,
-                time_us=event.time_us, actor=event.actor,
-            )  # fmt: skip
+                status=event.data.status,
+                value=value,
+                unit=event.data.unit,
+                flag=event.data.flag,
+                time_us=event.time_us,
+                actor=event.actor,
+            )
             found.setdefault(event.data.test, []).append(report)
     return found
 

@@ -39,8 +39,13 @@ async def get_alerts(
     return await station.read(alert_views, sites, kind=kind, after=after, limit=limit)
 
 
-@post("/api/v1/alerts/{alert:str}/acknowledge", access=api(*STAFF, scope="alert"), status_code=200, tags=["alerts"],
-      summary="Take an alert on")  # fmt: skip
+@post(
+    "/api/v1/alerts/{alert:str}/acknowledge",
+    access=api(*STAFF, scope="alert"),
+    status_code=200,
+    tags=["alerts"],
+    summary="Take an alert on",
+)
 async def post_acknowledge(
     station: Station, session: Session, alert: Annotated[str, PathParameter(description="The alert's number.")]
 ) -> AlertView:
@@ -54,8 +59,13 @@ async def post_acknowledge(
     return alert_view(row)
 
 
-@get("/api/v1/live", access=requires(*STAFF, touch=False), tags=["alerts"], summary="Changes, as server-sent events",
-     media_type="text/event-stream")  # fmt: skip
+@get(
+    "/api/v1/live",
+    access=requires(*STAFF, touch=False),
+    tags=["alerts"],
+    summary="Changes, as server-sent events",
+    media_type="text/event-stream",
+)
 async def get_live(
     session: Session, sessions: NamedDependency[Sessions], board: NamedDependency[Board]
 ) -> ServerSentEvent:
@@ -79,8 +89,13 @@ async def get_break_glass(station: Station) -> list[Glass]:
     return await station.read(glass_rows, unreviewed=True)
 
 
-@post("/api/v1/break-glass/{number:int}/review", access=requires(Role.MANAGER, Role.ADMIN), status_code=200,
-      tags=["session"], summary="An emergency access was looked at")  # fmt: skip
+@post(
+    "/api/v1/break-glass/{number:int}/review",
+    access=requires(Role.MANAGER, Role.ADMIN),
+    status_code=200,
+    tags=["session"],
+    summary="An emergency access was looked at",
+)
 async def post_review(station: Station, session: Session, number: FromPath[int]) -> dict[str, int]:
     """Not one's own."""
     now_us = station.clock()

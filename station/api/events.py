@@ -64,9 +64,16 @@ _ANSWERS = {
 }
 
 
-@post("/api/v1/events", access=api(*RECORDERS), status_code=200, tags=["events"],
-      summary="Append one event or an array", operation_class=PostEvents, responses=_ANSWERS,
-      request_max_body_size=BODY_BYTES_MAX)  # fmt: skip
+@post(
+    "/api/v1/events",
+    access=api(*RECORDERS),
+    status_code=200,
+    tags=["events"],
+    summary="Append one event or an array",
+    operation_class=PostEvents,
+    responses=_ANSWERS,
+    request_max_body_size=BODY_BYTES_MAX,
+)
 async def post_events(
     request: Request[Any, Any, Any], station: Station, session: Session, outcomes: NamedDependency[Outcomes]
 ) -> Response[EventOutcome | list[EventOutcome]]:
@@ -91,10 +98,15 @@ def _outcome(one: Admitted, place: Position, judged: Judged | None, tell: Tell) 
         at = f"{place.topic}.{place.partition}.{place.offset}"
         return EventOutcome(id=one.id, outcome="accepted", subject=one.subject, location=f"{location}?at={at}")
     return EventOutcome(
-        id=one.id, outcome=judged.outcome, subject=one.subject, status=judged.status,
-        discrepancies=judged.discrepancies, reason=judged.reason, detail=judged.detail and tell(judged.detail),
+        id=one.id,
+        outcome=judged.outcome,
+        subject=one.subject,
+        status=judged.status,
+        discrepancies=judged.discrepancies,
+        reason=judged.reason,
+        detail=judged.detail and tell(judged.detail),
         location=location,
-    )  # fmt: skip
+    )
 
 
 def _location(event_id: str) -> str:
@@ -103,13 +115,20 @@ def _location(event_id: str) -> str:
 
 At = Annotated[
     str | None,
-    QueryParameter(description="Where the log took it, as Location says: tells what became of it meanwhile.",
-              pattern=r"^[a-z.]{1,40}\.[0-9]{1,6}\.[0-9]{1,18}$", required=False),
-]  # fmt: skip
+    QueryParameter(
+        description="Where the log took it, as Location says: tells what became of it meanwhile.",
+        pattern=r"^[a-z.]{1,40}\.[0-9]{1,6}\.[0-9]{1,18}$",
+        required=False,
+    ),
+]
 
 
-@get("/api/v1/events/{event:path}", access=api(*RECORDERS, scope="event", read="event.read"),
-     tags=["events"], summary="A recorded event, or what became of an appended one")  # fmt: skip
+@get(
+    "/api/v1/events/{event:path}",
+    access=api(*RECORDERS, scope="event", read="event.read"),
+    tags=["events"],
+    summary="A recorded event, or what became of an appended one",
+)
 async def get_event(
     station: Station, event: Annotated[str, PathParameter(description="The event's id.")], at: At = None
 ) -> Response[EventView | EventOutcome]:
@@ -136,9 +155,13 @@ def _pending(event_id: str, at: str) -> EventOutcome:
 
 def _quarantined(event_id: str, judged: Judged) -> EventOutcome:
     return EventOutcome(
-        id=event_id, outcome="quarantined", subject="", reason=judged.reason,
-        detail=judged.detail and str(judged.detail), location=_location(event_id),
-    )  # fmt: skip
+        id=event_id,
+        outcome="quarantined",
+        subject="",
+        reason=judged.reason,
+        detail=judged.detail and str(judged.detail),
+        location=_location(event_id),
+    )
 
 
 ROUTES: Sequence[Any] = (post_events, get_event)

@@ -27,9 +27,15 @@ from station.problems import EventFault, Refusal
 EVENTS_MAX = 500
 BODY_BYTES_MAX = 8 * 1024 * 1024
 REASONS = {
-    "not-json": 400, "not-cloudevents": 422, "patient-identity": 422, "too-large": 413, "another-person": 403,
-    "another-site": 403, "not-your-act": 403, "bad-identifier": 422,
-}  # fmt: skip
+    "not-json": 400,
+    "not-cloudevents": 422,
+    "patient-identity": 422,
+    "too-large": 413,
+    "another-person": 403,
+    "another-site": 403,
+    "not-your-act": 403,
+    "bad-identifier": 422,
+}
 """Why an event is refused at the edge, with the status of the answer."""
 _EDGE = frozenset({"not-json", "not-cloudevents", "too-large"})
 _array = msgspec.json.Decoder(list[Raw])

@@ -32,8 +32,12 @@ class Noted(Struct, frozen=True):
     id: int
 
 
-@post("/api/v1/near-misses", access=requires(Role.MA, Role.COURIER, Role.LAB, Role.MANAGER), tags=["near misses"],
-      summary="A wrong match that was caught")  # fmt: skip
+@post(
+    "/api/v1/near-misses",
+    access=requires(Role.MA, Role.COURIER, Role.LAB, Role.MANAGER),
+    tags=["near misses"],
+    summary="A wrong match that was caught",
+)
 async def post_near_miss(station: Station, session: Session, data: JSONBody[NewNearMiss]) -> Noted:
     """What was scanned is kept only where it is one of our own codes: another may be a patient's number."""
     if data.overridden and not data.reason.strip():
@@ -45,12 +49,19 @@ async def post_near_miss(station: Station, session: Session, data: JSONBody[NewN
         return record_near_miss(
             connection,
             NearMiss(
-                time_us=station.clock(), badge=session.badge, device_id=device, site=session.site, kind=data.kind,
-                accession=kept_code(connection, data.accession), order_id=kept_code(connection, data.order),
-                expected=kept_code(connection, data.expected), scanned=kept_code(connection, data.scanned),
-                overridden=data.overridden, reason=data.reason,
+                time_us=station.clock(),
+                badge=session.badge,
+                device_id=device,
+                site=session.site,
+                kind=data.kind,
+                accession=kept_code(connection, data.accession),
+                order_id=kept_code(connection, data.order),
+                expected=kept_code(connection, data.expected),
+                scanned=kept_code(connection, data.scanned),
+                overridden=data.overridden,
+                reason=data.reason,
             ),
-        )  # fmt: skip
+        )
 
     return Noted(await station.write(record))
 

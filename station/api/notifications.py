@@ -53,8 +53,13 @@ class Webhook(Struct, frozen=True):
     alerts: Annotated[tuple[Alert, ...], Meta(max_length=5000)]
 
 
-@post("/api/v1/notifications/{receiver:str}", access=api(Role.MANAGER), status_code=200, tags=["alerts"],
-      summary="Alertmanager tells a receiver")  # fmt: skip
+@post(
+    "/api/v1/notifications/{receiver:str}",
+    access=api(Role.MANAGER),
+    status_code=200,
+    tags=["alerts"],
+    summary="Alertmanager tells a receiver",
+)
 async def post_notifications(
     station: Station,
     receiver: Annotated[str, PathParameter(description="A receiver of alertmanager.yml.", max_length=64)],

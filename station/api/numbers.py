@@ -25,8 +25,13 @@ class Numbers(Struct, frozen=True):
     numbers: tuple[str, ...]
 
 
-@post("/api/v1/numbers", access=requires(Role.MA, Role.LAB, Role.MANAGER), status_code=200, tags=["numbers"],
-      summary="New specimen, manifest and tote numbers")  # fmt: skip
+@post(
+    "/api/v1/numbers",
+    access=requires(Role.MA, Role.LAB, Role.MANAGER),
+    status_code=200,
+    tags=["numbers"],
+    summary="New specimen, manifest and tote numbers",
+)
 async def post_numbers(station: Station, data: JSONBody[NewNumbers]) -> Numbers:
     """In rising order; nobody else gets them."""
     year, digits = moment_of(station.clock()).year, station.settings.serial_digits

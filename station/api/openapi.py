@@ -9,17 +9,30 @@ from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIType, Reques
 from models.rules.event_types import TYPES
 
 COLLECTED = {
-    "specversion": "1.0", "id": "0192f0c1-7c1e-7b3a-9f51-3b2f6f0f7a11", "source": "/sites/NORTH/stations/2",
-    "type": "specimen.collected", "subject": "S2600012334", "time": "2026-11-21T09:12:44.120-05:00",
-    "site": "NORTH", "actor": "B2600001721",
-    "data": {"order": "R-10042", "patient": "P-77120", "container": "EDTA4", "tests": ["CBCD", "A1C"],
-             "priority": "routine", "volume_ml": 4.0,
-             "supplies": [{"item": "SUP-EDTA4", "lot": "L2291", "quantity": 1}]},
-}  # fmt: skip
+    "specversion": "1.0",
+    "id": "0192f0c1-7c1e-7b3a-9f51-3b2f6f0f7a11",
+    "source": "/sites/NORTH/stations/2",
+    "type": "specimen.collected",
+    "subject": "S2600012334",
+    "time": "2026-11-21T09:12:44.120-05:00",
+    "site": "NORTH",
+    "actor": "B2600001721",
+    "data": {
+        "order": "R-10042",
+        "patient": "P-77120",
+        "container": "EDTA4",
+        "tests": ["CBCD", "A1C"],
+        "priority": "routine",
+        "volume_ml": 4.0,
+        "supplies": [{"item": "SUP-EDTA4", "lot": "L2291", "quantity": 1}],
+    },
+}
 LABELED = COLLECTED | {
-    "id": "0192f0c1-8a40-7d11-8c02-5f0e4cf0a1b2", "type": "specimen.labeled",
-    "time": "2026-11-21T09:13:20.004-05:00", "data": {"label": "S2600012334-1", "scanned": "S2600012334"},
-}  # fmt: skip
+    "id": "0192f0c1-8a40-7d11-8c02-5f0e4cf0a1b2",
+    "type": "specimen.labeled",
+    "time": "2026-11-21T09:13:20.004-05:00",
+    "data": {"label": "S2600012334-1", "scanned": "S2600012334"},
+}
 EVENTS_IN_ARRAY_MAX = 500
 
 

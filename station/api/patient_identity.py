@@ -8,20 +8,56 @@ import re
 from functools import lru_cache
 from typing import Any
 
-IDENTITY_KEYS = frozenset({
-    # names
-    "name", "patientname", "fullname", "firstname", "lastname", "givenname", "familyname", "surname", "middlename",
-    "maidenname", "mothersmaidenname", "nickname", "preferredname", "legalname", "forename",
-    # birth dates
-    "dob", "birthdate", "birthday", "dateofbirth", "birthyear",
-    # medical record numbers
-    "mrn", "medicalrecordnumber", "medicalrecord", "chartnumber",
-    # social security numbers
-    "ssn", "socialsecurity", "socialsecuritynumber", "socialsecurityno",
-    # phones, and what reaches a person as well
-    "phone", "phonenumber", "telephone", "telephonenumber", "mobile", "mobilenumber", "mobilephone", "cellphone",
-    "homephone", "workphone", "contactphone", "email", "emailaddress",
-})  # fmt: skip
+IDENTITY_KEYS = frozenset(
+    {
+        # names
+        "name",
+        "patientname",
+        "fullname",
+        "firstname",
+        "lastname",
+        "givenname",
+        "familyname",
+        "surname",
+        "middlename",
+        "maidenname",
+        "mothersmaidenname",
+        "nickname",
+        "preferredname",
+        "legalname",
+        "forename",
+        # birth dates
+        "dob",
+        "birthdate",
+        "birthday",
+        "dateofbirth",
+        "birthyear",
+        # medical record numbers
+        "mrn",
+        "medicalrecordnumber",
+        "medicalrecord",
+        "chartnumber",
+        # social security numbers
+        "ssn",
+        "socialsecurity",
+        "socialsecuritynumber",
+        "socialsecurityno",
+        # phones, and what reaches a person as well
+        "phone",
+        "phonenumber",
+        "telephone",
+        "telephonenumber",
+        "mobile",
+        "mobilenumber",
+        "mobilephone",
+        "cellphone",
+        "homephone",
+        "workphone",
+        "contactphone",
+        "email",
+        "emailaddress",
+    }
+)
 _PREFIXES = ("patient", "pt", "subject", "person")
 _NOT_LETTERS = re.compile(r"[^a-z0-9]+")
 NODES_MAX = 20_000

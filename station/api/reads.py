@@ -29,8 +29,12 @@ EVERYONE = (Role.MA, Role.COURIER, Role.LAB, Role.MANAGER)
 STAFF = (Role.MA, Role.LAB, Role.MANAGER)
 
 
-@get("/api/v1/specimens/{accession:str}", access=api(*EVERYONE, scope="specimen", read="specimen.read"),
-     tags=["specimens"], summary="How a specimen stands")  # fmt: skip
+@get(
+    "/api/v1/specimens/{accession:str}",
+    access=api(*EVERYONE, scope="specimen", read="specimen.read"),
+    tags=["specimens"],
+    summary="How a specimen stands",
+)
 async def get_specimen(station: Station, accession: FromPath[str]) -> SpecimenView:
     """Status, custodian, times, legs, results, and its discrepancies with what to do about each."""
     found = await station.read(specimen_view, accession)
@@ -39,15 +43,24 @@ async def get_specimen(station: Station, accession: FromPath[str]) -> SpecimenVi
     return found
 
 
-@get("/api/v1/specimens/{accession:str}/custody", access=api(*STAFF, scope="specimen", read="custody.read"),
-     tags=["specimens"], summary="The chain of custody with its proofs")  # fmt: skip
+@get(
+    "/api/v1/specimens/{accession:str}/custody",
+    access=api(*STAFF, scope="specimen", read="custody.read"),
+    tags=["specimens"],
+    summary="The chain of custody with its proofs",
+)
 async def get_custody(station: Station, accession: FromPath[str]) -> CustodyRecord:
     """What `labtrail custody --format json` gives: every event with its hash link and its proof in the ledger."""
     return await _custody(station, accession)
 
 
-@get("/api/v1/specimens/{accession:str}/custody.pdf", access=api(*STAFF, scope="specimen", read="custody.read"),
-     tags=["specimens"], summary="The chain of custody as a PDF", media_type="application/pdf")  # fmt: skip
+@get(
+    "/api/v1/specimens/{accession:str}/custody.pdf",
+    access=api(*STAFF, scope="specimen", read="custody.read"),
+    tags=["specimens"],
+    summary="The chain of custody as a PDF",
+    media_type="application/pdf",
+)
 async def get_custody_pdf(station: Station, accession: FromPath[str]) -> Response[bytes]:
     """The report that `labtrail custody --format pdf` gives."""
     content = await station.run(custody_pdf, await _custody(station, accession))
@@ -66,8 +79,12 @@ async def _custody(station: Station, accession: str) -> CustodyRecord:
     return found
 
 
-@get("/api/v1/manifests/{manifest:str}", access=api(*EVERYONE, scope="manifest", read="manifest.read"),
-     tags=["manifests"], summary="A manifest with its tubes")  # fmt: skip
+@get(
+    "/api/v1/manifests/{manifest:str}",
+    access=api(*EVERYONE, scope="manifest", read="manifest.read"),
+    tags=["manifests"],
+    summary="A manifest with its tubes",
+)
 async def get_manifest(station: Station, manifest: FromPath[str]) -> ManifestView:
     """Every tube that was dispatched, picked up or received under this number."""
     found = await station.read(manifest_view, manifest)
@@ -88,8 +105,13 @@ async def get_stock(
     return await station.read(stock_views, sites, item)
 
 
-@get("/api/v1/labels/{accession:str}", access=api(*STAFF, scope="specimen", read="label.read"), tags=["labels"],
-     summary="A specimen's label: ACCESSION.png, .pdf or .zpl", media_type="application/octet-stream")  # fmt: skip
+@get(
+    "/api/v1/labels/{accession:str}",
+    access=api(*STAFF, scope="specimen", read="label.read"),
+    tags=["labels"],
+    summary="A specimen's label: ACCESSION.png, .pdf or .zpl",
+    media_type="application/octet-stream",
+)
 async def get_label(
     station: Station,
     accession: Annotated[

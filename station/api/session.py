@@ -67,10 +67,16 @@ class BreakGlass(Struct, frozen=True):
 def view(session: Session) -> SessionView:
     """What pages may know of a session."""
     return SessionView(
-        badge=session.badge, name=session.name, role=session.role, site=session.site,
-        sites=tuple(sorted(session.sites)), device=session.device, language=session.language,
-        expires_at=utc_text(session.expires_us), break_glass_until=utc_text(session.break_glass_until_us),
-    )  # fmt: skip
+        badge=session.badge,
+        name=session.name,
+        role=session.role,
+        site=session.site,
+        sites=tuple(sorted(session.sites)),
+        device=session.device,
+        language=session.language,
+        expires_at=utc_text(session.expires_us),
+        break_glass_until=utc_text(session.break_glass_until_us),
+    )
 
 
 @post("/api/v1/session", access=public(), status_code=200, tags=["session"], summary="Sign in by badge and PIN")
@@ -123,8 +129,13 @@ async def post_device(sessions: NamedDependency[Sessions], data: JSONBody[Device
     return Response(body, cookies=[sessions.cookie("device", data.token)])
 
 
-@post("/api/v1/break-glass", access=requires(*STAFF), status_code=200, tags=["session"],
-      summary="See what is not of your sites, in an emergency")  # fmt: skip
+@post(
+    "/api/v1/break-glass",
+    access=requires(*STAFF),
+    status_code=200,
+    tags=["session"],
+    summary="See what is not of your sites, in an emergency",
+)
 async def post_break_glass(
     station: Station, session: Session, sessions: NamedDependency[Sessions], data: JSONBody[BreakGlass]
 ) -> SessionView:
@@ -146,5 +157,10 @@ async def post_break_glass(
 
 
 ROUTES: Sequence[Any] = (
-    post_session, get_session, touch_session, delete_session, post_device, post_break_glass,
-)  # fmt: skip
+    post_session,
+    get_session,
+    touch_session,
+    delete_session,
+    post_device,
+    post_break_glass,
+)

@@ -7,24 +7,55 @@ from models.rules.event_types import TYPES
 
 _CUSTODY_ANYWHERE = ("specimen.missing", "specimen.found")
 _SHELF = (
-    "supply.received", "supply.used", "supply.wasted", "supply.counted", "supply.transferred", "supply.ordered",
-)  # fmt: skip
+    "supply.received",
+    "supply.used",
+    "supply.wasted",
+    "supply.counted",
+    "supply.transferred",
+    "supply.ordered",
+)
 
 ACTS: Mapping[str, frozenset[str]] = {
-    Role.MA: frozenset({
-        "order.placed", "order.cancelled", "specimen.collected", "specimen.not-collected", "specimen.labeled",
-        "specimen.relabeled", "specimen.dispatched", "specimen.received", "specimen.stored",
-        "result.acknowledged", *_CUSTODY_ANYWHERE, *_SHELF,
-    }),
+    Role.MA: frozenset(
+        {
+            "order.placed",
+            "order.cancelled",
+            "specimen.collected",
+            "specimen.not-collected",
+            "specimen.labeled",
+            "specimen.relabeled",
+            "specimen.dispatched",
+            "specimen.received",
+            "specimen.stored",
+            "result.acknowledged",
+            *_CUSTODY_ANYWHERE,
+            *_SHELF,
+        }
+    ),
     Role.COURIER: frozenset({"specimen.picked-up", "specimen.received", "specimen.dispatched", *_CUSTODY_ANYWHERE}),
-    Role.LAB: frozenset({
-        "order.placed", "order.cancelled", "specimen.collected", "specimen.not-collected", "specimen.labeled",
-        "specimen.relabeled", "specimen.dispatched", "specimen.received", "specimen.rejected", "specimen.aliquoted",
-        "specimen.stored", "specimen.disposed", "result.reported", "result.acknowledged", *_CUSTODY_ANYWHERE, *_SHELF,
-    }),
+    Role.LAB: frozenset(
+        {
+            "order.placed",
+            "order.cancelled",
+            "specimen.collected",
+            "specimen.not-collected",
+            "specimen.labeled",
+            "specimen.relabeled",
+            "specimen.dispatched",
+            "specimen.received",
+            "specimen.rejected",
+            "specimen.aliquoted",
+            "specimen.stored",
+            "specimen.disposed",
+            "result.reported",
+            "result.acknowledged",
+            *_CUSTODY_ANYWHERE,
+            *_SHELF,
+        }
+    ),
     Role.MANAGER: frozenset(TYPES) - {"specimen.picked-up"},
     Role.ADMIN: frozenset(),
-}  # fmt: skip
+}
 """A manager may void and recall. An administrator manages people and devices, and records nothing."""
 
 

@@ -39,9 +39,15 @@ class Asking(Struct, frozen=True, kw_only=True):
     def entry(self, action: str, now_us: int, subject: str = "", detail: str = "") -> Entry:
         """A line of the audit trail about this session."""
         return Entry(
-            time_us=now_us, action=action, badge=self.badge, role=self.role, device_id=self.device, site=self.site,
-            subject=subject, detail=detail,
-        )  # fmt: skip
+            time_us=now_us,
+            action=action,
+            badge=self.badge,
+            role=self.role,
+            device_id=self.device,
+            site=self.site,
+            subject=subject,
+            detail=detail,
+        )
 
 
 Session: TypeAlias = NamedDependency[Asking]

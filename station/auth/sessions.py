@@ -106,11 +106,18 @@ class Sessions:
         """What handlers see of a stored session."""
         glass = stored.glass_until_us
         return Asking(
-            kind="person", badge=stored.badge, name=stored.name, role=stored.role, site=stored.site,
-            sites=_expand(stored.sites, self._sites), device=stored.device_id, language=stored.language,
+            kind="person",
+            badge=stored.badge,
+            name=stored.name,
+            role=stored.role,
+            site=stored.site,
+            sites=_expand(stored.sites, self._sites),
+            device=stored.device_id,
+            language=stored.language,
             expires_us=min(now_us + self.limits.idle_us, stored.created_us + self.limits.whole_us),
-            break_glass_until_us=glass if glass is not None and glass > now_us else None, key=stored.key,
-        )  # fmt: skip
+            break_glass_until_us=glass if glass is not None and glass > now_us else None,
+            key=stored.key,
+        )
 
     async def device(self, token: str) -> Device | None:
         """The enrolled device with this token, unless it was revoked."""
@@ -125,17 +132,27 @@ class Sessions:
         """The cookie to set; `value` None: to forget."""
         keep_s = DEVICE_COOKIE_DAYS * 86_400 if which == "device" else self.limits.whole_us // 1_000_000
         return Cookie(
-            key=getattr(self.names, which), value=value or "", max_age=keep_s if value else 0, path="/",
-            secure=self.names.secure, httponly=True, samesite="strict" if which == "session" else "lax",
-        )  # fmt: skip
+            key=getattr(self.names, which),
+            value=value or "",
+            max_age=keep_s if value else 0,
+            path="/",
+            secure=self.names.secure,
+            httponly=True,
+            samesite="strict" if which == "session" else "lax",
+        )
 
     def _service(self, device: Device) -> Asking:
         sites = _expand((device.site,), self._sites)
         site = device.site if device.site in self._sites else ""
         return Asking(
-            kind="service", badge="", name=device.name, role=device.role or "", site=site, sites=sites,
+            kind="service",
+            badge="",
+            name=device.name,
+            role=device.role or "",
+            site=site,
+            sites=sites,
             device=device.id,
-        )  # fmt: skip
+        )
 
     def _find(self, key: bytes, now_us: int) -> Stored | None:
         with reading(self._engine) as connection:

@@ -61,9 +61,13 @@ def custody_pdf(record: CustodyRecord) -> bytes:
     _fonts()
     buffer = io.BytesIO()
     document = BaseDocTemplate(
-        buffer, pagesize=LETTER, title=f"Chain of custody of specimen {record.accession}", author="Labtrail",
-        subject=f"as of {record.as_of}", invariant=1,
-    )  # fmt: skip
+        buffer,
+        pagesize=LETTER,
+        title=f"Chain of custody of specimen {record.accession}",
+        author="Labtrail",
+        subject=f"as of {record.as_of}",
+        invariant=1,
+    )
     height = LETTER[1] - TOP - BOTTOM
     frame = Frame(MARGIN, BOTTOM, WIDTH, height, leftPadding=0, rightPadding=0, topPadding=0, bottomPadding=0)
     document.addPageTemplates(PageTemplate(frames=[frame]))
@@ -97,10 +101,15 @@ def _frame(record: CustodyRecord, digest: str, pages: Canvas, number: int, count
 def _front(record: CustodyRecord) -> Iterator[Flowable]:
     bars = Code128(record.accession, barHeight=11 * mm, barWidth=0.33 * mm, quiet=False)
     name = [_p("Chain of custody", TITLE), _p(f"Specimen {record.accession}", BODY)]
-    yield Table([[name, bars]], colWidths=[WIDTH - bars.width, bars.width], style=[
-        ("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (-1, -1), 0),
-        ("RIGHTPADDING", (0, 0), (-1, -1), 0),
-    ])  # fmt: skip
+    yield Table(
+        [[name, bars]],
+        colWidths=[WIDTH - bars.width, bars.width],
+        style=[
+            ("VALIGN", (0, 0), (-1, -1), "TOP"),
+            ("LEFTPADDING", (0, 0), (-1, -1), 0),
+            ("RIGHTPADDING", (0, 0), (-1, -1), 0),
+        ],
+    )
     yield Spacer(0, 3 * mm)
     clean = not record.discrepancies and words.sound(record)
     yield _p(words.verdict(record), BODY if clean else SERIOUS)
@@ -209,29 +218,43 @@ def _certificate(record: CustodyRecord) -> Iterator[Flowable]:
     """The lines that a custodian of records signs."""
     cells = [_p(text, FINE) for text in ("Name and title", "", "Signature", "", "Date")]
     lines = [("LINEABOVE", (column, 0), (column, 0), 0.7, INK) for column in (0, 2, 4)]
-    sign = Table([cells], colWidths=[WIDTH * part for part in (0.4, 0.03, 0.34, 0.03, 0.2)], style=[
-        *_plain_rows(), *lines,
-    ])  # fmt: skip
+    sign = Table(
+        [cells],
+        colWidths=[WIDTH * part for part in (0.4, 0.03, 0.34, 0.03, 0.2)],
+        style=[
+            *_plain_rows(),
+            *lines,
+        ],
+    )
     text = f"This is a true copy of what is on record of specimen {record.accession} as of {words.utc(record.as_of)}."
     yield KeepTogether([_p("Certification", SECTION), _p(text, BODY), Spacer(0, 14 * mm), sign])
 
 
 def _plain_rows() -> list[Any]:
     return [
-        ("LEFTPADDING", (0, 0), (-1, -1), 0), ("TOPPADDING", (0, 0), (-1, -1), 1),
+        ("LEFTPADDING", (0, 0), (-1, -1), 0),
+        ("TOPPADDING", (0, 0), (-1, -1), 1),
         ("BOTTOMPADDING", (0, 0), (-1, -1), 1),
-    ]  # fmt: skip
+    ]
 
 
 def _grid(rows: list[list[Any]], widths_mm: Sequence[float]) -> Table:
     """A table over the whole width whose head comes again on every page."""
     scale = WIDTH / sum(widths_mm)
-    return Table(rows, colWidths=[width * scale for width in widths_mm], repeatRows=1, style=[
-        ("VALIGN", (0, 0), (-1, -1), "TOP"), ("BACKGROUND", (0, 0), (-1, 0), SHADE),
-        ("LINEBELOW", (0, 0), (-1, -1), 0.4, LINE), ("LEFTPADDING", (0, 0), (-1, -1), 3),
-        ("RIGHTPADDING", (0, 0), (-1, -1), 3), ("TOPPADDING", (0, 0), (-1, -1), 2.5),
-        ("BOTTOMPADDING", (0, 0), (-1, -1), 2.5),
-    ])  # fmt: skip
+    return Table(
+        rows,
+        colWidths=[width * scale for width in widths_mm],
+        repeatRows=1,
+        style=[
+            ("VALIGN", (0, 0), (-1, -1), "TOP"),
+            ("BACKGROUND", (0, 0), (-1, 0), SHADE),
+            ("LINEBELOW", (0, 0), (-1, -1), 0.4, LINE),
+            ("LEFTPADDING", (0, 0), (-1, -1), 3),
+            ("RIGHTPADDING", (0, 0), (-1, -1), 3),
+            ("TOPPADDING", (0, 0), (-1, -1), 2.5),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 2.5),
+        ],
+    )
 
 
 def _p(text: str, style: ParagraphStyle) -> Paragraph:

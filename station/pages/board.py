@@ -54,13 +54,18 @@ def _view(connection: Connection, sites: list[str], station: Station) -> BoardVi
         status: sum(n for (_, one), n in moving.items() if one == status) for status in STATUSES
     }
     return BoardView(
-        counts=counts, alerts=alerts, notices=notices(alerting(connection, now_us), alerts, sites, now_us),
+        counts=counts,
+        alerts=alerts,
+        notices=notices(alerting(connection, now_us), alerts, sites, now_us),
         late={kind: sum(a.kind == kind for a in alerts) for kind in LATE},
-        waiting=waiting, stock=stock[:STOCK_SHOWN], discrepancies=discrepancy_counts(connection, sites),
+        waiting=waiting,
+        stock=stock[:STOCK_SHOWN],
+        discrepancies=discrepancy_counts(connection, sites),
         near_misses=[_near_miss(one) for one in near_miss_rows(connection, sites, NEAR_MISSES_SHOWN)],
         flow_bars=flow_bars(moving, [s for s in catalog.sites if s in sites], STATUSES[:7]),
-        age_bars=age_bars(waiting), cover_bars=cover_bars(stock[:STOCK_SHOWN]),
-    )  # fmt: skip
+        age_bars=age_bars(waiting),
+        cover_bars=cover_bars(stock[:STOCK_SHOWN]),
+    )
 
 
 def _near_miss(one: NearMiss) -> NearMiss:
@@ -75,9 +80,16 @@ async def _board(
     sites = [site_of(session, site)] if site else sorted(session.sites)
     view = await station.read(_view, sites, station)
     return page(
-        request, template, view=view, sites=sorted(session.sites), site=site, statuses=STATUSES, ages=AGE_HOURS,
-        today=today_at(station, session.site), target=target,
-    )  # fmt: skip
+        request,
+        template,
+        view=view,
+        sites=sorted(session.sites),
+        site=site,
+        statuses=STATUSES,
+        ages=AGE_HOURS,
+        today=today_at(station, session.site),
+        target=target,
+    )
 
 
 @get("/board", access=requires(Role.MANAGER, Role.ADMIN, scope="site"))

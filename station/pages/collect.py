@@ -145,11 +145,17 @@ def _draws(
     shelf = {r.item: r.lots for r in stock_rows(connection, catalog, policy, [site], now_us)}
     return [
         Draw(
-            container=c.code, name=c.name, colour=c.cap_colour, item=c.item, draw_ml=c.draw_ml, tests=tests,
-            from_vein=c.specimen_type in VEIN, lots=_usable(shelf.get(c.item, ()), today),
+            container=c.code,
+            name=c.name,
+            colour=c.cap_colour,
+            item=c.item,
+            draw_ml=c.draw_ml,
+            tests=tests,
+            from_vein=c.specimen_type in VEIN,
+            lots=_usable(shelf.get(c.item, ()), today),
         )
         for c, tests in plan(row.open_tests, catalog)
-    ]  # fmt: skip
+    ]
 
 
 def _usable(lots: Iterable[Lot], today: date) -> tuple[Lot, ...]:
@@ -191,17 +197,22 @@ async def order_page(
     def read(connection: Connection) -> OrderView:
         policy, tubes = station.settings.policy, specimens_of_order(connection, order_id)
         return OrderView(
-            row=row, specimens=tubes, unlabeled=unread(connection, tubes),
+            row=row,
+            specimens=tubes,
+            unlabeled=unread(connection, tubes),
             draws=_draws(connection, row, station.catalog, policy, session.site, today, now_us),
             patient=patient_of(connection, row.patient, station.settings),
-        )  # fmt: skip
+        )
 
     view = await station.read(read)
     await audit.note(session.entry("order.read", now_us, order_id))
     work = {
-        "order": row.order, "patient": row.patient, "priority": row.priority, "draws": view.draws,
+        "order": row.order,
+        "patient": row.patient,
+        "priority": row.priority,
+        "draws": view.draws,
         "unlabeled": view.unlabeled,
-    }  # fmt: skip
+    }
     return page(request, "collect_order.html", view=view, work=work)
 
 

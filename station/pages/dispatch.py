@@ -100,10 +100,15 @@ async def new_bag(data: JSONBody[NewBag], station: Station) -> dict[str, str]:
 
 @get("/dispatch/{manifest:str}", access=requires(*SENDERS, scope="manifest"))
 async def bag_page(
-    request: Request[Any, Any, Any], manifest: FromPath[str], session: Session, station: Station,
-    to: FromQuery[str] = "", transport: FromQuery[Transport] = "ambient", tote: FromQuery[str] = "",
+    request: Request[Any, Any, Any],
+    manifest: FromPath[str],
+    session: Session,
+    station: Station,
+    to: FromQuery[str] = "",
+    transport: FromQuery[Transport] = "ambient",
+    tote: FromQuery[str] = "",
     seal: FromQuery[str] = "",
-) -> Page | Redirect:  # fmt: skip
+) -> Page | Redirect:
     """One bag. What it is stands in its tubes' events; before the first tube, in the address."""
     if not is_identifier(manifest, MANIFEST):
         raise NotFoundException(detail=Message("no such manifest"))
@@ -111,14 +116,25 @@ async def bag_page(
     if known is None and to not in station.catalog.sites:
         return Redirect("/dispatch", status_code=303)
     latest = known or Bag(
-        manifest=manifest, origin=session.site, destination=to, transport=transport,
-        tote=tote if is_identifier(tote, TOTE) else None, seal=seal[:40] or None, courier=None, tubes=(),
-    )  # fmt: skip
+        manifest=manifest,
+        origin=session.site,
+        destination=to,
+        transport=transport,
+        tote=tote if is_identifier(tote, TOTE) else None,
+        seal=seal[:40] or None,
+        courier=None,
+        tubes=(),
+    )
     work = {
-        "manifest": manifest, "destination": latest.destination, "transport": latest.transport or "ambient",
-        "tote": latest.tote, "seal": latest.seal, "capacity": BAG_TUBES_MAX, "closed": latest.picked_up,
+        "manifest": manifest,
+        "destination": latest.destination,
+        "transport": latest.transport or "ambient",
+        "tote": latest.tote,
+        "seal": latest.seal,
+        "capacity": BAG_TUBES_MAX,
+        "closed": latest.picked_up,
         "tubes": [t.accession for t in latest.tubes if t.current],
-    }  # fmt: skip
+    }
     return page(request, "dispatch_bag.html", bag=latest, work=work)
 
 
@@ -132,8 +148,10 @@ async def check_tube(data: JSONBody[TubeQuestion], station: Station) -> TubeAnsw
     return replace(told, container=kind.name) if kind else told
 
 
-@get("/manifests/{manifest:str}/print.pdf",
-     access=requires(*SENDERS, Role.COURIER, scope="manifest", read="manifest.read"))  # fmt: skip
+@get(
+    "/manifests/{manifest:str}/print.pdf",
+    access=requires(*SENDERS, Role.COURIER, scope="manifest", read="manifest.read"),
+)
 async def print_manifest(manifest: FromPath[str], station: Station) -> Response[bytes]:
     """The paper that goes with the bag: numbers and bars, no names."""
     try:

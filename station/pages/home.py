@@ -97,8 +97,12 @@ async def language(to: FromQuery[str], next: FromQuery[str] = "/") -> Redirect:
 @get("/sw.js", access=public())
 async def service_worker() -> File:
     """At the root, so that it may look after every page; never from a cache, so that a new one is seen at once."""
-    return File(STATIC / "sw.js", media_type="text/javascript", headers={"Cache-Control": "no-cache"},
-                content_disposition_type="inline")  # fmt: skip
+    return File(
+        STATIC / "sw.js",
+        media_type="text/javascript",
+        headers={"Cache-Control": "no-cache"},
+        content_disposition_type="inline",
+    )
 
 
 @get("/manifest.webmanifest", access=public())
@@ -109,9 +113,15 @@ async def manifest() -> Response[dict[str, Any]]:
         {"src": "/static/icon.svg", "sizes": "any", "type": "image/svg+xml"},
     ]
     about = {
-        "name": "Labtrail", "short_name": "Labtrail", "start_url": "/", "scope": "/", "display": "standalone",
-        "background_color": "#eef2f1", "theme_color": "#0b4f5c", "icons": icons,
-    }  # fmt: skip
+        "name": "Labtrail",
+        "short_name": "Labtrail",
+        "start_url": "/",
+        "scope": "/",
+        "display": "standalone",
+        "background_color": "#eef2f1",
+        "theme_color": "#0b4f5c",
+        "icons": icons,
+    }
     return Response(about, media_type="application/manifest+json")
 
 
@@ -121,7 +131,10 @@ async def favicon() -> File:
 
 
 static_files = create_static_files_router(
-    path="/static", directories=[STATIC], name="static", opt={"access": public()},
+    path="/static",
+    directories=[STATIC],
+    name="static",
+    opt={"access": public()},
     cache_control=CacheControlHeader(no_cache=True),
-)  # fmt: skip
+)
 ROUTES = [home, sign_in, enroll, language, service_worker, manifest, favicon, static_files]

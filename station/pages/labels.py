@@ -77,8 +77,9 @@ def print_again(connection: Connection, station: Services, accession: str, badge
         raise Refusal(409, fault.message) from None
 
 
-@post("/labels/{accession:str}/again", access=requires(*STICKERS, scope="specimen", read="label.again"),
-      status_code=200)  # fmt: skip
+@post(
+    "/labels/{accession:str}/again", access=requires(*STICKERS, scope="specimen", read="label.again"), status_code=200
+)
 async def post_again(
     accession: FromPath[str], data: JSONBody[Again], session: Session, station: Station
 ) -> LabelState:

@@ -115,14 +115,18 @@ def _notice(group: Sequence[Notification], alerts: Sequence[AlertRow]) -> Notice
     first = group[0]
     behind = _behind(first, alerts)
     return Notice(
-        summary=_summary(first), kind=PAGES[first.alert].kind if first.alert in PAGES else "",
-        page=first.severity == "page", site=first.site, receivers=tuple(sorted({one.receiver for one in group})),
-        since_us=min(one.starts_us for one in group), told_us=max(one.told_us for one in group),
+        summary=_summary(first),
+        kind=PAGES[first.alert].kind if first.alert in PAGES else "",
+        page=first.severity == "page",
+        site=first.site,
+        receivers=tuple(sorted({one.receiver for one in group})),
+        since_us=min(one.starts_us for one in group),
+        told_us=max(one.told_us for one in group),
         times=max(one.times for one in group),
         acknowledged_by=tuple(sorted({one.acknowledged_by for one in behind if one.acknowledged_by})),
         waiting=sum(one.acknowledged_us is None for one in behind),
         escalated=sum(one.escalated_us is not None and one.acknowledged_us is None for one in behind),
-    )  # fmt: skip
+    )
 
 
 def _summary(told: Notification) -> str:

@@ -23,10 +23,15 @@ def on_phone(bag: Bag) -> dict[str, Any]:
     """What the phone keeps of a bag, to compare scans with when there is no signal."""
     here = [t for t in bag.tubes if t.current and t.status == Status.DISPATCHED]
     return {
-        "manifest": bag.manifest, "origin": bag.origin, "destination": bag.destination, "transport": bag.transport,
-        "tote": bag.tote, "seal": bag.seal, "tubes": [tube.accession for tube in here],
+        "manifest": bag.manifest,
+        "origin": bag.origin,
+        "destination": bag.destination,
+        "transport": bag.transport,
+        "tote": bag.tote,
+        "seal": bag.seal,
+        "tubes": [tube.accession for tube in here],
         "seals": {tube.accession: tube.seal for tube in here},
-    }  # fmt: skip
+    }
 
 
 @get("/pick-up/bags", access=requires(Role.COURIER))

@@ -60,9 +60,12 @@ async def which_bag(data: JSONBody[Scanned], station: Station) -> dict[str, str]
 
 @get("/receive/{manifest:str}", access=requires(*RECEIVERS))
 async def bag_page(
-    request: Request[Any, Any, Any], manifest: FromPath[str], session: Session, station: Station,
+    request: Request[Any, Any, Any],
+    manifest: FromPath[str],
+    session: Session,
+    station: Station,
     anyway: FromQuery[bool] = False,
-) -> Page:  # fmt: skip
+) -> Page:
     """One bag: what should be in it, each tube not yet checked until it is scanned.
 
     A bag that is bound for another site is in these hands all the same: whoever holds it is told where it belongs,
@@ -76,16 +79,23 @@ async def bag_page(
     if elsewhere is not None and not anyway:
         return page(request, "receive_elsewhere.html", manifest=manifest, meant=elsewhere)
     work = {
-        "manifest": None if manifest == "loose" else manifest, "destination": latest.destination,
-        "elsewhere": elsewhere, "hidden": hidden, "here": session.site,
+        "manifest": None if manifest == "loose" else manifest,
+        "destination": latest.destination,
+        "elsewhere": elsewhere,
+        "hidden": hidden,
+        "here": session.site,
         "tubes": [
             {
-                "accession": t.accession, "container": t.container, "priority": t.priority, "status": t.status,
-                "received": t.received_us is not None, "current": t.current,
+                "accession": t.accession,
+                "container": t.container,
+                "priority": t.priority,
+                "status": t.status,
+                "received": t.received_us is not None,
+                "current": t.current,
             }
             for t in latest.tubes
         ],
-    }  # fmt: skip
+    }
     reasons = list(station.catalog.reject_reasons.values())
     return page(
         request, "receive_bag.html", bag=latest, work=work, reasons=reasons, conditions=CONDITIONS, meant=elsewhere
@@ -100,8 +110,16 @@ def _opened(connection: Connection, manifest: str, session: Session) -> tuple[Ba
     """
     found = bag(connection, manifest)
     if found is None:
-        return Bag(manifest=manifest, origin=None, destination=None, transport=None, tote=None, seal=None,
-                   courier=None, tubes=()), False  # fmt: skip
+        return Bag(
+            manifest=manifest,
+            origin=None,
+            destination=None,
+            transport=None,
+            tote=None,
+            seal=None,
+            courier=None,
+            tubes=(),
+        ), False
     if session.may_see({site for site in (found.origin, found.destination) if site}):
         return found, False
     received = received_of_bag(connection, manifest, session.sites)
@@ -138,9 +156,16 @@ async def tube(
     if row is None:
         return Facts(known=False)
     return Facts(
-        known=True, status=row.status, manifest=row.manifest, order=row.order_id, patient=row.patient,
-        tests=row.tests, priority=row.priority, site=row.site, container=row.container,
-    )  # fmt: skip
+        known=True,
+        status=row.status,
+        manifest=row.manifest,
+        order=row.order_id,
+        patient=row.patient,
+        tests=row.tests,
+        priority=row.priority,
+        site=row.site,
+        container=row.container,
+    )
 
 
 ROUTES = [coming_page, which_bag, bag_page, tube]

@@ -22,10 +22,19 @@ from station.services import Services
 
 FOLDER = Path(__file__).resolve().parent.parent
 COLOURS = {
-    "lavender": "#8d7fc0", "gold": "#d9a520", "light blue": "#69b7e0", "gray": "#8b9297", "red": "#c23b3b",
-    "red/yellow": "#c9742f", "yellow/white": "#e6cf56", "pink": "#df8fae", "clear": "#c9d6da", "green": "#4d9d5c",
-    "blue+purple": "#5a5fb0", "tamper seal": "#a98b62",
-}  # fmt: skip
+    "lavender": "#8d7fc0",
+    "gold": "#d9a520",
+    "light blue": "#69b7e0",
+    "gray": "#8b9297",
+    "red": "#c23b3b",
+    "red/yellow": "#c9742f",
+    "yellow/white": "#e6cf56",
+    "pink": "#df8fae",
+    "clear": "#c9d6da",
+    "green": "#4d9d5c",
+    "blue+purple": "#5a5fb0",
+    "tamper seal": "#a98b62",
+}
 UNKNOWN_COLOUR = "#9aa6ab"
 KINDS = HAPPENED | {
     "supply.received": N_("Supply received"),
@@ -66,11 +75,25 @@ def page(request: Request[Any, Any, Any], template: str, *, status: int = 200, *
     now_us = station.clock()
     clock = _clock(zone_of(station.catalog, session.site if session else None), now_us)
     body = _environment.get_template(template).render(
-        t=say, tell=teller(language), many=_many(say), language=language, session=session, catalog=station.catalog,
-        path=request.url.path, now_us=now_us, outside=station.settings.outside_identifiers, clock=clock,
-        age=_age(now_us), hours_text=hours_text, number=number, colour=colour, data=data, words=_words(language),
-        kinds=_kinds(say), **values,
-    )  # fmt: skip
+        t=say,
+        tell=teller(language),
+        many=_many(say),
+        language=language,
+        session=session,
+        catalog=station.catalog,
+        path=request.url.path,
+        now_us=now_us,
+        outside=station.settings.outside_identifiers,
+        clock=clock,
+        age=_age(now_us),
+        hours_text=hours_text,
+        number=number,
+        colour=colour,
+        data=data,
+        words=_words(language),
+        kinds=_kinds(say),
+        **values,
+    )
     headers = {"Cache-Control": "no-store", "Content-Language": language}
     return Response(body, status_code=status, media_type=MediaType.HTML, headers=headers)
 

@@ -23,10 +23,19 @@ BAD_LINES = [
 
 def event(number: int | str, kind: str, subject: str, minute: float, actor: str, site: str, **data: Any) -> bytes:
     moment = START + timedelta(minutes=minute)
-    return msgspec.json.encode({
-        "specversion": "1.0", "id": f"story-{number:0>3}", "source": "/tests/cli", "type": kind, "subject": subject,
-        "time": moment.isoformat(), "site": site, "actor": actor, "data": data,
-    })  # fmt: skip
+    return msgspec.json.encode(
+        {
+            "specversion": "1.0",
+            "id": f"story-{number:0>3}",
+            "source": "/tests/cli",
+            "type": kind,
+            "subject": subject,
+            "time": moment.isoformat(),
+            "site": site,
+            "actor": actor,
+            "data": data,
+        }
+    )
 
 
 def _journey(first: int, accession: str, start: float, **collected: Any) -> list[bytes]:
@@ -39,17 +48,53 @@ def _journey(first: int, accession: str, start: float, **collected: Any) -> list
         "priority": "routine",
     }
     return [
-        event(first, "order.placed", f"R-{first}", start - 5, COLLECTOR, "NORTH",
-               patient=f"P-{first}", priority="routine", tests=["CBCD"]),
+        event(
+            first,
+            "order.placed",
+            f"R-{first}",
+            start - 5,
+            COLLECTOR,
+            "NORTH",
+            patient=f"P-{first}",
+            priority="routine",
+            tests=["CBCD"],
+        ),
         event(first + 1, "specimen.collected", accession, start, COLLECTOR, "NORTH", **data | collected),
-        event(first + 2, "specimen.labeled", accession, start + 2, COLLECTOR, "NORTH",
-               label=f"{accession}-1", scanned=accession),
-        event(first + 3, "specimen.dispatched", accession, start + 30, COLLECTOR, "NORTH",
-               manifest=MANIFEST, destination="CORE", seal="0042"),
-        event(first + 4, "specimen.picked-up", accession, start + 60, COURIER, "NORTH",
-               manifest=MANIFEST, temperature_c=20.5, seal="0042", released_by=COLLECTOR),
+        event(
+            first + 2,
+            "specimen.labeled",
+            accession,
+            start + 2,
+            COLLECTOR,
+            "NORTH",
+            label=f"{accession}-1",
+            scanned=accession,
+        ),
+        event(
+            first + 3,
+            "specimen.dispatched",
+            accession,
+            start + 30,
+            COLLECTOR,
+            "NORTH",
+            manifest=MANIFEST,
+            destination="CORE",
+            seal="0042",
+        ),
+        event(
+            first + 4,
+            "specimen.picked-up",
+            accession,
+            start + 60,
+            COURIER,
+            "NORTH",
+            manifest=MANIFEST,
+            temperature_c=20.5,
+            seal="0042",
+            released_by=COLLECTOR,
+        ),
         event(first + 5, "specimen.received", accession, start + 90, RECEIVER, "CORE", manifest=MANIFEST),
-    ]  # fmt: skip
+    ]
 
 
 def _result(number: int, accession: str, minute: float, **data: Any) -> bytes:
@@ -61,8 +106,17 @@ def good_lines() -> list[bytes]:
     supplies = [{"item": "SUP-EDTA4", "lot": LOT, "quantity": 1}]
     odd = _journey(30, ODD, 12)
     return [
-        event(1, "supply.received", "NORTH/SUP-EDTA4", -600, COLLECTOR, "NORTH",
-               lot=LOT, expires="2027-03-31", quantity=50),
+        event(
+            1,
+            "supply.received",
+            "NORTH/SUP-EDTA4",
+            -600,
+            COLLECTOR,
+            "NORTH",
+            lot=LOT,
+            expires="2027-03-31",
+            quantity=50,
+        ),
         *_journey(10, CLEAN, 0, supplies=supplies),
         _result(16, CLEAN, 120, value=5.1, unit="10*3/uL", flag="normal"),
         *_journey(20, LATE, 5, supplies=supplies),
@@ -71,7 +125,7 @@ def good_lines() -> list[bytes]:
         *_journey(40, CRITICAL, 15),
         _result(46, CRITICAL, 130, value="1.1", unit="10*3/uL", flag="critical-low"),
         _result(47, CRITICAL, 140, value="1.2", unit="10*3/uL", flag="critical-low"),
-    ]  # fmt: skip
+    ]
 
 
 def lines() -> list[bytes]:

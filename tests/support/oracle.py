@@ -16,23 +16,44 @@ Event = dict[str, Any]
 
 # the order of two events at the same moment: that of the table of event types
 ORDER = [
-    "order.placed", "order.cancelled", "specimen.collected", "specimen.not-collected", "specimen.labeled",
-    "specimen.relabeled", "specimen.dispatched", "specimen.picked-up", "specimen.received", "specimen.rejected",
-    "specimen.aliquoted", "result.reported", "result.acknowledged", "specimen.missing", "specimen.found",
-    "specimen.stored", "specimen.disposed",
-]  # fmt: skip
+    "order.placed",
+    "order.cancelled",
+    "specimen.collected",
+    "specimen.not-collected",
+    "specimen.labeled",
+    "specimen.relabeled",
+    "specimen.dispatched",
+    "specimen.picked-up",
+    "specimen.received",
+    "specimen.rejected",
+    "specimen.aliquoted",
+    "result.reported",
+    "result.acknowledged",
+    "specimen.missing",
+    "specimen.found",
+    "specimen.stored",
+    "specimen.disposed",
+]
 STATUS = {
-    "specimen.collected": "collected", "specimen.labeled": "labeled", "specimen.relabeled": "labeled",
-    "specimen.dispatched": "dispatched", "specimen.picked-up": "in-transit", "specimen.received": "received",
-    "specimen.rejected": "rejected", "specimen.stored": "stored", "specimen.disposed": "disposed",
+    "specimen.collected": "collected",
+    "specimen.labeled": "labeled",
+    "specimen.relabeled": "labeled",
+    "specimen.dispatched": "dispatched",
+    "specimen.picked-up": "in-transit",
+    "specimen.received": "received",
+    "specimen.rejected": "rejected",
+    "specimen.stored": "stored",
+    "specimen.disposed": "disposed",
     "specimen.missing": "missing",
-}  # fmt: skip
+}
 FINAL = ("final", "corrected", "cancelled")
 TIMES = {
-    "specimen.collected": "collected_at", "specimen.labeled": "labeled_at",
-    "specimen.dispatched": "dispatched_at", "specimen.picked-up": "picked_up_at",
+    "specimen.collected": "collected_at",
+    "specimen.labeled": "labeled_at",
+    "specimen.dispatched": "dispatched_at",
+    "specimen.picked-up": "picked_up_at",
     "specimen.received": "received_at",
-}  # fmt: skip
+}
 
 
 def happened(raws: Iterable[bytes]) -> list[Event]:

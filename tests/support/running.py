@@ -24,9 +24,13 @@ def labtrail(
 ) -> subprocess.CompletedProcess[bytes]:
     """One command, to its end."""
     return subprocess.run(
-        [*COMMAND, *arguments], input=stdin, capture_output=True, timeout=SECONDS, check=False,
+        [*COMMAND, *arguments],
+        input=stdin,
+        capture_output=True,
+        timeout=SECONDS,
+        check=False,
         env=environment() if environ is None else dict(environ),
-    )  # fmt: skip
+    )
 
 
 def works(*arguments: str, stdin: bytes = b"") -> bytes:

@@ -215,9 +215,15 @@ def manifest() -> str:
 def event(kind: str, subject: str, data: Mapping[str, Any], *, site: str | None = "NORTH", **more: Any) -> dict:
     """An event as a program sends it, ten minutes ago, with an id of its own."""
     made = {
-        "specversion": "1.0", "id": str(uuid.uuid4()), "source": "/tests", "type": kind, "subject": subject,
-        "time": "2026-11-21T13:56:40Z", "actor": "B2600001721", "data": dict(data),
-    }  # fmt: skip
+        "specversion": "1.0",
+        "id": str(uuid.uuid4()),
+        "source": "/tests",
+        "type": kind,
+        "subject": subject,
+        "time": "2026-11-21T13:56:40Z",
+        "actor": "B2600001721",
+        "data": dict(data),
+    }
     return made | ({} if site is None else {"site": site}) | more
 
 

@@ -29,8 +29,16 @@ def us(minute: float) -> int:
     return microseconds(at(minute))
 
 
-def raw(kind: str, subject: str, minute: float, data: dict[str, Any], *, id: str | None = None, site: str = "NORTH",
-        actor: str = MA) -> bytes:  # fmt: skip
+def raw(
+    kind: str,
+    subject: str,
+    minute: float,
+    data: dict[str, Any],
+    *,
+    id: str | None = None,
+    site: str = "NORTH",
+    actor: str = MA,
+) -> bytes:
     """One record; the id is made from what it says, so that the same happening has the same id."""
     return json.dumps(
         {
@@ -49,9 +57,13 @@ def raw(kind: str, subject: str, minute: float, data: dict[str, Any], *, id: str
 
 def collected(minute: float, tube: str = TUBE, **over: Any) -> bytes:
     data = {
-        "order": "R-1", "patient": "P-1", "container": "EDTA4", "tests": ["CBCD"], "priority": "routine",
+        "order": "R-1",
+        "patient": "P-1",
+        "container": "EDTA4",
+        "tests": ["CBCD"],
+        "priority": "routine",
         "supplies": [{"item": "SUP-EDTA4", "lot": "L1", "quantity": 1}],
-    }  # fmt: skip
+    }
     envelope = {key: over.pop(key) for key in ("id", "site", "actor") if key in over}
     return raw("specimen.collected", tube, minute, data | over, **envelope)
 
@@ -107,8 +119,9 @@ def events(*records: bytes) -> tuple[Event, ...]:
     return tuple(parse(record, us(10_000)) for record in records)
 
 
-def specimen(*records: bytes, orders: dict[str, OrderFacts] | None = None,
-             lots: dict[tuple[str, str], LotFacts] | None = None) -> Specimen:  # fmt: skip
+def specimen(
+    *records: bytes, orders: dict[str, OrderFacts] | None = None, lots: dict[tuple[str, str], LotFacts] | None = None
+) -> Specimen:
     """The folded state of TUBE after these records."""
     history = History(accession=TUBE, events=events(*records), orders=orders or {}, lots=lots or {})
     return fold(history, CATALOG, POLICY)

@@ -46,46 +46,73 @@ Names = Mapping[Any, Mapping[str, tuple[str, ...] | None]]
 """{class or module of the library: {name: its parameters; None: no function}}"""
 
 PRIVATE: Mapping[str, tuple[str, Names]] = {
-    "models.database.postgres.psycopg_internals": ("psycopg", {
-        psycopg.Connection: {"_pipeline": None},
-        psycopg.Pipeline: {
-            "_communicate_gen": ("self",), "_exit_gen": ("self",), "_enqueue_sync": ("self",),
-            "_fetch_gen": ("self", "flush"), "_conn": None,
+    "models.database.postgres.psycopg_internals": (
+        "psycopg",
+        {
+            psycopg.Connection: {"_pipeline": None},
+            psycopg.Pipeline: {
+                "_communicate_gen": ("self",),
+                "_exit_gen": ("self",),
+                "_enqueue_sync": ("self",),
+                "_fetch_gen": ("self", "flush"),
+                "_conn": None,
+            },
         },
-    }),
-    "agents.log.kafka_python_internals": ("kafka-python", {
-        kafka.net.compat.KafkaNetClient: {"_net": None},
-        kafka.KafkaProducer: {"_sender": None},
-    }),
-    "embedded.aiokafka_internals": ("aiokafka", {
-        AIOKafkaConsumer: {"_fetch_max_wait_ms": None, "_subscription": None},
-    }),
-    "embedded.strict": ("faust-streaming", {
-        base.Consumer: {
-            "_drain_messages": ("self", "fetcher"), "_new_offset": ("self", "tp"),
-            "_filter_committable_offsets": ("self", "tps"), "_get_active_partitions": ("self",),
-            "_wait_for_ack": ("self", "timeout"), "_clean_unacked_messages": ("self",),
-            "_acked": None, "_acked_index": None, "_unacked_messages": None, "_read_offset": None,
-            "_buffered_partitions": None,
+    ),
+    "agents.log.kafka_python_internals": (
+        "kafka-python",
+        {
+            kafka.net.compat.KafkaNetClient: {"_net": None},
+            kafka.KafkaProducer: {"_sender": None},
         },
-        driver.AIOKafkaConsumerThread: {
-            "_create_worker_consumer": ("self", "transport"), "_ensure_consumer": ("self",),
+    ),
+    "embedded.aiokafka_internals": (
+        "aiokafka",
+        {
+            AIOKafkaConsumer: {"_fetch_max_wait_ms": None, "_subscription": None},
         },
-    }),
-    "station.custody_report.reportlab_internals": ("reportlab", {
-        reportlab.pdfgen.canvas.Canvas: {"_startPage": ("self",)},
-    }),
-}  # fmt: skip
+    ),
+    "embedded.strict": (
+        "faust-streaming",
+        {
+            base.Consumer: {
+                "_drain_messages": ("self", "fetcher"),
+                "_new_offset": ("self", "tp"),
+                "_filter_committable_offsets": ("self", "tps"),
+                "_get_active_partitions": ("self",),
+                "_wait_for_ack": ("self", "timeout"),
+                "_clean_unacked_messages": ("self",),
+                "_acked": None,
+                "_acked_index": None,
+                "_unacked_messages": None,
+                "_read_offset": None,
+                "_buffered_partitions": None,
+            },
+            driver.AIOKafkaConsumerThread: {
+                "_create_worker_consumer": ("self", "transport"),
+                "_ensure_consumer": ("self",),
+            },
+        },
+    ),
+    "station.custody_report.reportlab_internals": (
+        "reportlab",
+        {
+            reportlab.pdfgen.canvas.Canvas: {"_startPage": ("self",)},
+        },
+    ),
+}
 """{our module: the library, its private names}"""
 
 ABSTRACT: Names = {
     base.Consumer: {
-        "_commit": ("self", "offsets"), "_getmany": ("self", "active_partitions", "timeout"),
-        "_new_topicpartition": ("self", "topic", "partition"), "_seek": ("self", "partition", "offset"),
+        "_commit": ("self", "offsets"),
+        "_getmany": ("self", "active_partitions", "timeout"),
+        "_new_topicpartition": ("self", "topic", "partition"),
+        "_seek": ("self", "partition", "offset"),
         "_to_message": ("self", "tp", "record"),
     },
     ThreadDelegateConsumer: {"_new_consumer_thread": ("self",)},
-}  # fmt: skip
+}
 """What Faust asks of every transport: meant to be implemented, the underscore notwithstanding."""
 
 UNDOCUMENTED: Mapping[str, Names] = {
@@ -106,14 +133,26 @@ UNDOCUMENTED: Mapping[str, Names] = {
     },
     "faust-streaming": {
         base.Consumer: {
-            "flow_active": None, "can_resume_flow": None, "suspend_flow": None, "callback": None, "scheduler": None,
-            "unacked": None, "perform_seek": ("self",), "on_buffer_drop": ("self", "tp"), "stop_flow": ("self",),
-            "resume_partitions": ("self", "tps"), "wait_empty": ("self",), "commit_and_end_transactions": ("self",),
+            "flow_active": None,
+            "can_resume_flow": None,
+            "suspend_flow": None,
+            "callback": None,
+            "scheduler": None,
+            "unacked": None,
+            "perform_seek": ("self",),
+            "on_buffer_drop": ("self", "tp"),
+            "stop_flow": ("self",),
+            "resume_partitions": ("self", "tps"),
+            "wait_empty": ("self",),
+            "commit_and_end_transactions": ("self",),
         },
         driver.AIOKafkaConsumerThread: {"verify_event_path": ("self", "now", "tp")},
         driver: {"ensure_aiokafka_TP": ("tp",)},
         App: {
-            "consumer_generation_id": None, "flow_control": None, "on_rebalance_start": ("self",), "crashed": None,
+            "consumer_generation_id": None,
+            "flow_control": None,
+            "on_rebalance_start": ("self",),
+            "crashed": None,
         },
         Channel: {"queue": None},
         Stream: {"maybe_start": ("self",), "should_stop": None},
@@ -123,7 +162,7 @@ UNDOCUMENTED: Mapping[str, Names] = {
     },
     "uvicorn": {uvicorn.Server: {"capture_signals": ("self",)}},
     "python-barcode": {code128: dict.fromkeys(("A", "B", "C", "CODES", "START_CODES", "STOP"))},
-}  # fmt: skip
+}
 """{library: names without an underscore that its documentation does not promise}"""
 
 UNBOUND = {

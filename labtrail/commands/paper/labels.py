@@ -101,9 +101,15 @@ def _draw(settings: "Settings", engine: "Engine", accession: str, out: Path, lay
 
 
 def _ask(
-    settings: "Settings", engine: "Engine", accession: str, printer: str, layout: str | None, copies: int,
-    reason: str | None, badge: str,
-) -> "Job":  # fmt: skip
+    settings: "Settings",
+    engine: "Engine",
+    accession: str,
+    printer: str,
+    layout: str | None,
+    copies: int,
+    reason: str | None,
+    badge: str,
+) -> "Job":
     """The job that is to be seen through. Raises CommandError for a second label without a reason."""
     from agents.printing import label_job
     from models.database.engine import writing

@@ -20,21 +20,24 @@ def verify(
     checkpoint: Annotated[
         Path | None,
         typer.Option(
-            "--checkpoint", metavar="FILE",
+            "--checkpoint",
+            metavar="FILE",
             help="A signed checkpoint, or a folder of them, that was carried off the machine; "
-            "else those of the home.", show_default=False,
+            "else those of the home.",
+            show_default=False,
         ),
     ] = None,
     key: Annotated[
         Path | None,
         typer.Option(
-            "--key", metavar="FILE",
+            "--key",
+            metavar="FILE",
             help="The public key, as in ledger.pub; else the one beside the checkpoint, else this home's.",
             show_default=False,
         ),
     ] = None,
     data: Data = None,
-) -> None:  # fmt: skip
+) -> None:
     """Check the ledger; name the first fault.
 
     Every hash chain, the Merkle tree and the signed checkpoints; exit 1 if something was altered, deleted,

@@ -23,10 +23,12 @@ _LINES_AT_ONCE = 500
 CatalogOut = Annotated[
     Path | None,
     typer.Option(
-        "--catalog-out", metavar="DIR", show_default=False,
+        "--catalog-out",
+        metavar="DIR",
+        show_default=False,
         help="Write a catalog with --clinics clinics there, and simulate those.",
     ),
-]  # fmt: skip
+]
 TruthFile = Annotated[
     Path | None,
     typer.Option("--truth", metavar="FILE", help="Write what must come of it, as JSON.", show_default=False),
@@ -52,7 +54,7 @@ def simulate(
     catalog_out: CatalogOut = None,
     truth: TruthFile = None,
     data: Data = None,
-) -> None:  # fmt: skip
+) -> None:
     """Events of simulated clinics, one a line.
 
     Morning peak, courier rounds, STATs, offline phones, mislabels, lost tubes, rejects, critical values,

@@ -18,16 +18,36 @@ LATE_KINDS = ("overdue-result", "overdue-step", "stability-at-risk", "critical-u
 """The kinds of case that have a due time; the other alerts are there at once or not at all."""
 STEPS = tuple(WAITS_FOR)
 CODES = (
-    "missing-step", "out-of-order", "repeated-step", "label-mismatch", "superseded-label",
-    "identity-mismatch", "wrong-destination", "not-on-manifest", "missing-from-manifest",
-    "temperature-excursion", "stability-exceeded", "seal-mismatch", "expired-supply", "recalled-supply",
-    "future-time", "after-disposal",
-)  # fmt: skip
+    "missing-step",
+    "out-of-order",
+    "repeated-step",
+    "label-mismatch",
+    "superseded-label",
+    "identity-mismatch",
+    "wrong-destination",
+    "not-on-manifest",
+    "missing-from-manifest",
+    "temperature-excursion",
+    "stability-exceeded",
+    "seal-mismatch",
+    "expired-supply",
+    "recalled-supply",
+    "future-time",
+    "after-disposal",
+)
 """Discrepancy codes (contract, section 3)."""
 ALERT_KINDS = (
-    "overdue-result", "overdue-step", "stability-at-risk", "missing-specimen", "critical-unacknowledged",
-    "custody-discrepancy", "restock", "expiring-stock", "recalled-stock", "quarantined-events",
-)  # fmt: skip
+    "overdue-result",
+    "overdue-step",
+    "stability-at-risk",
+    "missing-specimen",
+    "critical-unacknowledged",
+    "custody-discrepancy",
+    "restock",
+    "expiring-stock",
+    "recalled-stock",
+    "quarantined-events",
+)
 """Kinds of alert (contract, section 5)."""
 SEVERITIES = (CRITICAL, WARNING)
 ACCESSIONS_PER_QUERY = 500

@@ -28,8 +28,17 @@ BODY = ParagraphStyle("body", fontName=REGULAR, fontSize=10, leading=13)
 HEAD = ParagraphStyle("head", parent=BODY, fontName=BOLD, fontSize=9)
 TITLE = ParagraphStyle("title", parent=BODY, fontName=BOLD, fontSize=18, leading=23)
 ORDER_COLUMNS = (
-    "site", "item", "name", "unit", "on_hand", "on_order", "reorder_point", "par_level", "days_of_cover", "suggested",
-)  # fmt: skip
+    "site",
+    "item",
+    "name",
+    "unit",
+    "on_hand",
+    "on_order",
+    "reorder_point",
+    "par_level",
+    "days_of_cover",
+    "suggested",
+)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -47,9 +56,16 @@ def _p(text: str, style: ParagraphStyle = BODY) -> Paragraph:
 def _built(story: Sequence[Flowable], title: str) -> bytes:
     buffer = io.BytesIO()
     document = SimpleDocTemplate(
-        buffer, pagesize=LETTER, leftMargin=15 * mm, rightMargin=15 * mm, topMargin=14 * mm, bottomMargin=16 * mm,
-        title=title, author="Labtrail", invariant=1,
-    )  # fmt: skip
+        buffer,
+        pagesize=LETTER,
+        leftMargin=15 * mm,
+        rightMargin=15 * mm,
+        topMargin=14 * mm,
+        bottomMargin=16 * mm,
+        title=title,
+        author="Labtrail",
+        invariant=1,
+    )
 
     def foot(canvas: Any, _: Any) -> None:
         canvas.setFont(REGULAR, 8)
@@ -62,10 +78,17 @@ def _built(story: Sequence[Flowable], title: str) -> bytes:
 
 def _grid(rows: list[list[Any]], widths: Sequence[float]) -> Table:
     scale = WIDTH / sum(widths)
-    return Table(rows, colWidths=[width * scale for width in widths], repeatRows=1, style=[
-        ("VALIGN", (0, 0), (-1, -1), "MIDDLE"), ("BACKGROUND", (0, 0), (-1, 0), SHADE),
-        ("LINEBELOW", (0, 0), (-1, -1), 0.5, LINE), ("LEFTPADDING", (0, 0), (-1, -1), 4),
-    ])  # fmt: skip
+    return Table(
+        rows,
+        colWidths=[width * scale for width in widths],
+        repeatRows=1,
+        style=[
+            ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
+            ("BACKGROUND", (0, 0), (-1, 0), SHADE),
+            ("LINEBELOW", (0, 0), (-1, -1), 0.5, LINE),
+            ("LEFTPADDING", (0, 0), (-1, -1), 4),
+        ],
+    )
 
 
 def _plain(value: object) -> str:
@@ -93,11 +116,18 @@ def order_pdf(rows: Sequence[StockRow], now_us: int, zone: ZoneInfo) -> bytes:
     cells: list[list[Any]] = [[_p(name, HEAD) for name in names]]
     for row in rows:
         days = "–" if row.days_of_cover is None else f"{row.days_of_cover:.1f}"
-        cells.append([
-            _p(row.site), _p(row.item), _p(row.name), _p(f"{row.on_hand:g}"), _p(f"{row.on_order:g}"),
-            _p("–" if row.par_level is None else f"{row.par_level:g}"), _p(days),
-            _p(f"{row.suggested:g} {row.unit}", HEAD),
-        ])  # fmt: skip
+        cells.append(
+            [
+                _p(row.site),
+                _p(row.item),
+                _p(row.name),
+                _p(f"{row.on_hand:g}"),
+                _p(f"{row.on_order:g}"),
+                _p("–" if row.par_level is None else f"{row.par_level:g}"),
+                _p(days),
+                _p(f"{row.suggested:g} {row.unit}", HEAD),
+            ]
+        )
     story: list[Flowable] = [_p("What to order", TITLE), _p(f"As of {printed}"), Spacer(0, 4 * mm)]
     story.append(_grid(cells, (16, 28, 60, 18, 18, 14, 18, 26)) if rows else _p("Nothing is due."))
     return _built(story, f"What to order, {printed}")

@@ -110,10 +110,16 @@ async def scan_box(data: JSONBody[BoxQuestion], session: Session, station: Stati
         known = known_lots(connection, {(item, lot)}).get((item, lot), LotFacts())
         supply, until = station.catalog.supplies[item], expires or known.expires
         return Box(
-            item=item, name=supply.name, unit=supply.unit, lot=lot, expires=until, count=count,
-            on_hand=lot_on_hand(connection, where, item, lot), notice=known.notice,
+            item=item,
+            name=supply.name,
+            unit=supply.unit,
+            lot=lot,
+            expires=until,
+            count=count,
+            on_hand=lot_on_hand(connection, where, item, lot),
+            notice=known.notice,
             expired=expired(until, today),
-        )  # fmt: skip
+        )
 
     return await station.read(read)
 

@@ -48,8 +48,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     files = ["--out", str(folder / "report.json"), "--events-file", str(folder / "growth.jsonl")]
     done = subprocess.run(
         [sys.executable, "-m", "bench.network", *told, *files],
-        env=environ, capture_output=True, text=True, timeout=SECONDS_MAX, check=False,
-    )  # fmt: skip
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS_MAX,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return folder
 

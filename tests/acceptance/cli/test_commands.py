@@ -36,8 +36,11 @@ def _rows(inside: Inside, home: Path, table: str, *more: str) -> list[dict[str, 
 def test_export_specimens_shows_where_each_specimen_of_the_story_is(inside: Inside, home: Path) -> None:
     rows = {row["accession"]: row for row in _rows(inside, home, "specimens")}
     assert {a: row["status"] for a, row in rows.items()} == {
-        CLEAN: "resulted", LATE: "received", ODD: "stored", CRITICAL: "resulted",
-    }  # fmt: skip
+        CLEAN: "resulted",
+        LATE: "received",
+        ODD: "stored",
+        CRITICAL: "resulted",
+    }
     assert rows[CLEAN]["collected_at"] == "2026-11-20T14:00:00.000000Z"
     assert rows[CLEAN]["discrepancies"] == []
     assert rows[ODD]["discrepancies"] == ["missing-step"]
@@ -103,8 +106,10 @@ def test_the_text_report_tells_every_hand_over_and_what_is_missing(inside: Insid
 def test_the_json_report_holds_what_is_needed_to_prove_each_event(inside: Inside, home: Path) -> None:
     record = json.loads(inside("custody", CLEAN, "--format", "json", "--data", str(home), "--at", NEXT_DAY))
     assert [one["type"] for one in record["hand_overs"]] == [
-        "specimen.collected", "specimen.picked-up", "specimen.received",
-    ]  # fmt: skip
+        "specimen.collected",
+        "specimen.picked-up",
+        "specimen.received",
+    ]
     assert record["hand_overs"][1]["released_by"] == COLLECTOR
     assert record["ledger"]["checkpoint"]["holds"] is True
     for step in sorted(record["steps"], key=lambda step: step["link"]["sequence"]):

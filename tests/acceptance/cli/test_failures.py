@@ -131,8 +131,11 @@ def test_verify_names_an_altered_event(tmp_path: Path) -> None:
 def test_help_starts_fast_enough_to_be_no_burden() -> None:
     done = subprocess.run(
         [*COMMAND[:1], "-X", "importtime", "-m", "labtrail", "--help"],
-        capture_output=True, check=True, timeout=SECONDS, env=environment(),
-    )  # fmt: skip
+        capture_output=True,
+        check=True,
+        timeout=SECONDS,
+        env=environment(),
+    )
     heavy = {"faust", "sqlalchemy", "litestar", "reportlab", "PIL", "kafka", "uvicorn", "rich", "alembic"}
     imported = {
         line.rsplit(b"|", 1)[1].strip().decode().partition(".")[0]

@@ -114,8 +114,10 @@ def test_a_waiting_drain_ends_at_once_on_a_signal(tmp_path: Path, number: signal
     works("publish", "-", *data, stdin=b"\n".join(lines()))
     waiting = subprocess.Popen(
         [*COMMAND, "drain", "--timeout", "600", *data],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(),
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    )
     log = tmp_path / "home" / "log.db"
     wait_until(lambda: _has_open(waiting.pid, log), SECONDS, "it has opened the log")
     waiting.send_signal(number)
@@ -173,8 +175,10 @@ def _demo(folder: Path, *, more_than: int) -> dict[str, list[str]]:
     try:
         wait_until(
             lambda: works("export", "specimens", *data).count(b"\n") > more_than,
-            SECONDS, "specimens are collected", every=0.5,
-        )  # fmt: skip
+            SECONDS,
+            "specimens are collected",
+            every=0.5,
+        )
         said = up.said()
     finally:
         up.server.stop()

@@ -81,9 +81,13 @@ def test_every_specimen_ends_as_it_must_and_shows_its_faults_and_no_others(day: 
         assert specimens[accession]["status"] == want["status"], accession
         assert set(want["must"]) <= found.get(accession, set()), accession
         assert not (want["clean"] and found.get(accession)), accession
-        steps = {"collected_at": "specimen.collected", "labeled_at": "specimen.labeled",
-                 "dispatched_at": "specimen.dispatched", "picked_up_at": "specimen.picked-up",
-                 "received_at": "specimen.received"}  # fmt: skip
+        steps = {
+            "collected_at": "specimen.collected",
+            "labeled_at": "specimen.labeled",
+            "dispatched_at": "specimen.dispatched",
+            "picked_up_at": "specimen.picked-up",
+            "received_at": "specimen.received",
+        }
         for column, step in steps.items():
             assert specimens[accession][column] == want["steps"].get(step), (accession, column)
     assert len(specimens) == len(TRUTH["specimens"])
@@ -101,9 +105,15 @@ def test_results_stock_and_overdue_results_are_as_they_must_be(exported: dict[st
 def test_each_bad_line_is_in_quarantine_with_its_reason(day: Up) -> None:
     reasons = {row["reason"] for row in rows(works("export", "quarantine", "--data", str(day.home)))}
     assert reasons == {
-        "not-json", "not-cloudevents", "unknown-type", "invalid-data", "bad-identifier", "unknown-site",
-        "unknown-item", "no-offset",
-    }  # fmt: skip
+        "not-json",
+        "not-cloudevents",
+        "unknown-type",
+        "invalid-data",
+        "bad-identifier",
+        "unknown-site",
+        "unknown-item",
+        "no-offset",
+    }
 
 
 def test_the_ledger_verifies_and_holds_every_event_once(day: Up) -> None:

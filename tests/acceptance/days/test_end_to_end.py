@@ -62,8 +62,12 @@ class Lab:
         """One command of labtrail on this home; its output."""
         done = subprocess.run(
             [*COMMAND, *arguments, "--data", str(self.home)],
-            input="\n".join(lines or []) + "\n", capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+            input="\n".join(lines or []) + "\n",
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 

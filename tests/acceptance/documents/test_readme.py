@@ -30,7 +30,7 @@ def test_every_line_of_the_first_ten_minutes_works(tmp_path: Path) -> None:
     environ = environment(PATH=f"{program}{os.pathsep}{os.environ['PATH']}")
     done = subprocess.run(
         ["bash", "-mec", tour], cwd=tmp_path, capture_output=True, timeout=TOUR_SECONDS_MAX, check=False, env=environ
-    )  # fmt: skip
+    )
     said = done.stdout.decode() + done.stderr.decode()
     assert done.returncode == 0, said
     assert "Traceback" not in said

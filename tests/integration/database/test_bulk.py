@@ -18,9 +18,20 @@ from tests.support.homes import commit, export, new_home, new_store, sqlite_url
 from tests.support.story import supply
 
 AWKWARD = (
-    "", " ", "NULL", "null", "{}", "a,b", '"quoted"', "back\\slash", "it's", "tab\there", "line\nend", "\U0001f9ea é",
+    "",
+    " ",
+    "NULL",
+    "null",
+    "{}",
+    "a,b",
+    '"quoted"',
+    "back\\slash",
+    "it's",
+    "tab\there",
+    "line\nend",
+    "\U0001f9ea é",
     "%s ? :x",
-)  # fmt: skip
+)
 LEG = ("accession", "manifest", "number", "origin", "dispatched_us")
 
 
@@ -37,8 +48,10 @@ def read_legs(connection: Connection) -> set[tuple[object, ...]]:
 
 
 def test_every_value_comes_back_as_it_was_written(engine: Engine) -> None:
-    rows = [(text, f"M {text}", n - 3, None if n % 3 else text, None if n % 2 else 2**62 - n)
-            for n, text in enumerate(AWKWARD)]  # fmt: skip
+    rows = [
+        (text, f"M {text}", n - 3, None if n % 3 else text, None if n % 2 else 2**62 - n)
+        for n, text in enumerate(AWKWARD)
+    ]
     heads = [(text, n, bytes(range(n * 20)) + b"\x00\\x") for n, text in enumerate(AWKWARD)]
     with writing(engine) as connection:
         insert(connection, legs, LEG, rows)

@@ -141,10 +141,21 @@ def test_a_label_shows_the_patients_record_local_time_and_who_collected(engine: 
     with reading(engine) as connection:
         label = label_of(connection, TUBE, CATALOG, serial=f"{TUBE}-1", keys=KEYS)
     assert label == SpecimenLabel(
-        accession=TUBE, serial=f"{TUBE}-1", patient="P-1", order="R-1", name="GARCÍA, Jane 李",
-        birth_date=date(1984, 3, 12), mrn="0012", container="EDTA4", colour="lavender",
-        collected_at="2026-11-20 00:03", collector=MA, priority="stat", tests=("A1C", "CBCD"), site="NORTH",
-    )  # fmt: skip
+        accession=TUBE,
+        serial=f"{TUBE}-1",
+        patient="P-1",
+        order="R-1",
+        name="GARCÍA, Jane 李",
+        birth_date=date(1984, 3, 12),
+        mrn="0012",
+        container="EDTA4",
+        colour="lavender",
+        collected_at="2026-11-20 00:03",
+        collector=MA,
+        priority="stat",
+        tests=("A1C", "CBCD"),
+        site="NORTH",
+    )
     assert render(label, "png", 203)
 
 

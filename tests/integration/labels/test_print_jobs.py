@@ -121,10 +121,22 @@ def test_no_change_of_state_outside_the_table_is_recorded(engine: Engine, start:
 
 def test_the_events_of_a_print_are_valid_and_the_same_each_time() -> None:
     job = Job(
-        id=1, printer="z", layout="specimen", subject="S2600012334", site="NORTH", requested_by=MA, copies=2,
-        state="confirmed", serial="S2600012334-2", reason="smudged", voids="S2600012334-1", note="", worker=None,
-        created_us=1, changed_us=1_763_700_000_000_000,
-    )  # fmt: skip
+        id=1,
+        printer="z",
+        layout="specimen",
+        subject="S2600012334",
+        site="NORTH",
+        requested_by=MA,
+        copies=2,
+        state="confirmed",
+        serial="S2600012334-2",
+        reason="smudged",
+        voids="S2600012334-1",
+        note="",
+        worker=None,
+        created_us=1,
+        changed_us=1_763_700_000_000_000,
+    )
     row, roll = Row(name="z", kind="zpl", address="z", dpi=203), CATALOG.supplies["SUP-LBL"]
     raws = announcing.events_of(job, row, roll)
     assert raws == announcing.events_of(job, row, roll)
@@ -134,8 +146,10 @@ def test_the_events_of_a_print_are_valid_and_the_same_each_time() -> None:
     assert [event.type for event in events] == ["specimen.relabeled", "supply.used"]
     assert [event.subject for event in events] == ["S2600012334", "NORTH/SUP-LBL"]
     assert msgspec.to_builtins(events[0].data) == {
-        "label": "S2600012334-2", "voids": "S2600012334-1", "reason": "smudged",
-    }  # fmt: skip
+        "label": "S2600012334-2",
+        "voids": "S2600012334-1",
+        "reason": "smudged",
+    }
     assert events[1].data.quantity == 0.002, "two labels of a roll of 1000"
     assert announcing.events_of(job, Row(name="z", kind="file", address="z", dpi=203), roll) == raws[:1]
     assert announcing.events_of(job, row, None) == raws[:1]

@@ -17,9 +17,14 @@ AFTER = LATE + SETTLED_US / 60_000_000 + 1
 
 def told(alert: str, minute: float, *, site: str = "NORTH", resolved: bool = False) -> Told:
     return Told(
-        fingerprint=f"{alert}/{site}", alert=alert, severity="page", site=site, summary="",
-        status="resolved" if resolved else "firing", starts_us=us(minute),
-    )  # fmt: skip
+        fingerprint=f"{alert}/{site}",
+        alert=alert,
+        severity="page",
+        site=site,
+        summary="",
+        status="resolved" if resolved else "firing",
+        starts_us=us(minute),
+    )
 
 
 def tell(engine: Engine, minute: float, *alerts: Told) -> None:

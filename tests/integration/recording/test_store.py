@@ -113,8 +113,12 @@ def test_a_rebuild_gives_byte_equal_tables(engine: Engine, truth: dict[str, str]
         connection.execute(text("UPDATE specimens SET status = 'disposed'"))
         connection.execute(text("UPDATE stock SET on_hand_u = 7"))
         connection.execute(text("DELETE FROM movements"))
-        connection.execute(text("INSERT INTO specimens (accession, tests, status, discrepancies) "
-                                "VALUES ('S-STRAY', '[]', 'received', '[]')"))  # fmt: skip
+        connection.execute(
+            text(
+                "INSERT INTO specimens (accession, tests, status, discrepancies) "
+                "VALUES ('S-STRAY', '[]', 'received', '[]')"
+            )
+        )
     assert export(engine) != truth
     assert rebuild(store) == len(EVENTS)
     assert export(engine) == truth
@@ -145,8 +149,9 @@ def test_an_id_seen_with_other_content_is_quarantined_and_the_first_stands(engin
     reordered = first.replace(b'"specversion": "1.0", ', b"")[:-1] + b', "specversion": "1.0"}'
     assert [o.verdict for o in commit(store, [first])] == ["recorded"]
     assert [(o.verdict, o.reason) for o in commit(store, [other, reordered], 10)] == [
-        ("quarantined", "id-conflict"), ("duplicate", None),
-    ]  # fmt: skip
+        ("quarantined", "id-conflict"),
+        ("duplicate", None),
+    ]
     assert '"patient": "P-1"' in export(engine)["specimens"]
 
 

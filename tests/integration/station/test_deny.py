@@ -20,11 +20,26 @@ from models.people.users import Role
 from station.auth.access import Access, access_of
 from tests.support.station_home import Browser, Home, accession, collected, dispatched, event, manifest
 
-PUBLIC = frozenset({
-    "/healthz", "/readyz", "/metrics", "/schema", "/schema/openapi.json", "/schema/{path:str}", "/sign-in", "/enroll",
-    "/language", "/sw.js", "/manifest.webmanifest", "/favicon.ico", "/static/{file_path:path}", "/offline",
-    "POST /api/v1/session", "POST /api/v1/device",
-})  # fmt: skip
+PUBLIC = frozenset(
+    {
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/schema",
+        "/schema/openapi.json",
+        "/schema/{path:str}",
+        "/sign-in",
+        "/enroll",
+        "/language",
+        "/sw.js",
+        "/manifest.webmanifest",
+        "/favicon.ico",
+        "/static/{file_path:path}",
+        "/offline",
+        "POST /api/v1/session",
+        "POST /api/v1/device",
+    }
+)
 """What anybody may ask: probes, the API's description, what a browser needs before it can sign in."""
 
 OWN = {
@@ -99,8 +114,9 @@ class World(NamedTuple):
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     home = Home(tmp_path_factory.mktemp("deny"))
     tube, bag = accession(), manifest()
-    placed = event("order.placed", "R-SOUTH", {"patient": "P-1", "priority": "routine", "tests": ["CBCD"]},
-                   site="SOUTH")  # fmt: skip
+    placed = event(
+        "order.placed", "R-SOUTH", {"patient": "P-1", "priority": "routine", "tests": ["CBCD"]}, site="SOUTH"
+    )
     first = collected(tube, site="SOUTH")
     first["data"]["order"] = "R-SOUTH"
     home.client(token=home.device(role="manager").token).post(
@@ -110,8 +126,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         row = {"kind": "restock", "subject": "SOUTH/SUP-EDTA4", "cause": "x", "site": "SOUTH", "severity": "warning"}
         made = insert(alerts).values(**row, detail="x", since_us=1, opened_us=1).returning(alerts.c.id)
         number = connection.execute(made).scalar_one()
-    yield World(home, {"accession": tube, "manifest": bag, "event": first["id"], "alert": str(number),
-                       "order_id": "R-SOUTH"})  # fmt: skip
+    yield World(
+        home, {"accession": tube, "manifest": bag, "event": first["id"], "alert": str(number), "order_id": "R-SOUTH"}
+    )
     home.close()
 
 

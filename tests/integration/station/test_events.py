@@ -77,9 +77,10 @@ def test_what_may_be_mended_later_is_kept_in_quarantine(shared_open_home: Home, 
 def test_a_name_that_the_catalog_lacks_is_kept_in_quarantine(shared_open_home: Home, what: str) -> None:
     posted = collected(accession())
     posted["data"] |= {
-        "item": {"supplies": [{"item": "NOPE", "quantity": 1}]}, "test": {"tests": ["NOPE"]},
+        "item": {"supplies": [{"item": "NOPE", "quantity": 1}]},
+        "test": {"tests": ["NOPE"]},
         "container": {"container": "NOPE"},
-    }[what]  # fmt: skip
+    }[what]
     assert shared_open_home.client().post(posted)["reason"] == f"unknown-{what}"
 
 
@@ -115,9 +116,24 @@ def test_one_bad_event_refuses_the_whole_array_and_is_named(shared_open_home: Ho
 
 @pytest.mark.parametrize(
     "field",
-    ["name", "patient_name", "patientName", "firstName", "last-name", "birth_date", "dob", "dateOfBirth", "MRN",
-     "patient.mrn", "ssn", "SocialSecurityNumber", "phone", "phone_number", "Mobile"],
-)  # fmt: skip
+    [
+        "name",
+        "patient_name",
+        "patientName",
+        "firstName",
+        "last-name",
+        "birth_date",
+        "dob",
+        "dateOfBirth",
+        "MRN",
+        "patient.mrn",
+        "ssn",
+        "SocialSecurityNumber",
+        "phone",
+        "phone_number",
+        "Mobile",
+    ],
+)
 def test_a_field_of_patient_identity_is_refused_wherever_it_stands(shared_open_home: Home, field: str) -> None:
     before = shared_open_home.log.ends()
     client = shared_open_home.client()
@@ -257,9 +273,30 @@ def test_a_program_keeps_the_actor_within_its_role_and_sites(shared_home: Home) 
 
 def hostile(chosen: random.Random) -> str:
     """What a scanner may be made to type: fragments of other languages, control characters, near misses."""
-    parts = ("'", ";--", "^XA", "~JA", "<svg/onload=x>", "=1+1", "@SUM", "\x1d", "\x1b", "\u202e", "{{7*7}}", "../",
-             "%00", "S2600012334", "\ufeff", " ", "\U0001f9ea", "DROP TABLE events", "\r\n", "]C1", "0",
-             "9" * 40)  # fmt: skip
+    parts = (
+        "'",
+        ";--",
+        "^XA",
+        "~JA",
+        "<svg/onload=x>",
+        "=1+1",
+        "@SUM",
+        "\x1d",
+        "\x1b",
+        "\u202e",
+        "{{7*7}}",
+        "../",
+        "%00",
+        "S2600012334",
+        "\ufeff",
+        " ",
+        "\U0001f9ea",
+        "DROP TABLE events",
+        "\r\n",
+        "]C1",
+        "0",
+        "9" * 40,
+    )
     return "".join(chosen.choice(parts) for _ in range(chosen.randint(1, 6)))[:128]
 
 

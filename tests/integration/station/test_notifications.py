@@ -17,20 +17,31 @@ POST = "/api/v1/notifications/lab-supervisor"
 def webhook(*alerts: dict[str, Any]) -> dict[str, Any]:
     """What Alertmanager 0.25 posts."""
     return {
-        "receiver": "lab-supervisor", "status": "firing", "alerts": list(alerts), "groupLabels": {},
-        "commonLabels": {}, "commonAnnotations": {}, "externalURL": "http://alertmanager:9093", "version": "4",
-        "groupKey": "{}:{}", "truncatedAlerts": 0,
-    }  # fmt: skip
+        "receiver": "lab-supervisor",
+        "status": "firing",
+        "alerts": list(alerts),
+        "groupLabels": {},
+        "commonLabels": {},
+        "commonAnnotations": {},
+        "externalURL": "http://alertmanager:9093",
+        "version": "4",
+        "groupKey": "{}:{}",
+        "truncatedAlerts": 0,
+    }
 
 
 def alert(
     name: str = "StatResultOverdue", status: str = "firing", site: str = "NORTH", **more: Any
 ) -> dict[str, Any]:
     return {
-        "status": status, "labels": {"alertname": name, "site": site, "severity": "page", "team": "lab"},
-        "annotations": {"summary": "STAT results overdue for NORTH: 2"}, "startsAt": "2026-11-21T13:00:00.210487934Z",
-        "endsAt": "0001-01-01T00:00:00Z", "generatorURL": "", "fingerprint": f"{name}{site}",
-    } | more  # fmt: skip
+        "status": status,
+        "labels": {"alertname": name, "site": site, "severity": "page", "team": "lab"},
+        "annotations": {"summary": "STAT results overdue for NORTH: 2"},
+        "startsAt": "2026-11-21T13:00:00.210487934Z",
+        "endsAt": "0001-01-01T00:00:00Z",
+        "generatorURL": "",
+        "fingerprint": f"{name}{site}",
+    } | more
 
 
 def test_what_alertmanager_posts_is_shown_until_it_resolves(home: Home) -> None:
@@ -39,8 +50,11 @@ def test_what_alertmanager_posts_is_shown_until_it_resolves(home: Home) -> None:
     assert program.http.post(POST, json=webhook(alert())).status_code == 200
     (shown,) = program.http.get("/api/v1/notifications").json()["firing"]
     assert (shown["receiver"], shown["alert"], shown["site"], shown["times"]) == (
-        "lab-supervisor", "StatResultOverdue", "NORTH", 2,
-    )  # fmt: skip
+        "lab-supervisor",
+        "StatResultOverdue",
+        "NORTH",
+        2,
+    )
     program.http.post(POST, json=webhook(alert(status="resolved")))
     assert program.http.get("/api/v1/notifications").json()["firing"] == []
 

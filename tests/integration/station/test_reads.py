@@ -58,8 +58,9 @@ def test_stock_is_told_by_lot_and_by_site(open_home: Home) -> None:
     )
     every = client.http.get("/api/v1/stock").json()
     assert [(r["site"], r["item"], r["lot"], r["on_hand"], r["expires"]) for r in every] == [
-        ("NORTH", "SUP-EDTA4", "L1", 100, "2027-01-31"), ("SOUTH", "SUP-SST5", "L1", 100, "2027-01-31"),
-    ]  # fmt: skip
+        ("NORTH", "SUP-EDTA4", "L1", 100, "2027-01-31"),
+        ("SOUTH", "SUP-SST5", "L1", 100, "2027-01-31"),
+    ]
     assert [r["site"] for r in client.http.get("/api/v1/stock", params={"site": "SOUTH"}).json()] == ["SOUTH"]
     assert client.http.get("/api/v1/stock", params={"item": "SUP-SST5"}).json()[0]["site"] == "SOUTH"
 
@@ -89,8 +90,15 @@ def test_an_alert_opens_and_the_first_who_takes_it_on_stands(open_home: Home) ->
 
 
 def test_alerts_come_in_pages(open_home: Home) -> None:
-    row = {"kind": "restock", "cause": "x", "site": "NORTH", "severity": "warning", "detail": "x", "since_us": 1,
-           "opened_us": 1}  # fmt: skip
+    row = {
+        "kind": "restock",
+        "cause": "x",
+        "site": "NORTH",
+        "severity": "warning",
+        "detail": "x",
+        "since_us": 1,
+        "opened_us": 1,
+    }
     with writing(open_home.engine) as connection:
         connection.execute(insert(alerts), [row | {"subject": f"NORTH/{n}"} for n in range(5)])
     http, seen, after = open_home.client().http, [], 0

@@ -173,9 +173,10 @@ class Person:
     def post(self, events: Sequence[dict[str, Any]]) -> None:
         """Events as the pages' scripts send them, from this person's session."""
         answer = self.page.request.post(
-            "/api/v1/events", data=msgspec.json.encode(list(events)).decode(),
+            "/api/v1/events",
+            data=msgspec.json.encode(list(events)).decode(),
             headers={"Origin": self.house.base, "Content-Type": "application/json"},
-        )  # fmt: skip
+        )
         assert answer.ok, answer.text()
 
     def close(self) -> None:

@@ -31,14 +31,38 @@ SMALL = """() => [
 ENGLISH = re.compile(r"\b(the|and|of|is|was|not|with|from|by|tubes?|waits|scan|label|missing|order)\b", re.IGNORECASE)
 """Words that no Spanish text has; names of sites and people have none of them either."""
 PATHS = {
-    "ma": ("/", "/collect", "/collect/{order}", "/dispatch", "/dispatch/{waiting}", "/supplies", "/supplies/receive",
-           "/supplies/count", "/supplies/waste", "/supplies/order", "/find", "/specimens/{tube}", "/orders/{order}",
-           "/manifests/{waiting}", "/lots/SUP-EDTA4/LA11", "/no-such-page"),
+    "ma": (
+        "/",
+        "/collect",
+        "/collect/{order}",
+        "/dispatch",
+        "/dispatch/{waiting}",
+        "/supplies",
+        "/supplies/receive",
+        "/supplies/count",
+        "/supplies/waste",
+        "/supplies/order",
+        "/find",
+        "/specimens/{tube}",
+        "/orders/{order}",
+        "/manifests/{waiting}",
+        "/lots/SUP-EDTA4/LA11",
+        "/no-such-page",
+    ),
     "courier": ("/", "/pick-up", "/receive"),
-    "lab": ("/", "/receive", "/receive/{waiting}", "/receive/{elsewhere}", "/receive/{elsewhere}?anyway=true",
-            "/receive/loose", "/specimens/{tube}", "/results", "/results/{resulted}"),
+    "lab": (
+        "/",
+        "/receive",
+        "/receive/{waiting}",
+        "/receive/{elsewhere}",
+        "/receive/{elsewhere}?anyway=true",
+        "/receive/loose",
+        "/specimens/{tube}",
+        "/results",
+        "/results/{resulted}",
+    ),
     "manager": ("/", "/board", "/supplies/recall", "/supplies/transfer"),
-}  # fmt: skip
+}
 
 
 def faults(page: Page) -> list[str]:
@@ -86,9 +110,12 @@ def things(house: House, browser: Any) -> dict[str, str]:
 LOOKS = {
     "desk, light, English": {"viewport": {"width": 1280, "height": 900}},
     "phone, dark, Spanish": {
-        "viewport": {"width": 390, "height": 844}, "has_touch": True, "color_scheme": "dark", "locale": "es-MX",
+        "viewport": {"width": 390, "height": 844},
+        "has_touch": True,
+        "color_scheme": "dark",
+        "locale": "es-MX",
     },
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("look", LOOKS)

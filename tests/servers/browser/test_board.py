@@ -26,9 +26,12 @@ class Alertmanager:
         since = (datetime.now(UTC) - timedelta(minutes=20)).isoformat()
         labels = {"alertname": name, "site": "NORTH", "severity": severity}
         alert: dict[str, Any] = {
-            "status": status, "labels": labels, "annotations": {"summary": summary}, "startsAt": since,
+            "status": status,
+            "labels": labels,
+            "annotations": {"summary": summary},
+            "startsAt": since,
             "fingerprint": f"{name}-NORTH",
-        }  # fmt: skip
+        }
         body = {"version": "4", "alerts": [alert]}
         answer = self._http.post(f"/api/v1/notifications/{receiver}", json=body)
         assert answer.status_code == 200, answer.text
@@ -69,8 +72,13 @@ def test_what_people_are_told_stands_on_the_board_with_who_takes_care(
     assert "was last heard at" in told.inner_text()
     page.goto("/language?to=es&next=/board")
     text = page.locator("section[aria-labelledby=told]").inner_text()
-    for words in ("A quién se avisa", "Falta una muestra de NORTH", "supervisión del laboratorio, guardia",
-                  f"a cargo de {manager.badge}", "muestra perdida"):  # fmt: skip
+    for words in (
+        "A quién se avisa",
+        "Falta una muestra de NORTH",
+        "supervisión del laboratorio, guardia",
+        f"a cargo de {manager.badge}",
+        "muestra perdida",
+    ):
         assert words in text, (words, text)
     for receiver in ("lab-supervisor", "on-call"):
         alertmanager.post(receiver, "SpecimenMissing", "A specimen of NORTH is missing", status="resolved")

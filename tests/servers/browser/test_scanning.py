@@ -95,12 +95,33 @@ def _hostile(seed: int) -> list[str]:
     """Codes that must do nothing: markup, SQL, formulas, printer commands, control signs, damaged numbers of ours."""
     draw = random.Random(seed)
     seeds = [
-        "<img src=x onerror=alert(1)>", "'; DROP TABLE events;--", "=HYPERLINK(\"x\")", "+1+1", "@SUM(A1)",
+        "<img src=x onerror=alert(1)>",
+        "'; DROP TABLE events;--",
+        '=HYPERLINK("x")',
+        "+1+1",
+        "@SUM(A1)",
         "^XA^FO50^FS^XZ",
-        "~DGR:X.GRF", "../../etc/passwd", "javascript:alert(1)", "%00%0a", "{{7*7}}", "${7*7}", "\u202e1234567890",
-        "]d2\u001d0109521234000013", "\u001d\u001d\u001d", "S2600012335", "M9999999999", "T0000000000", "B2600001722",
-        "🧪" * 20, "A" * 500, "S26000123\u0000", "\u0007\u001b[2J", "S260 0012334", "２６００", "s26o0012334",
-    ]  # fmt: skip
+        "~DGR:X.GRF",
+        "../../etc/passwd",
+        "javascript:alert(1)",
+        "%00%0a",
+        "{{7*7}}",
+        "${7*7}",
+        "\u202e1234567890",
+        "]d2\u001d0109521234000013",
+        "\u001d\u001d\u001d",
+        "S2600012335",
+        "M9999999999",
+        "T0000000000",
+        "B2600001722",
+        "🧪" * 20,
+        "A" * 500,
+        "S26000123\u0000",
+        "\u0007\u001b[2J",
+        "S260 0012334",
+        "２６００",
+        "s26o0012334",
+    ]
     alphabet = "".join(map(chr, range(1, 127))) + "éßπ\u200b\u2028"
     codes = []
     while len(codes) < HOSTILE:

@@ -99,9 +99,17 @@ def test_a_timeline_and_the_unsent_scans_are_spanish(house: House, hispanic: Cal
     wait_for(house, [tube], "received")
     page = lab.go(f"/specimens/{tube}")
     told = page.inner_text("main")
-    for words in ("en CORE, enviado a HUB", "El tubo se recibió en un centro distinto", "vea qué significa",
-                  "39.5 °C al constar recibido; se permite", "hora de Chicago", "temperatura 39.5 °C",
-                  "prioridad rutina", "EDTA K2 de 4 mL", "Imprimir otra vez la etiqueta"):  # fmt: skip
+    for words in (
+        "en CORE, enviado a HUB",
+        "El tubo se recibió en un centro distinto",
+        "vea qué significa",
+        "39.5 °C al constar recibido; se permite",
+        "hora de Chicago",
+        "temperatura 39.5 °C",
+        "prioridad rutina",
+        "EDTA K2 de 4 mL",
+        "Imprimir otra vez la etiqueta",
+    ):
         assert words in told, (words, told)
     for words in ("Ask the", "sent to", "Send it on", "tube", "priority", "time"):
         assert f" {words} " not in told, (words, told)

@@ -15,9 +15,15 @@ def event(
 ) -> dict[str, Any]:
     at = datetime.now(UTC) - timedelta(minutes=minutes_ago)
     return {
-        "specversion": "1.0", "id": str(uuid.uuid4()), "source": "/tests", "type": kind, "subject": subject,
-        "time": at.isoformat(timespec="milliseconds"), "site": site, "data": data,
-    }  # fmt: skip
+        "specversion": "1.0",
+        "id": str(uuid.uuid4()),
+        "source": "/tests",
+        "type": kind,
+        "subject": subject,
+        "time": at.isoformat(timespec="milliseconds"),
+        "site": site,
+        "data": data,
+    }
 
 
 def number(kind: str = "S") -> str:
@@ -49,9 +55,12 @@ def labeled_tubes(by: Person, many: int, *, minutes_ago: float = 30) -> list[str
     batch = []
     for tube in tubes:
         data = {
-            "order": f"R-{tube}", "patient": f"P-{tube[-6:]}", "container": "EDTA4", "tests": ["CBCD"],
+            "order": f"R-{tube}",
+            "patient": f"P-{tube[-6:]}",
+            "container": "EDTA4",
+            "tests": ["CBCD"],
             "priority": "routine",
-        }  # fmt: skip
+        }
         batch.append(event("specimen.collected", tube, data, minutes_ago=minutes_ago))
         label = {"label": f"{tube}-1", "scanned": tube}
         batch.append(event("specimen.labeled", tube, label, minutes_ago=minutes_ago - 1))

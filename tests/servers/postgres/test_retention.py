@@ -69,8 +69,10 @@ def run_sql(old: Old, block: str) -> None:
 
 def labtrail(old: Old, *arguments: str) -> subprocess.CompletedProcess[str]:
     environ = {
-        "LABTRAIL_DATABASE": old.url, "LABTRAIL_DATA": str(old.folder), "LABTRAIL_BROKER": "kafka://none:9092",
-    }  # fmt: skip
+        "LABTRAIL_DATABASE": old.url,
+        "LABTRAIL_DATA": str(old.folder),
+        "LABTRAIL_BROKER": "kafka://none:9092",
+    }
     command = [sys.executable, "-m", "labtrail", *arguments]
     return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
 

@@ -61,10 +61,20 @@ def fill(engine: Engine) -> None:
 def outside(year: int, **over: Any) -> dict[str, Any]:
     """A row of `events` as somebody would write it who asks the store nothing."""
     row = {
-        "id": "forged", "subject": "S-forged", "chain_seq": 1, "link_hash": b"", "type": "specimen.stored",
-        "time_us": 0, "site": "", "actor": "", "raw": b"", "topic": "t", "partition": 0, "offset": 0,
+        "id": "forged",
+        "subject": "S-forged",
+        "chain_seq": 1,
+        "link_hash": b"",
+        "type": "specimen.stored",
+        "time_us": 0,
+        "site": "",
+        "actor": "",
+        "raw": b"",
+        "topic": "t",
+        "partition": 0,
+        "offset": 0,
         "recorded_us": 0,
-    }  # fmt: skip
+    }
     return row | {"appended_us": appended(year)} | over
 
 
@@ -81,9 +91,10 @@ def test_a_filled_database_is_converted_without_loss(postgres_url: str) -> None:
     messages(engine, "ADD COLUMN message text")
     fill(engine)
     with writing(engine) as connection:  # clocks that were wrong
-        connection.execute(insert(events), [
-            outside(2026, id=f"odd {at}", subject=f"odd {at}", appended_us=at) for at in (-1000, 0, 2**63 - 1)
-        ])  # fmt: skip
+        connection.execute(
+            insert(events),
+            [outside(2026, id=f"odd {at}", subject=f"odd {at}", appended_us=at) for at in (-1000, 0, 2**63 - 1)],
+        )
     role = f"reader_{make_url(postgres_url).database}"
     run_as_owner(postgres_url, f'CREATE ROLE "{role}"', f'GRANT SELECT, INSERT ON events TO "{role}"')
     before = everything(engine)
@@ -91,8 +102,10 @@ def test_a_filled_database_is_converted_without_loss(postgres_url: str) -> None:
     assert migrate(engine, THIS_YEAR) == ["0005", "0006", "0007"]
     assert everything(engine) == before
     assert counts(engine) == {
-        **{f"events_{year}": len(events_of(year)) for year in YEARS}, "events_1970": 1, "events_default": 2,
-    }  # fmt: skip
+        **{f"events_{year}": len(events_of(year)) for year in YEARS},
+        "events_1970": 1,
+        "events_default": 2,
+    }
     with reading(engine) as connection:
         rights = (
             "SELECT has_table_privilege(:role, 'events', p) FROM unnest(ARRAY['SELECT', 'INSERT', 'DELETE']) AS p"
@@ -244,14 +257,19 @@ def test_single_events_are_found_by_an_index_in_every_year(home: Engine, postgre
         " sha256(n::text::bytea), 'specimen.stored', 0, '', '', 'x', 't', 0, n, {1}, 0"
         " FROM generate_series(0, 20000) AS n"
     )
-    run_as_owner(postgres_url, *(filler.format(year, appended(year)) for year in YEARS), "INSERT INTO leaves "
-                 "SELECT seq + 100, seq, id, link_hash FROM events WHERE seq > (SELECT max(event_seq) FROM leaves)",
-                 "ANALYZE")  # fmt: skip
+    run_as_owner(
+        postgres_url,
+        *(filler.format(year, appended(year)) for year in YEARS),
+        "INSERT INTO leaves "
+        "SELECT seq + 100, seq, id, link_hash FROM events WHERE seq > (SELECT max(event_seq) FROM leaves)",
+        "ANALYZE",
+    )
     asked: dict[str, Any] = {}
     event.listen(
-        home, "before_cursor_execute",
+        home,
+        "before_cursor_execute",
         lambda *a: asked.setdefault(a[2], a[3]) if "events" in a[2] and not a[5] else None,
-    )  # fmt: skip
+    )
     look_up(home, new_store(home))
     reads = [(sql, values) for sql, values in asked.items() if sql.startswith(("SELECT", "WITH"))]
     assert len(reads) >= 9

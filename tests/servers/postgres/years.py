@@ -89,6 +89,9 @@ def tool(server: Postgres, program: str, url: str, *arguments: str) -> None:
     done = subprocess.run(
         [str(server.programs / "bin" / program), *where, *arguments],
         env={"PATH": os.environ["PATH"], "PGPASSWORD": server.password},
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr

@@ -121,10 +121,16 @@ def fill(folder: Path, hours: int) -> tuple[Path, float]:
     _promtool("tsdb", "create-blocks-from", "openmetrics", "--quiet", str(path), str(data))
     with prometheus(folder / "backfill", [], data=data) as server:
         _promtool(
-            "tsdb", "create-blocks-from", "rules", f"--url={server.url}", f"--start={START.timestamp() + STEP_S:.0f}",
-            f"--end={last:.0f}", f"--eval-interval={STEP_S}s", f"--output-dir={data}",
+            "tsdb",
+            "create-blocks-from",
+            "rules",
+            f"--url={server.url}",
+            f"--start={START.timestamp() + STEP_S:.0f}",
+            f"--end={last:.0f}",
+            f"--eval-interval={STEP_S}s",
+            f"--output-dir={data}",
             str(PROMETHEUS_CONFIG / "rules" / "recording.yml"),
-        )  # fmt: skip
+        )
     return data, last
 
 

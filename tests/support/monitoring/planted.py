@@ -25,16 +25,29 @@ class Planter:
         self.made += 1
         return json.dumps(
             {
-                "specversion": "1.0", "id": f"planted-{self.made}", "source": f"/sites/{site}", "type": kind,
-                "subject": subject, "time": (self.now - timedelta(minutes=ago)).isoformat(), "site": site,
-                "actor": actor, "data": data,
+                "specversion": "1.0",
+                "id": f"planted-{self.made}",
+                "source": f"/sites/{site}",
+                "type": kind,
+                "subject": subject,
+                "time": (self.now - timedelta(minutes=ago)).isoformat(),
+                "site": site,
+                "actor": actor,
+                "data": data,
             }
-        )  # fmt: skip
+        )
 
     def tube(
-        self, number: int, site: str, *, test: str, priority: str, collected: float, picked_up: float,
+        self,
+        number: int,
+        site: str,
+        *,
+        test: str,
+        priority: str,
+        collected: float,
+        picked_up: float,
         received: float | None = None,
-    ) -> list[str]:  # fmt: skip
+    ) -> list[str]:
         """A tube's way as far as it has come: received at the core lab, or still with the courier."""
         tube, manifest = make_identifier("S", YEAR, number), make_identifier("M", YEAR, number)
         order: dict[str, Any] = {"order": f"R-{number}", "patient": f"P-{number}", "container": "EDTA4"}

@@ -13,10 +13,18 @@ from tests.support.monitoring.programs import ALERTMANAGER_CONFIG, PROMETHEUS_CO
 
 DURATIONS = frozenset(
     {
-        "scrape_interval", "scrape_timeout", "evaluation_interval", "interval", "for", "keep_firing_for",
-        "refresh_interval", "group_wait", "group_interval", "resolve_timeout",
+        "scrape_interval",
+        "scrape_timeout",
+        "evaluation_interval",
+        "interval",
+        "for",
+        "keep_firing_for",
+        "refresh_interval",
+        "group_wait",
+        "group_interval",
+        "resolve_timeout",
     }
-)  # fmt: skip
+)
 TOKEN = "the-token-of-alertmanager"
 _MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION = re.compile(r"(\d+)(ms|s|m|h|d)")

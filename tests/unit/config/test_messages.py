@@ -9,9 +9,13 @@ from config.foreign_texts import CHARACTERS_MAX, recognized
 from config.messages import Message, dumped, in_language, loaded
 
 SPANISH = {
-    "waits for {step}": "espera: {step}", "label": "etiqueta", "dispatch": "envío", " or ": " o ",
-    "ask {roles:or}": "pídalo a {roles:or}", "{hours:.1f} h, {code!r}": "{code!r}, {hours:.1f} h",
-}  # fmt: skip
+    "waits for {step}": "espera: {step}",
+    "label": "etiqueta",
+    "dispatch": "envío",
+    " or ": " o ",
+    "ask {roles:or}": "pídalo a {roles:or}",
+    "{hours:.1f} h, {code!r}": "{code!r}, {hours:.1f} h",
+}
 WAITS = Message("waits for {step}", step=Message("label"))
 
 
@@ -30,15 +34,18 @@ def test_a_message_is_its_english_text() -> None:
     [
         (WAITS, "waits for label", "espera: etiqueta"),
         (Message("waits for {step}", step="label"), "waits for label", "espera: label"),
-        (Message("ask {roles:or}", roles=("ma", Message("label"), "b")),
-         "ask ma or label or b", "pídalo a ma o etiqueta o b"),
+        (
+            Message("ask {roles:or}", roles=("ma", Message("label"), "b")),
+            "ask ma or label or b",
+            "pídalo a ma o etiqueta o b",
+        ),
         (Message("{all}", all=(Message("label"), Message("dispatch"))), "label, dispatch", "etiqueta, envío"),
         (Message("{all:;}", all=("a", "b")), "a; b", "a; b"),
         (Message("{hours:.1f} h, {code!r}", hours=2, code="a'b"), '2.0 h, "a\'b"', '"a\'b", 2.0 h'),
         (Message("text with {braces}"), "text with {braces}", "text with {braces}"),
         ("no message", "no message", "no message"),
     ],
-)  # fmt: skip
+)
 def test_it_is_translated_by_template_and_values(message: str, english: str, spanish: str) -> None:
     assert message == english
     assert in_language(message, say) == spanish

@@ -12,8 +12,11 @@ from models.rules.identifiers import is_identifier, looks_like, make_identifier
 kinds = st.sampled_from("SMTB")
 identifiers = st.builds(
     lambda kind, year, digits, part: (kind, make_identifier(kind, year, int(part * (10**digits - 1)), digits)),
-    kinds, st.integers(2000, 2099), st.integers(6, 10), st.floats(0, 1),
-)  # fmt: skip
+    kinds,
+    st.integers(2000, 2099),
+    st.integers(6, 10),
+    st.floats(0, 1),
+)
 
 
 def mod_97(value):

@@ -145,9 +145,15 @@ def test_each_fault_of_the_data_has_its_reason(reason, event, change):
 
 @pytest.mark.parametrize(
     ("reason", "subject"),
-    [("unknown-item", "NORTH/SUP-GOLD"), ("unknown-site", "MARS/SUP-EDTA4"), ("invalid-data", "SUP-EDTA4"),
-     ("invalid-data", "NORTH/"), ("invalid-data", "/SUP-EDTA4"), ("invalid-data", "*/SUP-EDTA4")],
-)  # fmt: skip
+    [
+        ("unknown-item", "NORTH/SUP-GOLD"),
+        ("unknown-site", "MARS/SUP-EDTA4"),
+        ("invalid-data", "SUP-EDTA4"),
+        ("invalid-data", "NORTH/"),
+        ("invalid-data", "/SUP-EDTA4"),
+        ("invalid-data", "*/SUP-EDTA4"),
+    ],
+)
 def test_the_subject_of_a_supply_is_a_known_site_and_item(reason, subject):
     assert refusal(GOOD["supply.counted"][0] | {"subject": subject}) == reason
 
@@ -160,13 +166,21 @@ def test_a_recall_is_of_all_sites():
 
 def test_the_order_of_the_reasons_is_form_then_identifiers_then_names():
     worst = {
-        "subject": BAD_SPECIMEN, "site": "MARS", "type": "specimen.teleported", "time": "2026-11-21T09:00:00",
-        "data": {}, "specversion": "0.3",
-    }  # fmt: skip
+        "subject": BAD_SPECIMEN,
+        "site": "MARS",
+        "type": "specimen.teleported",
+        "time": "2026-11-21T09:00:00",
+        "data": {},
+        "specversion": "0.3",
+    }
     expected = [
-        ("specversion", "not-cloudevents"), ("type", "unknown-type"), ("time", "no-offset"),
-        ("data", "invalid-data"), ("subject", "bad-identifier"), ("site", "unknown-site"),
-    ]  # fmt: skip
+        ("specversion", "not-cloudevents"),
+        ("type", "unknown-type"),
+        ("time", "no-offset"),
+        ("data", "invalid-data"),
+        ("subject", "bad-identifier"),
+        ("site", "unknown-site"),
+    ]
     for mended, reason in expected:
         assert refusal(STORED | worst) == reason
         del worst[mended]

@@ -20,10 +20,24 @@ from models.rules.identifiers import make_identifier
 from tests.support.labels.samples import ALL, RESOLUTIONS, SPECIMEN, specimen
 
 HOSTILE = [
-    "^XZ^XA^FDX^FS^XZ", "~JA", "_5E_7E", ">512", "AB>512", "O'BRIEN, \"Bob\"", "LINE\nBREAK\r\n, A",
-    "\x10JA\x1eXZ", "\\", "{accession}", "%s%n", "\u202eABC", "x" * 300, "<script>", "NUL\x00L, A",
-    "``$(reboot)`", "日本^XZ",
-]  # fmt: skip
+    "^XZ^XA^FDX^FS^XZ",
+    "~JA",
+    "_5E_7E",
+    ">512",
+    "AB>512",
+    'O\'BRIEN, "Bob"',
+    "LINE\nBREAK\r\n, A",
+    "\x10JA\x1eXZ",
+    "\\",
+    "{accession}",
+    "%s%n",
+    "\u202eABC",
+    "x" * 300,
+    "<script>",
+    "NUL\x00L, A",
+    "``$(reboot)`",
+    "日本^XZ",
+]
 
 
 def opened(png: bytes) -> Image.Image:

@@ -92,9 +92,23 @@ def test_every_declared_metric_is_exported_with_its_help_and_nothing_else_of_our
 
 def test_no_label_can_hold_a_patient_an_accession_a_badge_or_an_order() -> None:
     allowed = {
-        "type", "outcome", "site", "status", "kind", "priority", "step", "test", "timely", "item", "severity",
-        "code", "printer", "state", "topic", "partition",
-    }  # fmt: skip
+        "type",
+        "outcome",
+        "site",
+        "status",
+        "kind",
+        "priority",
+        "step",
+        "test",
+        "timely",
+        "item",
+        "severity",
+        "code",
+        "printer",
+        "state",
+        "topic",
+        "partition",
+    }
     assert {label for metric in METRICS for label in metric.labels} <= allowed
 
 

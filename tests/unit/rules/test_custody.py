@@ -81,16 +81,22 @@ def test_the_phone_that_was_offline_for_two_hours_leaves_no_trace_once_its_scans
 
 def test_a_tube_goes_by_the_hub_in_two_legs() -> None:
     two_legs = [
-        C, L,
-        step("dispatched", 30, destination="HUB"), step("picked-up", 40), step("received", 60, site="HUB"),
-        step("dispatched", 70, manifest=M2, site="HUB"), step("picked-up", 80, manifest=M2, site="HUB"),
+        C,
+        L,
+        step("dispatched", 30, destination="HUB"),
+        step("picked-up", 40),
+        step("received", 60, site="HUB"),
+        step("dispatched", 70, manifest=M2, site="HUB"),
+        step("picked-up", 80, manifest=M2, site="HUB"),
         step("received", 100, manifest=M2),
-    ]  # fmt: skip
+    ]
     s = specimen(*two_legs)
     assert [leg.manifest for leg in s.legs] == [M1, M2]
     assert (s.status, s.received_us, s.lab_received.time_us if s.lab_received else None) == (
-        "received", us(60), us(100),
-    )  # fmt: skip
+        "received",
+        us(60),
+        us(100),
+    )
     assert s.discrepancies == []
     assert specimen(*two_legs[:-1]).status == "in-transit"
     assert codes(*two_legs[:4], *two_legs[5:]) == {"missing-step:received"}
@@ -265,8 +271,13 @@ def test_a_specimen_is_resulted_only_when_every_test_is_final_corrected_or_cance
 
 def test_our_own_critical_table_finds_a_critical_value_that_the_lab_did_not_flag() -> None:
     tube = collected(0, tests=["GLU"], container="NAF4")
-    for value, unit, critical in (("460", "mg/dL", True), ("460", "mmol/L", False), ("54.9", "mg/dL", True),
-                                  ("<55", "mg/dL", False), ("100", "mg/dL", False)):  # fmt: skip
+    for value, unit, critical in (
+        ("460", "mg/dL", True),
+        ("460", "mmol/L", False),
+        ("54.9", "mg/dL", True),
+        ("<55", "mg/dL", False),
+        ("100", "mg/dL", False),
+    ):
         (row,) = specimen(tube, L, D, P, R, result(180, "GLU", value=value, unit=unit)).results
         assert row.critical == critical, (value, unit)
 
@@ -274,11 +285,19 @@ def test_our_own_critical_table_finds_a_critical_value_that_the_lab_did_not_flag
 @pytest.mark.parametrize("seed", range(20))
 def test_any_part_of_a_tangled_history_folds_the_same_in_any_order(seed: int) -> None:
     tangle = [
-        *DAY, collected(3), step("labeled", 4, scanned=OTHER_TUBE), step("dispatched", 20, manifest=M2),
-        step("picked-up", 200), step("received", 10, site="HUB", manifest=None),
-        step("missing", 70), step("found", 75),
-        void(300, DAY[1], id="v1"), step("disposed", 150), step("stored", 160), result(185, status="corrected"),
-    ]  # fmt: skip
+        *DAY,
+        collected(3),
+        step("labeled", 4, scanned=OTHER_TUBE),
+        step("dispatched", 20, manifest=M2),
+        step("picked-up", 200),
+        step("received", 10, site="HUB", manifest=None),
+        step("missing", 70),
+        step("found", 75),
+        void(300, DAY[1], id="v1"),
+        step("disposed", 150),
+        step("stored", 160),
+        result(185, status="corrected"),
+    ]
     random.Random(seed).shuffle(tangle)
     part = tangle[: 5 + seed % 10]
     once = specimen(*part)

@@ -49,8 +49,13 @@ def test_a_rejected_or_missing_specimen_has_no_overdue_result() -> None:
 
 
 def test_receipt_at_a_hub_starts_no_turnaround_but_the_next_leg() -> None:
-    by_hub = [C, L, step("dispatched", 30, destination="HUB", site="LAKE"), step("picked-up", 40, site="LAKE"),
-              step("received", 60, site="HUB")]  # fmt: skip
+    by_hub = [
+        C,
+        L,
+        step("dispatched", 30, destination="HUB", site="LAKE"),
+        step("picked-up", 40, site="LAKE"),
+        step("received", 60, site="HUB"),
+    ]
     assert due("overdue-result", *by_hub) == {}
     assert due("overdue-step", *by_hub) == {TUBE: 60 + 2 * 60}
     onward = step("dispatched", 70, manifest=M2, site="HUB")

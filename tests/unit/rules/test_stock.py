@@ -28,9 +28,12 @@ def test_with_no_count_stock_starts_from_zero() -> None:
 
 def test_a_count_is_what_is_there_and_only_what_happened_after_it_adds_to_it() -> None:
     records = [
-        received(0, "L1", 100), supply("used", 5, lot="L1", quantity=3), supply("counted", 10, lot="L1", quantity=90),
-        supply("used", 10, lot="L1", quantity=2, id="at the same moment"), supply("wasted", 11, lot="L1", quantity=1),
-    ]  # fmt: skip
+        received(0, "L1", 100),
+        supply("used", 5, lot="L1", quantity=3),
+        supply("counted", 10, lot="L1", quantity=90),
+        supply("used", 10, lot="L1", quantity=2, id="at the same moment"),
+        supply("wasted", 11, lot="L1", quantity=1),
+    ]
     assert on_hand(*records) == {"L1": 89}
 
 
@@ -69,9 +72,15 @@ def test_fractions_of_a_unit_add_up_exactly() -> None:
 
 def test_every_order_of_arrival_gives_the_same_stock() -> None:
     records = [
-        received(0, "L1", 5), received(1, "L2", 5), supply("used", 5, quantity=2), supply("used", 6, quantity=7),
-        supply("counted", 7, lot="L2", quantity=4), supply("used", 8, quantity=3), received(9, "L3", 9), collected(6),
-    ]  # fmt: skip
+        received(0, "L1", 5),
+        received(1, "L2", 5),
+        supply("used", 5, quantity=2),
+        supply("used", 6, quantity=7),
+        supply("counted", 7, lot="L2", quantity=4),
+        supply("used", 8, quantity=3),
+        received(9, "L3", 9),
+        collected(6),
+    ]
     want = on_hand(*records)
     for seed in range(50):
         random.Random(seed).shuffle(records)
@@ -113,9 +122,13 @@ def test_restock_is_due_at_the_reorder_point_or_when_cover_is_shorter_than_the_d
 
 def test_the_moment_stock_fell_to_the_reorder_point_is_kept_until_it_is_above_again() -> None:
     state, lows = StockState(), []
-    for record in (received(0, "L1", 70), supply("used", 5, lot="L1", quantity=10),
-                   supply("used", 6, lot="L1", quantity=1),
-                   received(9, "L1", 50, id="more"), supply("used", 12, lot="L1", quantity=60)):  # fmt: skip
+    for record in (
+        received(0, "L1", 70),
+        supply("used", 5, lot="L1", quantity=10),
+        supply("used", 6, lot="L1", quantity=1),
+        received(9, "L1", 50, id="more"),
+        supply("used", 12, lot="L1", quantity=60),
+    ):
         for move in movements_of(parse(record)):
             taken: Taken | None = apply(state, move, {}, to_u(60))
             assert taken is None

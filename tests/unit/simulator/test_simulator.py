@@ -48,10 +48,18 @@ def test_everything_that_may_go_wrong_does_and_most_tubes_are_clean():
     codes = {code for specimen in told["specimens"].values() for code in specimen["must"]}
     steps = {f"missing-step:{step}" for step in ("labeled", "dispatched", "picked-up", "received")}
     assert codes >= steps | {
-        "label-mismatch", "identity-mismatch", "repeated-step", "superseded-label", "out-of-order",
-        "not-on-manifest", "wrong-destination", "temperature-excursion", "seal-mismatch", "recalled-supply",
+        "label-mismatch",
+        "identity-mismatch",
+        "repeated-step",
+        "superseded-label",
+        "out-of-order",
+        "not-on-manifest",
+        "wrong-destination",
+        "temperature-excursion",
+        "seal-mismatch",
+        "recalled-supply",
         "expired-supply",
-    }  # fmt: skip
+    }
     statuses = {specimen["status"] for specimen in told["specimens"].values()}
     assert statuses >= {"received", "resulted", "stored", "rejected", "missing", "disposed"}
     assert told["overdue"]

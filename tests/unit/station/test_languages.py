@@ -38,12 +38,27 @@ ON_PAGES = [
     *(path for path in (ROOT / "station").rglob("*.py") if path.name not in NOT_ON_PAGES),
     *(ROOT / "labels/printing" / name for name in ("cups.py", "printers.py", "queue.py", "zebra.py")),
     *(ROOT / name for name in ("embedded/writer.py", "models/printing/serials.py")),
-    *(ROOT / "models/rules").glob("*.py"), *(ROOT / "models/alerts").glob("*.py"),
-]  # fmt: skip
+    *(ROOT / "models/rules").glob("*.py"),
+    *(ROOT / "models/alerts").glob("*.py"),
+]
 SHOWN = (
-    "Refusal", "Refused", "_Bad", "Message", "N_", "found", "Discrepancy", "BoardFull", "AuditBusy", "SerialError",
-    "LogError", "Confirmed", "Unconfirmed", "NotReady", "Failed", "Change",
-)  # fmt: skip
+    "Refusal",
+    "Refused",
+    "_Bad",
+    "Message",
+    "N_",
+    "found",
+    "Discrepancy",
+    "BoardFull",
+    "AuditBusy",
+    "SerialError",
+    "LogError",
+    "Confirmed",
+    "Unconfirmed",
+    "NotReady",
+    "Failed",
+    "Change",
+)
 """What makes a text that a person may read on a page; of a printer's Status its first argument does."""
 NAMED = ("detail", "fault", "note")
 
@@ -63,9 +78,18 @@ def test_the_catalog_has_what_is_extracted_and_nothing_else() -> None:
 
 @pytest.mark.parametrize(
     ("place", "least"),
-    [("station/templates/", 200), ("station/static/", 150), ("station/", 500), ("models/rules/", 70),
-     ("models/alerts/", 6), ("models/", 90), ("labels/", 30), ("embedded/", 7), ("config/catalog", 90)],
-)  # fmt: skip
+    [
+        ("station/templates/", 200),
+        ("station/static/", 150),
+        ("station/", 500),
+        ("models/rules/", 70),
+        ("models/alerts/", 6),
+        ("models/", 90),
+        ("labels/", 30),
+        ("embedded/", 7),
+        ("config/catalog", 90),
+    ],
+)
 def test_every_text_of_a_part_has_its_spanish_one(place: str, least: int) -> None:
     texts = {text for text, file in {*in_sources(), *in_tables()} if file.startswith(place)}
     assert len(texts) >= least
@@ -137,25 +161,49 @@ def test_alertmanagers_summaries_are_those_of_the_rules() -> None:
     ("message", "english", "spanish"),
     [
         (Message("waits for {step}", step=Message("label")), "waits for label", "espera: etiqueta"),
-        (Message("at {site}, sent to {meant}", site="CORE", meant="HUB"),
-         "at CORE, sent to HUB", "en CORE, enviado a HUB"),
-        (Message("{codes}", codes=(Message("missing-step"), Message("wrong-destination"))),
-         "missing-step, wrong-destination", "falta un paso, destino equivocado"),
-        (Message("the role {role} does not do this: ask {roles:or}", role=Message("ma"),
-                 roles=(Message("lab"), Message("manager"))),
-         "the role ma does not do this: ask lab or manager",
-         "La función asistente no hace esto: pídalo a laboratorio o responsable"),
-        (Message("{measured:g} °C when {step}, allowed {band}", measured=9.5, step=Message("received"),
-                 band=Message("{low:g} to {high:g} °C", low=2.0, high=8.0)),
-         "9.5 °C when received, allowed 2 to 8 °C", "9.5 °C al constar recibido; se permite de 2 a 8 °C"),
-        (Message("{serial} is {state} on {printer}: wait, or cancel it first", serial="S2600012334-1",
-                 state=Message("queued"), printer="files"),
-         "S2600012334-1 is queued on files: wait, or cancel it first",
-         "S2600012334-1 está en cola en files: espere o cancélela primero"),
+        (
+            Message("at {site}, sent to {meant}", site="CORE", meant="HUB"),
+            "at CORE, sent to HUB",
+            "en CORE, enviado a HUB",
+        ),
+        (
+            Message("{codes}", codes=(Message("missing-step"), Message("wrong-destination"))),
+            "missing-step, wrong-destination",
+            "falta un paso, destino equivocado",
+        ),
+        (
+            Message(
+                "the role {role} does not do this: ask {roles:or}",
+                role=Message("ma"),
+                roles=(Message("lab"), Message("manager")),
+            ),
+            "the role ma does not do this: ask lab or manager",
+            "La función asistente no hace esto: pídalo a laboratorio o responsable",
+        ),
+        (
+            Message(
+                "{measured:g} °C when {step}, allowed {band}",
+                measured=9.5,
+                step=Message("received"),
+                band=Message("{low:g} to {high:g} °C", low=2.0, high=8.0),
+            ),
+            "9.5 °C when received, allowed 2 to 8 °C",
+            "9.5 °C al constar recibido; se permite de 2 a 8 °C",
+        ),
+        (
+            Message(
+                "{serial} is {state} on {printer}: wait, or cancel it first",
+                serial="S2600012334-1",
+                state=Message("queued"),
+                printer="files",
+            ),
+            "S2600012334-1 is queued on files: wait, or cancel it first",
+            "S2600012334-1 está en cola en files: espere o cancélela primero",
+        ),
         ("a text that nobody foresaw", "a text that nobody foresaw", "a text that nobody foresaw"),
         ("", "", ""),
     ],
-)  # fmt: skip
+)
 def test_a_text_is_told_with_its_values(message: str, english: str, spanish: str) -> None:
     assert SPANISH_OF(message) == spanish
     assert teller("en")(message) == english == message
@@ -172,9 +220,17 @@ def test_a_text_of_a_page_is_said_in_the_language_with_its_values() -> None:
 
 
 HOSTILE = (
-    "L before" * 5000, " lot " * 5000, "{0.__class__} is none of your sites", "a, " * 9000,
-    "the station can't do this now: " * 60, "Expected " + ", got  - at " * 180, "{", "}", "{}", "{what!r:>99999999}",
-)  # fmt: skip
+    "L before" * 5000,
+    " lot " * 5000,
+    "{0.__class__} is none of your sites",
+    "a, " * 9000,
+    "the station can't do this now: " * 60,
+    "Expected " + ", got  - at " * 180,
+    "{",
+    "}",
+    "{}",
+    "{what!r:>99999999}",
+)
 
 
 @pytest.mark.parametrize("text", HOSTILE)

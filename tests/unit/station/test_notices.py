@@ -12,20 +12,35 @@ SITES = {"NORTH", "SOUTH"}
 
 def told(alert: str = "StatResultOverdue", **changes: Any) -> Notification:
     fields: dict[str, Any] = {
-        "fingerprint": f"{alert}{changes.get('site', 'NORTH')}", "alert": alert, "severity": "page", "site": "NORTH",
-        "summary": "STAT results overdue for NORTH: 2", "status": "firing", "starts_us": NOW_US - 30 * MINUTE_US,
-        "receiver": "lab-supervisor", "told_us": NOW_US - 5 * MINUTE_US, "times": 1,
-    }  # fmt: skip
+        "fingerprint": f"{alert}{changes.get('site', 'NORTH')}",
+        "alert": alert,
+        "severity": "page",
+        "site": "NORTH",
+        "summary": "STAT results overdue for NORTH: 2",
+        "status": "firing",
+        "starts_us": NOW_US - 30 * MINUTE_US,
+        "receiver": "lab-supervisor",
+        "told_us": NOW_US - 5 * MINUTE_US,
+        "times": 1,
+    }
     return Notification(**(fields | changes))
 
 
 def opened(number: int, *, by: str | None = None, escalated: bool = False, **changes: Any) -> AlertRow:
     fields: dict[str, Any] = {
-        "id": number, "kind": "overdue-result", "subject": f"S{number}/CBCD", "accession": f"S{number}",
-        "priority": "stat", "site": "NORTH", "severity": "critical", "detail": "x", "since_us": NOW_US,
-        "acknowledged_by": by, "acknowledged_us": NOW_US if by else None,
+        "id": number,
+        "kind": "overdue-result",
+        "subject": f"S{number}/CBCD",
+        "accession": f"S{number}",
+        "priority": "stat",
+        "site": "NORTH",
+        "severity": "critical",
+        "detail": "x",
+        "since_us": NOW_US,
+        "acknowledged_by": by,
+        "acknowledged_us": NOW_US if by else None,
         "escalated_us": NOW_US if escalated else None,
-    }  # fmt: skip
+    }
     return AlertRow(**(fields | changes))
 
 
@@ -37,9 +52,13 @@ def alerting(
 
 def test_an_alert_told_to_several_is_one_row_with_who_takes_care_of_it() -> None:
     alerts = [
-        opened(1, by="B2600001721", escalated=True), opened(2, escalated=True), opened(3),
-        opened(4, priority="routine"), opened(5, site="SOUTH"), opened(6, kind="overdue-step"),
-    ]  # fmt: skip
+        opened(1, by="B2600001721", escalated=True),
+        opened(2, escalated=True),
+        opened(3),
+        opened(4, priority="routine"),
+        opened(5, site="SOUTH"),
+        opened(6, kind="overdue-step"),
+    ]
     both = alerting(told(), told(receiver="on-call", times=3, told_us=NOW_US))
     (row,) = notices(both, alerts, SITES, NOW_US).shown
     assert (row.receivers, row.times, row.told_us) == (("lab-supervisor", "on-call"), 3, NOW_US)

@@ -29,8 +29,11 @@ CITRATE = CATALOG.containers["CIT27"]
 def test_tubes_stand_in_the_order_of_draw_and_tests_share_a_tube():
     tubes = plan(("CBCD", "A1C", "BMP", "PTINR", "UAC", "LIPID"), CATALOG)
     assert [(container.code, tests) for container, tests in tubes] == [
-        ("CIT27", ("PTINR",)), ("SST5", ("BMP", "LIPID")), ("EDTA4", ("A1C", "CBCD")), ("UA8", ("UAC",)),
-    ]  # fmt: skip
+        ("CIT27", ("PTINR",)),
+        ("SST5", ("BMP", "LIPID")),
+        ("EDTA4", ("A1C", "CBCD")),
+        ("UA8", ("UAC",)),
+    ]
 
 
 def test_tests_that_need_more_than_a_tube_holds_get_a_second_one():
@@ -66,10 +69,20 @@ def test_a_lot_is_judged_before_the_draw(scanned: str, known: LotFacts, fault: s
 def _tube(status: str, manifest: str | None = None) -> SpecimenRow:
     times = dict.fromkeys(name for name in SpecimenRow.__struct_fields__ if name.endswith("_us"))
     return SpecimenRow(
-        accession="S2600012334", order_id="R-1", patient="P-1", site="NORTH", container="EDTA4", tests=("CBCD",),
-        priority="routine", status=status, location="NORTH", manifest=manifest, destination=None, discrepancies=(),
+        accession="S2600012334",
+        order_id="R-1",
+        patient="P-1",
+        site="NORTH",
+        container="EDTA4",
+        tests=("CBCD",),
+        priority="routine",
+        status=status,
+        location="NORTH",
+        manifest=manifest,
+        destination=None,
+        discrepancies=(),
         **times,
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,10 +104,21 @@ def test_a_tube_is_in_one_open_bag_only_and_late_evidence_is_let_through(row: Sp
 
 def _stock(**changes: object) -> StockRow:
     fields: dict[str, object] = {
-        "site": "NORTH", "item": "SUP-EDTA4", "name": "EDTA K2 tube, lavender", "unit": "tube", "on_hand": 12,
-        "on_order": 20, "reorder_point": 60, "par_level": 300, "lead_time_days": 2, "days_of_cover": 1.25,
-        "due": True, "reason": "reorder-point", "suggested": 268, "lots": (),
-    }  # fmt: skip
+        "site": "NORTH",
+        "item": "SUP-EDTA4",
+        "name": "EDTA K2 tube, lavender",
+        "unit": "tube",
+        "on_hand": 12,
+        "on_order": 20,
+        "reorder_point": 60,
+        "par_level": 300,
+        "lead_time_days": 2,
+        "days_of_cover": 1.25,
+        "due": True,
+        "reason": "reorder-point",
+        "suggested": 268,
+        "lots": (),
+    }
     return StockRow(**(fields | changes))  # type: ignore[arg-type]
 
 
@@ -112,15 +136,23 @@ def test_the_papers_name_every_tube_and_every_item():
     zone = zone_of(CATALOG, "NORTH")
     tubes = tuple(
         ManifestTube(
-            accession=make_identifier("S", 2026, serial), container="EDTA4", colour="lavender", tests=("CBCD",),
+            accession=make_identifier("S", 2026, serial),
+            container="EDTA4",
+            colour="lavender",
+            tests=("CBCD",),
             priority="stat",
         )
         for serial in range(60)
-    )  # fmt: skip
+    )
     bag = Manifest(
-        manifest="M2600000115", origin="NORTH", destination="CORE", transport="ambient", tote="T2600000160",
-        seal="SL-1", tubes=tubes,
-    )  # fmt: skip
+        manifest="M2600000115",
+        origin="NORTH",
+        destination="CORE",
+        transport="ambient",
+        tote="T2600000160",
+        seal="SL-1",
+        tubes=tubes,
+    )
     words = _words(manifest_pdf(bag))
     assert all(tube.accession in words for tube in tubes)
     assert "60, 60 STAT" in words
@@ -130,8 +162,11 @@ def test_the_papers_name_every_tube_and_every_item():
 
 
 def test_bars_fill_the_width_and_no_more():
-    bars = flow_bars({("NORTH", "collected"): 3, ("NORTH", "labeled"): 1, ("SOUTH", "labeled"): 2},
-                     ["NORTH", "SOUTH", "EAST"], ("collected", "labeled"))  # fmt: skip
+    bars = flow_bars(
+        {("NORTH", "collected"): 3, ("NORTH", "labeled"): 1, ("SOUTH", "labeled"): 2},
+        ["NORTH", "SOUTH", "EAST"],
+        ("collected", "labeled"),
+    )
     assert [(bar.name, bar.total) for bar in bars] == [("NORTH", "4"), ("SOUTH", "2")]
     assert [(part.start, part.length) for part in bars[0].parts] == [(0.0, 750.0), (750.0, 250.0)]
     assert bars[1].parts[0].length == 500.0
