@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from labtrail.daily_report.pictures import BLUE, GREEN, PALE, Bar, Picture, bars, columns
+from models.rules.deadlines import AlertKind
 from models.rules.times import moment_of
 from models.views.daily_report import Clinic, LabDay, Turnaround
 from models.views.daily_report_supplies import Shelf, SupplyDay
@@ -93,7 +94,7 @@ def _part(some: int, of: int) -> str:
 
 
 def _today(lab: LabDay, supplies: SupplyDay) -> Iterator[Block]:
-    late = [case for case in lab.late if case.kind == "overdue-result"]
+    late = [case for case in lab.late if case.kind == AlertKind.OVERDUE_RESULT]
     stat_late = [case for case in late if case.priority == "stat"]
     day = lab.trend[-1]
     in_time = day.stat_in_time / day.stat_results if day.stat_results else None
@@ -157,11 +158,11 @@ def _late(lab: LabDay) -> Block:
 
 
 _URGENT = {
-    "overdue-result": "result overdue",
-    "overdue-step": "step overdue",
-    "critical-unacknowledged": "critical, not read back",
-    "stability-at-risk": "stability at risk",
-    "missing-specimen": "missing",
+    AlertKind.OVERDUE_RESULT: "result overdue",
+    AlertKind.OVERDUE_STEP: "step overdue",
+    AlertKind.CRITICAL_UNACKNOWLEDGED: "critical, not read back",
+    AlertKind.STABILITY_AT_RISK: "stability at risk",
+    AlertKind.MISSING_SPECIMEN: "missing",
 }
 
 
@@ -238,7 +239,7 @@ def _discrepancies(lab: LabDay, zone: ZoneInfo) -> Iterator[Block]:
     labels = [f"{total.day:%b} {total.day.day}" for total in lab.trend]
     shares = [round(100 * t.discrepancies / t.collected, 1) if t.collected else 0 for t in lab.trend]
     yield columns("Tubes with a discrepancy, percent, the last 14 days", labels, [("% of tubes", shares, BLUE)])
-    grave = [case for case in lab.late if case.kind == "custody-discrepancy" and case.severity == "critical"]
+    grave = [case for case in lab.late if case.kind == AlertKind.CUSTODY_DISCREPANCY and case.severity == "critical"]
     if grave:
         yield _grave(grave, zone)
 

@@ -8,7 +8,7 @@ from labtrail.simulator.lab import Lab
 from labtrail.simulator.stage import Stage
 from labtrail.simulator.tubes import Tube
 from labtrail.simulator.world import Place, World, minutes
-from models.rules.specimen import Status
+from models.rules.specimen import DiscrepancyCode, Status
 from models.rules.times import HOUR_US, MINUTE_US, SECOND_US
 
 ROUND_HOURS = (3.4, 6.2, 8.9, 11.8)
@@ -151,7 +151,7 @@ class Couriers:
             self._stage.say(when_us, place, place.phone, "specimen.picked-up", tube.accession, place.courier, data)
             tube.truth.statuses.append((when_us, Status.IN_TRANSIT))
             if bag.broken_seal:
-                tube.truth.goes_wrong(when_us, "seal-mismatch")
+                tube.truth.goes_wrong(when_us, DiscrepancyCode.SEAL_MISMATCH)
             if bag.first_leg and tube.fault == "not dispatched":
                 tube.truth.goes_wrong(when_us, "missing-step:dispatched")
         return when_us
@@ -173,16 +173,16 @@ class Couriers:
             manifest = bag.manifest
             if tube.fault == "wrong bag" and earlier is not None:
                 tube.fault, manifest = "", earlier
-                tube.truth.goes_wrong(when_us, "not-on-manifest")
+                tube.truth.goes_wrong(when_us, DiscrepancyCode.NOT_ON_MANIFEST)
             if tube.fault == "not picked up" and bag.first_leg:
                 tube.truth.goes_wrong(when_us, "missing-step:picked-up")
             if bag.excursion:
-                tube.truth.goes_wrong(when_us, "temperature-excursion")
+                tube.truth.goes_wrong(when_us, DiscrepancyCode.TEMPERATURE_EXCURSION)
             self._receive(when_us, place, tube, {"manifest": manifest, "temperature_c": celsius})
             if place is bag.destination:
                 self._stage.at(when_us, self._arrived, place, tube)
             else:
-                tube.truth.goes_wrong(when_us, "wrong-destination")
+                tube.truth.goes_wrong(when_us, DiscrepancyCode.WRONG_DESTINATION)
         if place is not bag.destination:
             self._stage.at(when_us + minutes(rng, 10, 30), self._carry, place, bag.destination, bag.tubes)
 

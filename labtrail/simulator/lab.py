@@ -8,7 +8,7 @@ from labtrail.simulator.tubes import Tube, stability_us
 from labtrail.simulator.values import CULTURES, draw_value
 from labtrail.simulator.world import Place, World, minutes
 from models.rules.event_types import Flag
-from models.rules.specimen import Status
+from models.rules.specimen import DiscrepancyCode, Status
 from models.rules.times import DAY_US, HOUR_US, MINUTE_US
 
 LATE_SHARE = 0.04
@@ -32,7 +32,7 @@ class Lab:
         """Received just now: look at it, test it, keep it."""
         limit_us = stability_us(self._world.catalog, tube)
         if limit_us is not None and (limit_us == 0 or when_us - tube.collected_us > limit_us):
-            tube.truth.goes_wrong(when_us, None if tube.fault else "stability-exceeded")
+            tube.truth.goes_wrong(when_us, None if tube.fault else DiscrepancyCode.STABILITY_EXCEEDED)
         catalog = self._world.catalog
         for code in tube.tests:
             test = catalog.tests[code]
@@ -147,7 +147,7 @@ class Lab:
             tube.truth.statuses.append((when_us, Status.DISPOSED))
             when_us += 70 * MINUTE_US
             tube.truth.statuses.append((when_us, None))
-            tube.truth.goes_wrong(when_us, "after-disposal")
+            tube.truth.goes_wrong(when_us, DiscrepancyCode.AFTER_DISPOSAL)
         elif rng.random() >= STORED_SHARE:
             return
         rack = f"{place.site.code}/R{rng.randint(1, 40)}/{rng.choice('ABCDEFGH')}{rng.randint(1, 12)}"

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from labtrail.simulator.stage import Stage
 from labtrail.simulator.world import Place, World, minutes
+from models.rules.specimen import DiscrepancyCode
 from models.rules.times import DAY_US, HOUR_US, MINUTE_US, moment_of
 
 SMALL_GOODS = ("SUP-NDL21", "SUP-LBL", "SUP-GLV", "SUP-ALC")
@@ -115,9 +116,9 @@ class Stockroom:
             if quantity <= 0:
                 continue
             if (item, lot) in self._recalled:
-                bad.append(Taken(lot, "recalled-supply"))
+                bad.append(Taken(lot, DiscrepancyCode.RECALLED_SUPPLY))
             elif self._expires.get((item, lot), date.max) < today:
-                bad.append(Taken(lot, "expired-supply"))
+                bad.append(Taken(lot, DiscrepancyCode.EXPIRED_SUPPLY))
             else:
                 good.append(lot)
         if bad and self._rng.random() < WRONG_BOX_SHARE:
@@ -129,7 +130,7 @@ class Stockroom:
         else:
             lot = next(iter(shelf), self._current[item][0].name)
         shelf[lot] = shelf.get(lot, 0) - 1
-        return Taken(lot, "recalled-supply" if (item, lot) in self._recalled else None)
+        return Taken(lot, DiscrepancyCode.RECALLED_SUPPLY if (item, lot) in self._recalled else None)
 
     def take_unscanned(self, place: Place, item: str) -> bool:
         """One piece of small goods, if there is one: first expired, first out."""

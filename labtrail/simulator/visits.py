@@ -11,7 +11,7 @@ from labtrail.simulator.truth import SpecimenTruth
 from labtrail.simulator.tubes import Tube, draw_fault, transport_for
 from labtrail.simulator.world import SERIAL_FIRST, Device, Place, World, minutes
 from models.rules.event_types import Priority
-from models.rules.specimen import Status
+from models.rules.specimen import DiscrepancyCode, Status
 from models.rules.times import HOUR_US, MINUTE_US, SECOND_US
 
 OPEN_HOURS = (1.0, 11.0)
@@ -168,7 +168,7 @@ class Visits:
             when_us += minutes(self._rng, 3, 25)
             say(when_us, place, station, "event.voided", tube.accession, place.staff[0], void)
         else:
-            tube.truth.goes_wrong(when_us, "repeated-step")
+            tube.truth.goes_wrong(when_us, DiscrepancyCode.REPEATED_STEP)
 
     def _label(self, drawn_us: int, tube: Tube, station: Device, staff: str) -> int:
         """Label the tube and read the label back; the answer is when it is ready to go."""
@@ -180,12 +180,12 @@ class Visits:
         data = {"label": f"{accession}-1", "scanned": accession}
         if fault == "mislabeled":
             data["scanned"] = self._world.identifier("S")
-            truth.goes_wrong(when_us, "label-mismatch")
+            truth.goes_wrong(when_us, DiscrepancyCode.LABEL_MISMATCH)
         elif fault == "wrong patient":
             data["patient"] = "P-00001"
-            truth.goes_wrong(when_us, "identity-mismatch")
+            truth.goes_wrong(when_us, DiscrepancyCode.IDENTITY_MISMATCH)
         elif fault == "slow clock":
-            truth.goes_wrong(drawn_us, "out-of-order")
+            truth.goes_wrong(drawn_us, DiscrepancyCode.OUT_OF_ORDER)
             truth.statuses.append((drawn_us + 1, None))
             when_us = drawn_us - minutes(rng, 15, 50)
         elif rng.random() < 0.3:
@@ -207,5 +207,5 @@ class Visits:
             when_us += minutes(self._rng, 1, 4)
             data = {"label": f"{accession}-1", "scanned": accession}
             say(when_us, tube.origin, station, "specimen.labeled", accession, staff, data)
-            tube.truth.goes_wrong(when_us, "superseded-label")
+            tube.truth.goes_wrong(when_us, DiscrepancyCode.SUPERSEDED_LABEL)
         return when_us

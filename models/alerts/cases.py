@@ -14,7 +14,7 @@ from config.messages import Message
 from models.database.evidence_tables import quarantine
 from models.database.lots import known_lots
 from models.database.state_tables import specimens, stock, stock_items, usage_daily
-from models.rules.deadlines import CRITICAL, WARNING, Deadline
+from models.rules.deadlines import AlertKind, Deadline, Severity
 from models.rules.stock import StockState, expiring_from_us, restock, shelf_life
 from models.rules.times import DAY_US, moment_of
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 SPECIMEN_KINDS = frozenset(
     {
-        "overdue-result",
-        "overdue-step",
-        "stability-at-risk",
-        "missing-specimen",
-        "critical-unacknowledged",
-        "custody-discrepancy",
+        AlertKind.OVERDUE_RESULT,
+        AlertKind.OVERDUE_STEP,
+        AlertKind.STABILITY_AT_RISK,
+        AlertKind.MISSING_SPECIMEN,
+        AlertKind.CRITICAL_UNACKNOWLEDGED,
+        AlertKind.CUSTODY_DISCREPANCY,
     }
 )
-STANDING_KINDS = ("restock", "expiring-stock", "recalled-stock", "quarantined-events")
+STANDING_KINDS = (AlertKind.RESTOCK, AlertKind.EXPIRING_STOCK, AlertKind.RECALLED_STOCK, AlertKind.QUARANTINED_EVENTS)
 _deadlines = msgspec.json.Decoder(list[Deadline])
 _state = msgspec.json.Decoder(StockState)
 
@@ -81,10 +81,10 @@ def restock_cases(connection: Connection, catalog: "Catalog", policy: "Policy", 
                     on_order=stands.on_order,
                     suggested=stands.suggested,
                 ),
-                kind="restock",
+                kind=AlertKind.RESTOCK,
                 subject=f"{site}/{item}",
                 site=site,
-                severity=CRITICAL if stands.on_hand <= 0 else WARNING,
+                severity=Severity.CRITICAL if stands.on_hand <= 0 else Severity.WARNING,
                 due_us=state.low_since_us if low and state.low_since_us is not None else state.at[0],
                 cause=f"{stands.reason} after {state.last_in}",
             )
@@ -104,20 +104,20 @@ def lot_cases(connection: Connection, policy: "Policy", at_us: int) -> Iterator[
             day = known.expires.isoformat()
             yield Deadline.of(
                 Message("expired {date}", date=day) if life == "expired" else Message("expires {date}", date=day),
-                kind="expiring-stock",
+                kind=AlertKind.EXPIRING_STOCK,
                 subject=f"{site}/{item}/{lot}",
                 site=site,
-                severity=WARNING,
+                severity=Severity.WARNING,
                 due_us=expiring_from_us(known.expires, policy),
                 cause=day,
             )
         if known.notice is not None and known.notice_us is not None and known.notice_us <= at_us:
             yield Deadline.of(
                 Message("recalled by its maker: take it off the shelf"),
-                kind="recalled-stock",
+                kind=AlertKind.RECALLED_STOCK,
                 subject=f"{site}/{item}/{lot}",
                 site=site,
-                severity=CRITICAL,
+                severity=Severity.CRITICAL,
                 due_us=known.notice_us,
                 cause=known.notice[:200],
             )
@@ -133,10 +133,10 @@ def quarantine_cases(connection: Connection) -> Iterator[Deadline]:
     if count:
         yield Deadline.of(
             Message("records in quarantine: see labtrail quarantine list"),
-            kind="quarantined-events",
+            kind=AlertKind.QUARANTINED_EVENTS,
             subject="events",
             site=None,
-            severity=WARNING,
+            severity=Severity.WARNING,
             due_us=earliest_us or 0,
             cause=str(last),
         )

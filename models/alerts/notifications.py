@@ -11,6 +11,7 @@ from sqlalchemy import Connection, delete, func, select
 
 from models.database.acts_tables import alerts, notifications
 from models.database.bulk import upsert
+from models.rules.deadlines import AlertKind
 from models.rules.times import DAY_US, MINUTE_US
 
 if TYPE_CHECKING:
@@ -53,11 +54,11 @@ class Page(NamedTuple):
 
 
 PAGES: Mapping[str, Page] = {
-    "StatResultOverdue": Page("overdue-result", priority="stat"),
-    "StabilityAtRisk": Page("stability-at-risk"),
-    "CriticalResultUnacknowledged": Page("critical-unacknowledged"),
-    "SpecimenMissing": Page("missing-specimen", unacknowledged=True),
-    "RecalledStockOnHand": Page("recalled-stock"),
+    "StatResultOverdue": Page(AlertKind.OVERDUE_RESULT, priority="stat"),
+    "StabilityAtRisk": Page(AlertKind.STABILITY_AT_RISK),
+    "CriticalResultUnacknowledged": Page(AlertKind.CRITICAL_UNACKNOWLEDGED),
+    "SpecimenMissing": Page(AlertKind.MISSING_SPECIMEN, unacknowledged=True),
+    "RecalledStockOnHand": Page(AlertKind.RECALLED_STOCK),
 }
 """Pages that must agree with Labtrail's own alerts, by site. Tickets wait for the morning: they may differ."""
 

@@ -11,7 +11,7 @@ from models.database.acts_tables import alerts, outbox
 from models.database.bulk import insert, select_in
 from models.database.engine import reading, writing
 from models.database.state_tables import specimens
-from models.rules.deadlines import CRITICAL, Deadline
+from models.rules.deadlines import Deadline, Severity
 from models.rules.times import MINUTE_US
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def _unanswered(connection: Connection, policy: "Policy", now_us: int) -> list[d
     limit_us = now_us - round(policy.escalate_minutes * MINUTE_US)
     return _open(
         connection,
-        (alerts.c.severity == CRITICAL)
+        (alerts.c.severity == Severity.CRITICAL)
         & alerts.c.acknowledged_us.is_(None)
         & alerts.c.escalated_us.is_(None)
         & (alerts.c.opened_us <= limit_us),

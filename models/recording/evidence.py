@@ -165,7 +165,7 @@ def _deduplicate(connection: Connection, items: Sequence[Item]) -> tuple[list[It
             item.verdict = "duplicate"
         else:
             detail = Message("the id {id!r} is on record with other content: give this one its own", id=event.id)
-            item.refuse("id-conflict", detail)
+            item.refuse(Reason.ID_CONFLICT, detail)
     return fresh, {subject: (length, bytes(head)) for subject, length, head in ends()}
 
 

@@ -19,7 +19,7 @@ from models.recording import effects, evidence, lock_needs, specimens, stock_lev
 from models.recording.evidence import Item, Outcome, Record
 from models.recording.history_cache import HistoryCache
 from models.recording.observer import Observer, report
-from models.rules.events import Event
+from models.rules.events import Event, Reason
 from models.rules.specimen import Specimen
 
 WIDENED_MAX = 3
@@ -79,7 +79,7 @@ class Store:
     def refuse(self, record: Record, detail: str) -> Outcome:
         """Put one record into quarantine that can't be recorded for a reason that parsing does not see."""
         item = Item(record, None)
-        item.refuse("invalid-data", detail)
+        item.refuse(Reason.INVALID_DATA, detail)
         with writing(self.engine) as connection:
             evidence.record(connection, [item], record.appended_us)
         return item.outcome()

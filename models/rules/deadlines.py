@@ -5,14 +5,15 @@ What is late at a moment T is then those due at or before T: a pure function of 
 """
 
 from collections.abc import Callable, Iterator
+from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from config.messages import N_, Message, Stored
+from config.messages import Message, Stored
 from models.rules.events import Event
-from models.rules.specimen import Specimen, Status
+from models.rules.specimen import DiscrepancyCode, Specimen, Status
 from models.rules.times import HOUR_US, MINUTE_US
 from models.rules.transport_conditions import stability_hours
 
@@ -20,9 +21,40 @@ if TYPE_CHECKING:
     from config.catalog import Catalog, Route
     from config.policy import Policy
 
-CRITICAL, WARNING = "critical", "warning"
+
+class AlertKind(StrEnum):
+    """What an alert is about (contract, section 5): those of specimens, then those of stock and the quarantine."""
+
+    OVERDUE_RESULT = "overdue-result"
+    OVERDUE_STEP = "overdue-step"
+    STABILITY_AT_RISK = "stability-at-risk"
+    MISSING_SPECIMEN = "missing-specimen"
+    CRITICAL_UNACKNOWLEDGED = "critical-unacknowledged"
+    CUSTODY_DISCREPANCY = "custody-discrepancy"
+    RESTOCK = "restock"
+    EXPIRING_STOCK = "expiring-stock"
+    RECALLED_STOCK = "recalled-stock"
+    QUARANTINED_EVENTS = "quarantined-events"
+
+
+class Severity(StrEnum):
+    CRITICAL = "critical"
+    WARNING = "warning"
+
+
+class Step(StrEnum):
+    """What a specimen may wait for."""
+
+    LABEL = "label"
+    DISPATCH = "dispatch"
+    PICK_UP = "pick-up"
+    RECEIPT = "receipt"
+
+
 # a tube that may be another patient's is the worst that custody can show
-_GRAVE = frozenset({"identity-mismatch", "label-mismatch", "superseded-label"})
+_GRAVE = frozenset(
+    {DiscrepancyCode.IDENTITY_MISMATCH, DiscrepancyCode.LABEL_MISMATCH, DiscrepancyCode.SUPERSEDED_LABEL}
+)
 _NO_RESULT = frozenset({Status.REJECTED, Status.MISSING})
 _ON_ITS_WAY = frozenset({Status.DISPATCHED, Status.IN_TRANSIT})
 _STABILITY_IS_SETTLED = frozenset({Status.REJECTED, Status.MISSING, Status.DISPOSED, Status.RESULTED})
@@ -31,10 +63,10 @@ _STABILITY_IS_SETTLED = frozenset({Status.REJECTED, Status.MISSING, Status.DISPO
 class Deadline(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One case. `cause` tells it from another case of the same kind and subject: a new cause may alert again."""
 
-    kind: str
+    kind: AlertKind
     subject: str
     site: str | None
-    severity: str
+    severity: Severity
     due_us: int
     cause: str
     detail: str
@@ -42,19 +74,22 @@ class Deadline(Struct, frozen=True, kw_only=True, omit_defaults=True):
     message: Stored | None = None
     """`detail` with its template and values; None where a version that kept none wrote the row."""
     priority: str = "routine"
+    step: Step | None = None
+    """Of an overdue step, what the specimen waits for."""
 
     @classmethod
     def of(
         cls,
         message: Message,
         *,
-        kind: str,
+        kind: AlertKind,
         subject: str,
         site: str | None,
-        severity: str,
+        severity: Severity,
         due_us: int,
         cause: str,
         priority: str = "routine",
+        step: Step | None = None,
     ) -> "Deadline":
         """The case that a message is about."""
         return cls(
@@ -67,6 +102,7 @@ class Deadline(Struct, frozen=True, kw_only=True, omit_defaults=True):
             detail=str(message),
             message=message.stored,
             priority=priority,
+            step=step,
         )
 
     @property
@@ -74,17 +110,10 @@ class Deadline(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """`detail`, as a message where one is stored."""
         return self.message.message() if self.message else self.detail
 
-    @property
-    def step(self) -> str:
-        """Of an overdue step, what the specimen waits for: the first word of the cause."""
-        return self.cause.partition(" ")[0]
-
 
 Found = Iterator[Deadline]
 
-LABEL, DISPATCH, PICK_UP, RECEIPT = N_("label"), N_("dispatch"), N_("pick-up"), N_("receipt")
-WAITS_FOR = {step: Message("waits for {step}", step=Message(step)) for step in (LABEL, DISPATCH, PICK_UP, RECEIPT)}
-"""By the step that a specimen may wait for."""
+WAITS_FOR = {step: Message("waits for {step}", step=Message(step)) for step in Step}
 
 
 # nearly every fold needs one of these, and there are few of them
@@ -98,8 +127,8 @@ def _is_stable_for(hours: float) -> Message:
     return Message("stable for {hours:g} h from collection: must reach the lab", hours=hours)
 
 
-def _severity(s: Specimen) -> str:
-    return CRITICAL if s.priority == "stat" else WARNING
+def _severity(s: Specimen) -> Severity:
+    return Severity.CRITICAL if s.priority == "stat" else Severity.WARNING
 
 
 def _priority(s: Specimen) -> str:
@@ -131,7 +160,7 @@ def overdue_results(s: Specimen, catalog: "Catalog", _: "Policy") -> Found:
         due_us = s.lab_received.time_us + round(hours * HOUR_US)
         yield Deadline.of(
             _result_is_due(test, hours),
-            kind="overdue-result",
+            kind=AlertKind.OVERDUE_RESULT,
             subject=f"{s.accession}/{test}",
             site=s.site,
             severity=_severity(s),
@@ -151,17 +180,17 @@ def _route(origin: str | None, destination: str | None, catalog: "Catalog") -> "
     return min(outward, key=lambda r: r.dispatch_hours_max, default=None)
 
 
-def _open_step(s: Specimen, catalog: "Catalog", policy: "Policy") -> tuple[str, int, str | None] | None:
+def _open_step(s: Specimen, catalog: "Catalog", policy: "Policy") -> tuple[Step, int, str | None] | None:
     """(step, due, site) of the one step that the specimen waits for."""
     leg = s.legs[-1] if s.legs else None
     if s.status == Status.COLLECTED and s.collected_us is not None:
-        return LABEL, s.collected_us + round(policy.label_minutes_max * MINUTE_US), s.site
+        return Step.LABEL, s.collected_us + round(policy.label_minutes_max * MINUTE_US), s.site
     if s.status == Status.LABELED:
         route = _route(s.site, None, catalog)
         since = s.collected_us if s.collected_us is not None else s.first_us("specimen.labeled")
         if route is None or since is None:
             return None
-        return DISPATCH, since + round(route.dispatch_hours_max * HOUR_US), s.site
+        return Step.DISPATCH, since + round(route.dispatch_hours_max * HOUR_US), s.site
     if s.status == Status.RECEIVED:
         return _onward(s, catalog)
     if leg is None or s.status not in _ON_ITS_WAY:
@@ -171,17 +200,17 @@ def _open_step(s: Specimen, catalog: "Catalog", policy: "Policy") -> tuple[str, 
     if sent is None or route is None:
         return None
     if s.status == Status.DISPATCHED:
-        return PICK_UP, sent.time_us + round(route.pickup_hours_max * HOUR_US), sent.site
-    return RECEIPT, leg.picked_up[0].time_us + round(route.transit_hours_max * HOUR_US), route.to_site
+        return Step.PICK_UP, sent.time_us + round(route.pickup_hours_max * HOUR_US), sent.site
+    return Step.RECEIPT, leg.picked_up[0].time_us + round(route.transit_hours_max * HOUR_US), route.to_site
 
 
-def _onward(s: Specimen, catalog: "Catalog") -> tuple[str, int, str | None] | None:
+def _onward(s: Specimen, catalog: "Catalog") -> tuple[Step, int, str | None] | None:
     """Received, but not at a lab: it must be sent on."""
     last: Event | None = max((e for leg in s.legs for e in leg.received), key=lambda e: e.order, default=None)
     if last is None or s.lab_received is not None:
         return None
     route = _route(last.site, None, catalog)
-    return (DISPATCH, last.time_us + round(route.dispatch_hours_max * HOUR_US), last.site) if route else None
+    return (Step.DISPATCH, last.time_us + round(route.dispatch_hours_max * HOUR_US), last.site) if route else None
 
 
 def overdue_steps(s: Specimen, catalog: "Catalog", policy: "Policy") -> Found:
@@ -191,13 +220,14 @@ def overdue_steps(s: Specimen, catalog: "Catalog", policy: "Policy") -> Found:
     step, due_us, site = waits
     yield Deadline.of(
         WAITS_FOR[step],
-        kind="overdue-step",
+        kind=AlertKind.OVERDUE_STEP,
         subject=s.accession,
         site=site,
         severity=_severity(s),
         due_us=due_us,
         cause=_cause(s, f"{step} {len(s.legs)}"),
         priority=_priority(s),
+        step=step,
     )
 
 
@@ -210,7 +240,7 @@ def stability_at_risk(s: Specimen, catalog: "Catalog", policy: "Policy") -> Foun
         return
     yield Deadline.of(
         _is_stable_for(hours),
-        kind="stability-at-risk",
+        kind=AlertKind.STABILITY_AT_RISK,
         subject=s.accession,
         site=s.site,
         severity=_severity(s),
@@ -225,10 +255,10 @@ def missing(s: Specimen, _: "Catalog", __: "Policy") -> Found:
         lost = s.steps["specimen.missing"][-1]
         yield Deadline.of(
             Message("reported missing at {site}", site=lost.site),
-            kind="missing-specimen",
+            kind=AlertKind.MISSING_SPECIMEN,
             subject=s.accession,
             site=s.site,
-            severity=CRITICAL,
+            severity=Severity.CRITICAL,
             due_us=lost.time_us,
             cause=lost.id,
             priority=_priority(s),
@@ -240,10 +270,10 @@ def critical_unacknowledged(s: Specimen, _: "Catalog", policy: "Policy") -> Foun
         if result.critical and result.acknowledged_us is None:
             yield Deadline.of(
                 Message("critical {test}: nobody has read it back", test=result.test),
-                kind="critical-unacknowledged",
+                kind=AlertKind.CRITICAL_UNACKNOWLEDGED,
                 subject=f"{s.accession}/{result.test}",
                 site=s.site,
-                severity=CRITICAL,
+                severity=Severity.CRITICAL,
                 due_us=result.reported_us + round(policy.critical_ack_minutes_max * MINUTE_US),
                 cause=_cause(s, result.reported_us),
                 priority=_priority(s),
@@ -259,10 +289,10 @@ def custody_discrepancy(s: Specimen, _: "Catalog", __: "Policy") -> Found:
     codes = sorted({d.code for d in s.discrepancies})
     yield Deadline.of(
         Message("{codes}", codes=tuple(map(Message, codes))),
-        kind="custody-discrepancy",
+        kind=AlertKind.CUSTODY_DISCREPANCY,
         subject=s.accession,
         site=s.site,
-        severity=CRITICAL if _GRAVE & set(codes) else WARNING,
+        severity=Severity.CRITICAL if _GRAVE & set(codes) else Severity.WARNING,
         due_us=min(evident),
         cause=_cause(s, " ".join(codes)),
         priority=_priority(s),

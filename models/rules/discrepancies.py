@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from config.messages import N_, Message
 from models.rules.event_types import TYPES, Labeled, Missing, Relabeled
 from models.rules.events import Event
-from models.rules.specimen import SIGHTINGS, Custody, Discrepancy, History, Leg
+from models.rules.specimen import SIGHTINGS, Custody, Discrepancy, DiscrepancyCode, History, Leg
 from models.rules.times import MINUTE_US
 from models.rules.transport_conditions import Case, Found, found, seals, stability, step, supplies, temperatures
 
@@ -35,25 +35,27 @@ def missing_steps(case: Case) -> Found:
     s, steps = case.s, case.s.steps
     physical = [e for e in s.events if e.type in _PHYSICAL]
     if physical and not s.birth and "specimen.collected" not in steps:
-        yield found("missing-step", Message("collected"), physical[0])
+        yield found(DiscrepancyCode.MISSING_STEP, Message("collected"), physical[0])
     labeled = "specimen.labeled" in steps or "specimen.relabeled" in steps
     if not labeled and not s.birth:
         travelled = next((e for e in physical if e.type in _NEEDS_LABEL), None)
         if travelled is not None:
-            yield found("missing-step", Message("labeled"), travelled)
+            yield found(DiscrepancyCode.MISSING_STEP, Message("labeled"), travelled)
     for leg, following in case.hops:
         scans = leg.picked_up + leg.received
         if scans and not leg.dispatched and not _wrong_manifest(case, leg):
-            yield found("missing-step", Message("dispatched"), scans[0])
+            yield found(DiscrepancyCode.MISSING_STEP, Message("dispatched"), scans[0])
         if leg.received and not leg.picked_up:
-            yield found("missing-step", Message("picked-up"), leg.received[0])
+            yield found(DiscrepancyCode.MISSING_STEP, Message("picked-up"), leg.received[0])
         if following and not leg.received and _shipped(leg, following):
-            yield found("missing-step", Message("received"), *following.dispatched[:1], *leg.dispatched[:1])
+            yield found(
+                DiscrepancyCode.MISSING_STEP, Message("received"), *following.dispatched[:1], *leg.dispatched[:1]
+            )
     arrived = s.legs[-1].received if s.legs else s.birth
     if not arrived and not s.direct:
         needs_receipt = next((e for e in physical if _needs_receipt(e, s)), None)
         if needs_receipt is not None:
-            yield found("missing-step", Message("received"), needs_receipt)
+            yield found(DiscrepancyCode.MISSING_STEP, Message("received"), needs_receipt)
 
 
 _PHYSICAL = SIGHTINGS | {"result.reported", "result.acknowledged"}
@@ -92,7 +94,7 @@ def _wrong_manifest(case: Case, leg: Leg) -> bool:
 def not_on_manifest(case: Case) -> Found:
     for leg in case.s.legs:
         if leg.manifest and not leg.dispatched and _wrong_manifest(case, leg):
-            yield found("not-on-manifest", leg.manifest, *leg.picked_up, *leg.received)
+            yield found(DiscrepancyCode.NOT_ON_MANIFEST, leg.manifest, *leg.picked_up, *leg.received)
 
 
 def missing_from_manifest(case: Case) -> Found:
@@ -103,7 +105,7 @@ def missing_from_manifest(case: Case) -> Found:
         return
     manifest = lost[-1].data.manifest or (s.legs[-1].manifest if s.legs and not s.legs[-1].received else None)
     if manifest:
-        yield found("missing-from-manifest", manifest, lost[-1])
+        yield found(DiscrepancyCode.MISSING_FROM_MANIFEST, manifest, lost[-1])
 
 
 def out_of_order(case: Case) -> Found:
@@ -123,7 +125,7 @@ def out_of_order(case: Case) -> Found:
     for earlier, later in pairs:
         if earlier.time_us > later.time_us + case.skew_us:
             yield found(
-                "out-of-order",
+                DiscrepancyCode.OUT_OF_ORDER,
                 Message("{later} before {earlier}", later=step(later), earlier=step(earlier)),
                 later,
                 earlier,
@@ -136,17 +138,19 @@ def repeated_steps(case: Case) -> Found:
         return  # every step once
     for name in ("collected", "rejected", "disposed"):
         if len(events := steps.get(f"specimen.{name}", [])) > 1:
-            yield found("repeated-step", Message(name), *events)
+            yield found(DiscrepancyCode.REPEATED_STEP, Message(name), *events)
     labeled = steps.get("specimen.labeled", [])
     if len(labeled) > 1 + len(steps.get("specimen.relabeled", [])):
-        yield found("repeated-step", Message("labeled"), *labeled)
+        yield found(DiscrepancyCode.REPEATED_STEP, Message("labeled"), *labeled)
     for leg, following in case.hops:
         if len(leg.dispatched) > 1:
-            yield found("repeated-step", Message("dispatched"), *leg.dispatched)
+            yield found(DiscrepancyCode.REPEATED_STEP, Message("dispatched"), *leg.dispatched)
         elif following and following.dispatched and leg.dispatched and not _shipped(leg, following):
-            yield found("repeated-step", Message("dispatched"), leg.dispatched[0], following.dispatched[0])
+            yield found(
+                DiscrepancyCode.REPEATED_STEP, Message("dispatched"), leg.dispatched[0], following.dispatched[0]
+            )
         if len(leg.picked_up) > 1:
-            yield found("repeated-step", Message("picked-up"), *leg.picked_up)
+            yield found(DiscrepancyCode.REPEATED_STEP, Message("picked-up"), *leg.picked_up)
         yield from _same_site(leg.received)
     yield from _same_site(s.direct)
 
@@ -155,7 +159,7 @@ def _same_site(receipts: Sequence[Event]) -> Found:
     for site in {e.site for e in receipts}:
         here = [e for e in receipts if e.site == site]
         if len(here) > 1:
-            yield found("repeated-step", Message("received"), *here)
+            yield found(DiscrepancyCode.REPEATED_STEP, Message("received"), *here)
 
 
 def labels(case: Case) -> Found:
@@ -167,9 +171,11 @@ def labels(case: Case) -> Found:
         data = event.data
         old = voids.get(data.label) or voids.get(data.scanned)
         if old is not None and event.time_us > old.time_us:
-            yield found("superseded-label", old.data.voids, event, old)
+            yield found(DiscrepancyCode.SUPERSEDED_LABEL, old.data.voids, event, old)
         elif data.scanned.strip() != case.s.accession and data.scanned not in voids:
-            yield found("label-mismatch", Message("scanned {code!r}", code=data.scanned.strip()[:64]), event)
+            yield found(
+                DiscrepancyCode.LABEL_MISMATCH, Message("scanned {code!r}", code=data.scanned.strip()[:64]), event
+            )
 
 
 def identity(case: Case) -> Found:
@@ -180,12 +186,12 @@ def identity(case: Case) -> Found:
             if event.type in types and (value := getattr(event.data, field)) is not None:
                 named.setdefault(value, event)
         if len(named) > 1:
-            yield found("identity-mismatch", Message(field), *named.values())
+            yield found(DiscrepancyCode.IDENTITY_MISMATCH, Message(field), *named.values())
         elif field == "patient" and named:
             patient, event = next(iter(named.items()))
             facts = case.history.orders.get(case.s.order or "")
             if facts and facts.patient not in (None, patient) and facts.placed_event:
-                yield Discrepancy("identity-mismatch", Message(field), (event.id, facts.placed_event))
+                yield Discrepancy(DiscrepancyCode.IDENTITY_MISMATCH, Message(field), (event.id, facts.placed_event))
 
 
 _NAMING = [
@@ -203,7 +209,7 @@ def wrong_destination(case: Case) -> Found:
         for event in leg.received:
             if event.site != meant:
                 detail = Message("at {site}, sent to {meant}", site=event.site, meant=meant)
-                yield found("wrong-destination", detail, event, leg.dispatch)
+                yield found(DiscrepancyCode.WRONG_DESTINATION, detail, event, leg.dispatch)
 
 
 def after_disposal(case: Case) -> Found:
@@ -212,14 +218,14 @@ def after_disposal(case: Case) -> Found:
         return
     for event in case.s.events:
         if event.type in SIGHTINGS and event.time_us > disposed.time_us + case.skew_us:
-            yield found("after-disposal", step(event), event, disposed)
+            yield found(DiscrepancyCode.AFTER_DISPOSAL, step(event), event, disposed)
 
 
 def future_time(case: Case) -> Found:
     """Scanned, by its own clock, after the log had it: that device's clock is wrong."""
     for event in case.s.events:
         if event.appended_us and event.time_us > event.appended_us + case.skew_us:
-            yield found("future-time", step(event), event)
+            yield found(DiscrepancyCode.FUTURE_TIME, step(event), event)
 
 
 _ANY: frozenset[str] = frozenset()
@@ -230,7 +236,7 @@ _SCANNED = frozenset({"specimen.picked-up", "specimen.received"})
 class Finding(NamedTuple):
     """A code, and what a lab manager needs to know about it."""
 
-    code: str
+    code: DiscrepancyCode
     rule: Callable[[Case], Found]
     needs: frozenset[str]
     """The event types without any of which the rule has nothing to find; none: it always looks."""
@@ -240,112 +246,112 @@ class Finding(NamedTuple):
 
 TABLE: tuple[Finding, ...] = (
     Finding(
-        "missing-step",
+        DiscrepancyCode.MISSING_STEP,
         missing_steps,
         _ANY,
         "A later step is on record, but the step named here is not.",
         "Ask who did that step to scan it late; if it was not done, write down why.",
     ),
     Finding(
-        "not-on-manifest",
+        DiscrepancyCode.NOT_ON_MANIFEST,
         not_on_manifest,
         _SCANNED,
         "The tube travelled with a manifest that it was not listed on.",
         "Tell the sender; check the other tubes of that bag, one by one.",
     ),
     Finding(
-        "missing-from-manifest",
+        DiscrepancyCode.MISSING_FROM_MANIFEST,
         missing_from_manifest,
         frozenset({"specimen.missing"}),
         "The tube was listed on the manifest but was not in the bag.",
         "Search the sender's bench, the courier's car and the bag; scan it as found, or collect again.",
     ),
     Finding(
-        "out-of-order",
+        DiscrepancyCode.OUT_OF_ORDER,
         out_of_order,
         _ANY,
         "Two steps have times that contradict each other by more than the clocks of two devices may differ.",
         "Compare the clocks of the two devices; void the event with the wrong time and record it again.",
     ),
     Finding(
-        "repeated-step",
+        DiscrepancyCode.REPEATED_STEP,
         repeated_steps,
         _ANY,
         "A step that happens once was recorded more than once.",
         "Ask both people; void the event that did not happen.",
     ),
     Finding(
-        "label-mismatch",
+        DiscrepancyCode.LABEL_MISMATCH,
         labels,
         frozenset({"specimen.labeled"}),
         "What the scanner read back from the tube is not this specimen's number.",
         "Stop work on the tube, find out whose it is, label it again or collect again.",
     ),
     Finding(
-        "superseded-label",
+        DiscrepancyCode.SUPERSEDED_LABEL,
         labels,
         frozenset({"specimen.labeled"}),
         "A label that had been replaced was scanned: the old one is still on a tube.",
         "Find the tube with the old label, remove that label, check that only one tube has this number.",
     ),
     Finding(
-        "identity-mismatch",
+        DiscrepancyCode.IDENTITY_MISMATCH,
         identity,
         _ANY,
         "Two records disagree about the patient or the order.",
         "Stop work; check patient and order at the source, then void the wrong event or collect again.",
     ),
     Finding(
-        "wrong-destination",
+        DiscrepancyCode.WRONG_DESTINATION,
         wrong_destination,
         _RECEIVED,
         "The tube was received at another site than the one that it was sent to.",
         "Send it on, or change the destination with the sender; mind its stability.",
     ),
     Finding(
-        "temperature-excursion",
+        DiscrepancyCode.TEMPERATURE_EXCURSION,
         temperatures,
         _SCANNED,
         "A measured temperature was outside what this tube or this kind of transport allows.",
         "Ask the lab whether each test is still valid; reject the tube if not.",
     ),
     Finding(
-        "stability-exceeded",
+        DiscrepancyCode.STABILITY_EXCEEDED,
         stability,
         _RECEIVED,
         "It took longer from collection to the lab than the shortest limit among the tests.",
         "Ask the lab which tests are still valid; collect again for the others.",
     ),
     Finding(
-        "seal-mismatch",
+        DiscrepancyCode.SEAL_MISMATCH,
         seals,
         frozenset({"specimen.picked-up"}),
         "The number of the seal at pick-up is not the one with which the bag was closed.",
         "Treat the bag as opened: count and check every tube, and ask who opened it.",
     ),
     Finding(
-        "expired-supply",
+        DiscrepancyCode.EXPIRED_SUPPLY,
         supplies,
         _ANY,
         "A tube or other supply was used after its expiry date.",
         "Ask the lab whether the results hold; take the expired lot off the shelf.",
     ),
     Finding(
-        "recalled-supply",
+        DiscrepancyCode.RECALLED_SUPPLY,
         supplies,
         _ANY,
         "The maker has taken back the lot of a supply that was used.",
         "Read the recall notice; decide about results and a new collection; take the lot off the shelf.",
     ),
     Finding(
-        "after-disposal",
+        DiscrepancyCode.AFTER_DISPOSAL,
         after_disposal,
         frozenset({"specimen.disposed"}),
         "The tube was scanned after it had been disposed of.",
         "Find out which of the two happened; void the event that did not.",
     ),
     Finding(
-        "future-time",
+        DiscrepancyCode.FUTURE_TIME,
         future_time,
         _ANY,
         "The event's time lies after the moment at which the system got it: that device's clock is wrong.",
@@ -360,7 +366,7 @@ def find(s: Custody, history: History, catalog: "Catalog", policy: "Policy") -> 
     """All discrepancies, sorted; those with the same code and detail are one, resting on all their events."""
     hops = list(zip_longest(s.legs, s.legs[1:]))
     case = Case(s, history, catalog, policy, round(policy.clock_skew_minutes * MINUTE_US), hops)
-    merged: dict[tuple[str, str], set[str]] = {}
+    merged: dict[tuple[DiscrepancyCode, str], set[str]] = {}
     steps = s.steps
     for rule, needs in _RULES:
         if not needs or not needs.isdisjoint(steps):

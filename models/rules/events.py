@@ -7,6 +7,7 @@ The bytes themselves are what is stored; attributes and fields that are not know
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, cast
 
 import msgspec
@@ -32,20 +33,22 @@ SPECIMENS_TOPIC = "lab.specimens"
 SUPPLIES_TOPIC = "lab.supplies"
 ALERTS_TOPIC = "lab.alerts"
 
-Reason = Literal[
-    "not-json",
-    "not-cloudevents",
-    "unknown-type",
-    "invalid-data",
-    "bad-identifier",
-    "unknown-site",
-    "unknown-item",
-    "unknown-test",
-    "unknown-container",
-    "no-offset",
-    "too-large",
-    "id-conflict",
-]
+
+class Reason(StrEnum):
+    """Why a record is put into quarantine (contract, section 2)."""
+
+    NOT_JSON = "not-json"
+    NOT_CLOUDEVENTS = "not-cloudevents"
+    UNKNOWN_TYPE = "unknown-type"
+    INVALID_DATA = "invalid-data"
+    BAD_IDENTIFIER = "bad-identifier"
+    UNKNOWN_SITE = "unknown-site"
+    UNKNOWN_ITEM = "unknown-item"
+    UNKNOWN_TEST = "unknown-test"
+    UNKNOWN_CONTAINER = "unknown-container"
+    NO_OFFSET = "no-offset"
+    TOO_LARGE = "too-large"
+    ID_CONFLICT = "id-conflict"
 
 
 class Event(Struct, Generic[D], frozen=True, gc=False):
@@ -122,13 +125,13 @@ def _time_us(text: str) -> int:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise Refused(
-            "not-cloudevents", "time is not a date and time: write it like 2026-11-21T09:12:44-05:00"
+            Reason.NOT_CLOUDEVENTS, "time is not a date and time: write it like 2026-11-21T09:12:44-05:00"
         ) from None
     if moment.tzinfo is None:
-        raise Refused("no-offset", "time has no offset: end it with Z or the offset from UTC, like -05:00")
+        raise Refused(Reason.NO_OFFSET, "time has no offset: end it with Z or the offset from UTC, like -05:00")
     time_us = microseconds(moment)
     if not TIME_US_MIN <= time_us < TIME_US_END:
-        raise Refused("not-cloudevents", "time is not within the years 1970 to 2199: set the device's clock")
+        raise Refused(Reason.NOT_CLOUDEVENTS, "time is not within the years 1970 to 2199: set the device's clock")
     return time_us
 
 
@@ -161,7 +164,7 @@ def parse(raw: bytes, appended_us: int = 0) -> Event:
     """One record's bytes as an event. Raises Refused; never any other exception, whatever the bytes are."""
     if len(raw) > EVENT_BYTES_MAX:
         raise Refused(
-            "too-large",
+            Reason.TOO_LARGE,
             "the event has {n} bytes; at most {most} are taken: split it",
             n=len(raw),
             most=EVENT_BYTES_MAX,
@@ -171,21 +174,23 @@ def parse(raw: bytes, appended_us: int = 0) -> Event:
         head = _envelope.decode(raw)
     except msgspec.ValidationError as fault:
         # found before the end was read: what follows may be no JSON at all
-        raise Refused("not-cloudevents" if _is_json(raw) else "not-json", fault_message(fault)) from None
+        raise Refused(Reason.NOT_CLOUDEVENTS if _is_json(raw) else Reason.NOT_JSON, fault_message(fault)) from None
     except _UNREADABLE as fault:
-        raise Refused("not-json", fault_message(fault)) from None
+        raise Refused(Reason.NOT_JSON, fault_message(fault)) from None
     row = TYPES.get(head.type)
     if row is None:
-        raise Refused("unknown-type", "no event type {kind!r}: see docs/schema for those there are", kind=head.type)
+        raise Refused(
+            Reason.UNKNOWN_TYPE, "no event type {kind!r}: see docs/schema for those there are", kind=head.type
+        )
     time_us = _time_us(head.time)
     if b"\\u0000" in raw and _holds_nul(raw):
-        raise Refused("invalid-data", "the event holds the character NUL: remove it")
+        raise Refused(Reason.INVALID_DATA, "the event holds the character NUL: remove it")
     try:
         data = _data[head.type].decode(head.data)
     except _UNREADABLE as fault:
-        raise Refused("invalid-data", fault_message(fault)) from None
+        raise Refused(Reason.INVALID_DATA, fault_message(fault)) from None
     if head.site is None and head.type not in _SITE_OPTIONAL:
-        raise Refused("not-cloudevents", "the attribute site is missing: it says where this happened")
+        raise Refused(Reason.NOT_CLOUDEVENTS, "the attribute site is missing: it says where this happened")
     order = (time_us, row.rank, head.id)
     return Event(
         head.id, head.type, head.subject, time_us, head.site or "", head.actor, data, row.rank, order, appended_us
@@ -239,7 +244,12 @@ _numbered: dict[str, tuple[tuple[str, Kind], ...]] = _having(
     {"manifest": MANIFEST, "tote": TOTE, "released_by": BADGE, "specimen": SPECIMEN}
 )
 _named: dict[str, tuple[tuple[str, Reason], ...]] = _having(
-    {"destination": "unknown-site", "to": "unknown-site", "site": "unknown-site", "test": "unknown-test"}
+    {
+        "destination": Reason.UNKNOWN_SITE,
+        "to": Reason.UNKNOWN_SITE,
+        "site": Reason.UNKNOWN_SITE,
+        "test": Reason.UNKNOWN_TEST,
+    }
 )
 
 
@@ -255,7 +265,7 @@ def stock_subject(subject: str) -> tuple[str, str]:
     """(site, item) of a supply subject `SITE/ITEM`; the site is `*` for a recall."""
     site, slash, item = subject.partition("/")
     if not slash or not site or not item:
-        raise Refused("invalid-data", "the subject {subject!r} is not SITE/ITEM", subject=subject)
+        raise Refused(Reason.INVALID_DATA, "the subject {subject!r} is not SITE/ITEM", subject=subject)
     return site, item
 
 
@@ -263,17 +273,17 @@ def _names(event: Event) -> Iterator[tuple[Reason, str]]:
     """Every catalog name that the event uses, with the reason that holds where it isn't known."""
     data: Any = event.data
     if event.site:
-        yield "unknown-site", event.site
+        yield Reason.UNKNOWN_SITE, event.site
     for field, reason in _named[event.type]:
         if (name := getattr(data, field)) is not None:
             yield reason, name
     if event.type.startswith("supply."):
         site, item = stock_subject(event.subject)
         if (site == "*") != (event.type == "supply.recalled"):
-            raise Refused("invalid-data", "a recall has the subject */ITEM, every other supply event SITE/ITEM")
+            raise Refused(Reason.INVALID_DATA, "a recall has the subject */ITEM, every other supply event SITE/ITEM")
         if site != "*":
-            yield "unknown-site", site
-        yield "unknown-item", item
+            yield Reason.UNKNOWN_SITE, site
+        yield Reason.UNKNOWN_ITEM, item
     yield from _listed(data)
 
 
@@ -281,30 +291,30 @@ def _listed(data: Data) -> Iterator[tuple[Reason, str]]:
     """The names in lists, and the container."""
     if isinstance(data, Collected):
         for line in data.supplies:
-            yield "unknown-item", line.item
+            yield Reason.UNKNOWN_ITEM, line.item
         for test in data.tests:
-            yield "unknown-test", test
-        yield "unknown-container", data.container
+            yield Reason.UNKNOWN_TEST, test
+        yield Reason.UNKNOWN_CONTAINER, data.container
     elif isinstance(data, OrderPlaced):
         for test in data.tests:
-            yield "unknown-test", test
+            yield Reason.UNKNOWN_TEST, test
     elif isinstance(data, NotCollected) and data.container is not None:
-        yield "unknown-container", data.container
+        yield Reason.UNKNOWN_CONTAINER, data.container
     elif isinstance(data, Aliquoted):
         for child in data.children:
-            yield "unknown-container", child.container
+            yield Reason.UNKNOWN_CONTAINER, child.container
 
 
 def check(event: Event, catalog: "Catalog", outside: re.Pattern[str] | None = None) -> None:
     """Check digits first, then every name against the catalog. Raises Refused."""
     for where, value, kind in _identifiers(event):
         if not is_identifier(value, kind, outside):
-            raise Refused("bad-identifier", _INVALID[kind], where=Message(where), value=value)
+            raise Refused(Reason.BAD_IDENTIFIER, _INVALID[kind], where=Message(where), value=value)
     known: dict[Reason, Mapping[str, Any]] = {
-        "unknown-site": catalog.sites,
-        "unknown-item": catalog.supplies,
-        "unknown-test": catalog.tests,
-        "unknown-container": catalog.containers,
+        Reason.UNKNOWN_SITE: catalog.sites,
+        Reason.UNKNOWN_ITEM: catalog.supplies,
+        Reason.UNKNOWN_TEST: catalog.tests,
+        Reason.UNKNOWN_CONTAINER: catalog.containers,
     }
     for reason, name in _names(event):
         if name not in known[reason]:

@@ -81,8 +81,29 @@ class Use(Struct, frozen=True):
     time_us: int
 
 
+class DiscrepancyCode(StrEnum):
+    """What contradicts the evidence, the rules or the catalog; models/rules/discrepancies.py has the rule of each."""
+
+    MISSING_STEP = "missing-step"
+    OUT_OF_ORDER = "out-of-order"
+    REPEATED_STEP = "repeated-step"
+    LABEL_MISMATCH = "label-mismatch"
+    SUPERSEDED_LABEL = "superseded-label"
+    IDENTITY_MISMATCH = "identity-mismatch"
+    WRONG_DESTINATION = "wrong-destination"
+    NOT_ON_MANIFEST = "not-on-manifest"
+    MISSING_FROM_MANIFEST = "missing-from-manifest"
+    TEMPERATURE_EXCURSION = "temperature-excursion"
+    STABILITY_EXCEEDED = "stability-exceeded"
+    SEAL_MISMATCH = "seal-mismatch"
+    EXPIRED_SUPPLY = "expired-supply"
+    RECALLED_SUPPLY = "recalled-supply"
+    FUTURE_TIME = "future-time"
+    AFTER_DISPOSAL = "after-disposal"
+
+
 class Discrepancy(Struct, frozen=True, order=True):
-    code: str
+    code: DiscrepancyCode
     detail: str
     events: tuple[str, ...]
 

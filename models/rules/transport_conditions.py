@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from config.messages import Message
 from models.rules.event_types import Collected, PickedUp, Received
 from models.rules.events import Event
-from models.rules.specimen import Custody, Discrepancy, History, Leg, LotFacts, Use
+from models.rules.specimen import Custody, Discrepancy, DiscrepancyCode, History, Leg, LotFacts, Use
 from models.rules.stock import expired
 from models.rules.times import HOUR_US, moment_of
 
@@ -35,7 +35,7 @@ class Case(NamedTuple):
 Found = Iterator[Discrepancy]
 
 
-def found(code: str, detail: str, *events: Event) -> Discrepancy:
+def found(code: DiscrepancyCode, detail: str, *events: Event) -> Discrepancy:
     return Discrepancy(code, detail, tuple(e.id for e in events))
 
 
@@ -63,7 +63,7 @@ def _excursion(event: Event, measured: float, allowed: tuple[float, float]) -> F
         detail = Message(
             "{measured:g} °C when {step}, allowed {band}", measured=measured, step=step(event), band=band
         )
-        yield found("temperature-excursion", detail, event)
+        yield found(DiscrepancyCode.TEMPERATURE_EXCURSION, detail, event)
 
 
 def _band(case: Case, transport: str) -> tuple[float, float]:
@@ -99,7 +99,7 @@ def stability(case: Case) -> Found:
         taken = (s.lab_received.time_us - s.collected_us) / HOUR_US
         start = s.steps.get("specimen.collected", [])[:1]
         detail = Message("{hours:.1f} h to the lab, stable for {limit:g} h", hours=taken, limit=hours)
-        yield found("stability-exceeded", detail, *start, s.lab_received)
+        yield found(DiscrepancyCode.STABILITY_EXCEEDED, detail, *start, s.lab_received)
 
 
 def seals(case: Case) -> Found:
@@ -109,7 +109,7 @@ def seals(case: Case) -> Found:
             seal = event.data.seal
             if closed and seal is not None and seal != closed.data.seal:
                 detail = Message("seal {seal}, closed with {meant}", seal=seal, meant=closed.data.seal or "")
-                yield found("seal-mismatch", detail, closed, event)
+                yield found(DiscrepancyCode.SEAL_MISMATCH, detail, closed, event)
 
 
 def uses(s: Custody, history: History) -> list[Use]:
@@ -129,9 +129,9 @@ def supplies(case: Case) -> Found:
         what = Message("{item} lot {lot}", item=use.item, lot=use.lot)
         if facts.expires is not None and was_expired(use, facts.expires, case.catalog):
             detail = Message("{what} expired {date}", what=what, date=facts.expires.isoformat())
-            yield Discrepancy("expired-supply", detail, (use.event_id,))
+            yield Discrepancy(DiscrepancyCode.EXPIRED_SUPPLY, detail, (use.event_id,))
         if facts.notice is not None:
-            yield Discrepancy("recalled-supply", what, (use.event_id,))
+            yield Discrepancy(DiscrepancyCode.RECALLED_SUPPLY, what, (use.event_id,))
 
 
 def was_expired(use: Use, expires: date, catalog: "Catalog") -> bool:

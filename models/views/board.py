@@ -14,7 +14,7 @@ from models.database.acts_tables import alerts, notifications
 from models.database.evidence_tables import events, quarantine
 from models.database.lots import known_lots
 from models.database.state_tables import lot_facts, orders, specimens, stock, stock_items
-from models.rules.deadlines import CRITICAL
+from models.rules.deadlines import Severity
 from models.rules.identifiers import looks_like
 from models.rules.specimen import Status
 from models.rules.stock import days_of_cover, from_u, restock
@@ -95,7 +95,7 @@ def open_alerts(connection: Connection, sites: Collection[str] | None) -> list[A
     query = select(a.message, *(a[name] for name in AlertRow.__struct_fields__)).where(a.resolved_us.is_(None))
     if sites is not None:
         query = query.where(or_(a.site.in_(sites), a.site.is_(None)))
-    critical_first = (a.severity != CRITICAL).label("critical_first")
+    critical_first = (a.severity != Severity.CRITICAL).label("critical_first")
     query = query.order_by(a.acknowledged_us.is_not(None), critical_first, a.since_us, a.id).limit(ROWS_MAX)
     return [_alert(**row._mapping) for row in connection.execute(query)]
 

@@ -18,7 +18,7 @@ from agents.log.port import NewRecord
 from config.catalog import Catalog
 from config.messages import Message, Value
 from models.rules.decoding import fault_message
-from models.rules.events import EVENT_BYTES_MAX, Refused, check, parse, route
+from models.rules.events import EVENT_BYTES_MAX, Reason, Refused, check, parse, route
 from station.api.patient_identity import identity_fields
 from station.auth.roles import acts_of
 from station.auth.session import Session
@@ -27,17 +27,17 @@ from station.problems import EventFault, Refusal
 EVENTS_MAX = 500
 BODY_BYTES_MAX = 8 * 1024 * 1024
 REASONS = {
-    "not-json": 400,
-    "not-cloudevents": 422,
+    Reason.NOT_JSON: 400,
+    Reason.NOT_CLOUDEVENTS: 422,
     "patient-identity": 422,
-    "too-large": 413,
+    Reason.TOO_LARGE: 413,
     "another-person": 403,
     "another-site": 403,
     "not-your-act": 403,
-    "bad-identifier": 422,
+    Reason.BAD_IDENTIFIER: 422,
 }
 """Why an event is refused at the edge, with the status of the answer."""
-_EDGE = frozenset({"not-json", "not-cloudevents", "too-large"})
+_EDGE = frozenset({Reason.NOT_JSON, Reason.NOT_CLOUDEVENTS, Reason.TOO_LARGE})
 _array = msgspec.json.Decoder(list[Raw])
 
 
@@ -101,13 +101,13 @@ def _split(body: bytes) -> tuple[list[bytes], bool]:
 
 
 def _not_json(detail: Message) -> Refusal:
-    return Refusal(400, "the body is no JSON", faults=[EventFault(0, None, "not-json", detail)])
+    return Refusal(400, "the body is no JSON", faults=[EventFault(0, None, Reason.NOT_JSON, detail)])
 
 
 def _decoded(raw: bytes) -> Any:
     if len(raw) > EVENT_BYTES_MAX:
         raise _Bad(
-            "too-large",
+            Reason.TOO_LARGE,
             "the event has {n} bytes; at most {most} are taken: split it",
             n=len(raw),
             most=EVENT_BYTES_MAX,
@@ -116,12 +116,12 @@ def _decoded(raw: bytes) -> Any:
         raw.decode()
         return msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise _Bad("not-json", fault_message(fault)) from None
+        raise _Bad(Reason.NOT_JSON, fault_message(fault)) from None
 
 
 def _admitted(raw: bytes, event: Any, session: Session) -> Admitted:
     if not isinstance(event, dict):
-        raise _Bad("not-cloudevents", "an event is a JSON object")
+        raise _Bad(Reason.NOT_CLOUDEVENTS, "an event is a JSON object")
     if found := identity_fields(event):
         raise _Bad(
             "patient-identity",
@@ -144,7 +144,7 @@ def _verify(raw: bytes, catalog: Catalog, outside: re.Pattern[str] | None) -> No
     try:
         check(parse(raw), catalog, outside)
     except Refused as refused:
-        if refused.reason == "bad-identifier":
+        if refused.reason == Reason.BAD_IDENTIFIER:
             raise _Bad(refused.reason, refused.detail) from None
 
 

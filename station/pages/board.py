@@ -13,6 +13,7 @@ from config.foreign_texts import recognized
 from models.alerts.notifications import alerting
 from models.people.audit import OTHER_CODE, NearMiss, near_miss_rows
 from models.people.users import Role
+from models.rules.deadlines import AlertKind
 from models.rules.specimen import Status
 from models.views.board import AGE_HOURS, AlertRow, StockRow, Waiting, ageing, find, flow, open_alerts, stock_rows
 from models.views.pages import discrepancy_counts
@@ -25,7 +26,13 @@ from station.pages.supplies.shelf import site_of
 from station.services import Station
 
 STATUSES = tuple(one for one in Status if one not in (Status.EXPECTED, Status.DISPOSED))
-LATE = ("overdue-step", "overdue-result", "stability-at-risk", "missing-specimen", "critical-unacknowledged")
+LATE = (
+    AlertKind.OVERDUE_STEP,
+    AlertKind.OVERDUE_RESULT,
+    AlertKind.STABILITY_AT_RISK,
+    AlertKind.MISSING_SPECIMEN,
+    AlertKind.CRITICAL_UNACKNOWLEDGED,
+)
 NEAR_MISSES_SHOWN = 20
 STOCK_SHOWN = 24
 

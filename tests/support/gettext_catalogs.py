@@ -7,7 +7,6 @@ import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
 
 import msgspec
 from babel.messages.catalog import Catalog
@@ -16,9 +15,9 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 from config.catalog import DEFAULT_CATALOG, load_catalog
-from models.alerts.cases import SPECIMEN_KINDS, STANDING_KINDS
 from models.people.users import Role
 from models.printing.states import JobState
+from models.rules.deadlines import AlertKind, Step
 from models.rules.discrepancies import MEANINGS
 from models.rules.event_types import TYPES
 from models.rules.events import Reason
@@ -76,10 +75,10 @@ def in_tables() -> Iterator[tuple[str, str]]:
             *("subject", "actor", "released_by", "accession", "item", "routine"),
             *(field.removesuffix("_c").removesuffix("_ml").replace("_", " ") for field in fields),
         ],
-        "models/alerts/cases.py": [*SPECIMEN_KINDS, *STANDING_KINDS],
+        "models/rules/deadlines.py": [*AlertKind, *Step],
         "models/people/users.py": Role,
         "models/printing/states.py": JobState,
-        "models/rules/events.py": get_args(Reason),
+        "models/rules/events.py": Reason,
         "station/api/intake.py": intake.REASONS,
         "models/rules/stock.py": ["reorder-point", "days-of-cover"],
         "models/rules/specimen.py": Status,

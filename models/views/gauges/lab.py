@@ -8,48 +8,25 @@ from sqlalchemy import Connection, func, select
 
 from models.database import acts_tables as tables_acts
 from models.database import state_tables as tables_state
-from models.rules.deadlines import CRITICAL, WAITS_FOR, WARNING, Deadline
-from models.rules.specimen import Status
+from models.rules.deadlines import AlertKind, Deadline, Severity, Step
+from models.rules.specimen import DiscrepancyCode, Status
 
 OTHER = "other"
 STATUSES = tuple(Status)
 PRIORITIES = ("routine", "stat")
-LATE_KINDS = ("overdue-result", "overdue-step", "stability-at-risk", "critical-unacknowledged")
+LATE_KINDS = (
+    AlertKind.OVERDUE_RESULT,
+    AlertKind.OVERDUE_STEP,
+    AlertKind.STABILITY_AT_RISK,
+    AlertKind.CRITICAL_UNACKNOWLEDGED,
+)
 """The kinds of case that have a due time; the other alerts are there at once or not at all."""
-STEPS = tuple(WAITS_FOR)
-CODES = (
-    "missing-step",
-    "out-of-order",
-    "repeated-step",
-    "label-mismatch",
-    "superseded-label",
-    "identity-mismatch",
-    "wrong-destination",
-    "not-on-manifest",
-    "missing-from-manifest",
-    "temperature-excursion",
-    "stability-exceeded",
-    "seal-mismatch",
-    "expired-supply",
-    "recalled-supply",
-    "future-time",
-    "after-disposal",
-)
+STEPS = tuple(Step)
+CODES = tuple(DiscrepancyCode)
 """Discrepancy codes (contract, section 3)."""
-ALERT_KINDS = (
-    "overdue-result",
-    "overdue-step",
-    "stability-at-risk",
-    "missing-specimen",
-    "critical-unacknowledged",
-    "custody-discrepancy",
-    "restock",
-    "expiring-stock",
-    "recalled-stock",
-    "quarantined-events",
-)
+ALERT_KINDS = tuple(AlertKind)
 """Kinds of alert (contract, section 5)."""
-SEVERITIES = (CRITICAL, WARNING)
+SEVERITIES = tuple(Severity)
 ACCESSIONS_PER_QUERY = 500
 
 Cells = Mapping[tuple[str, ...], float]
@@ -104,8 +81,9 @@ def late_gauges(connection: Connection, sites: Sequence[str], now_us: int) -> tu
         if case.kind in LATE_KINDS:
             overdue[case.kind, site, priority] += 1
             oldest[case.kind, site] = max(oldest[case.kind, site], late_s)
-        if case.kind == "overdue-step":
-            step = known(case.step, STEPS)
+        if case.kind == AlertKind.OVERDUE_STEP:
+            # a row of a version that kept no step has it as the first word of its cause
+            step = known(case.step or case.cause.partition(" ")[0], STEPS)
             steps[step, site, priority] = steps.get((step, site, priority), 0) + 1
             oldest_step[step, site] = max(oldest_step.get((step, site), 0), late_s)
     return overdue, oldest, steps, oldest_step

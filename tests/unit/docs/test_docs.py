@@ -5,7 +5,7 @@ import runpy
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import typer
@@ -18,6 +18,7 @@ from models.rules import transport_conditions as conditions
 from models.rules.discrepancies import MEANINGS
 from models.rules.event_types import TYPES
 from models.rules.events import Reason
+from models.rules.specimen import DiscrepancyCode
 from station.custody_report.words import HAPPENED
 
 ROOT = Path(__file__).parents[3]
@@ -66,7 +67,7 @@ def test_every_event_type_is_in_the_events_page(kind: str) -> None:
     assert kind in HAPPENED or kind.startswith("supply."), "the custody report has no words for it"
 
 
-@pytest.mark.parametrize("reason", get_args(Reason))
+@pytest.mark.parametrize("reason", list(Reason))
 def test_every_reason_for_quarantine_is_in_the_events_page(reason: str) -> None:
     assert f"`{reason}`" in _read("events.md")
 
@@ -78,8 +79,10 @@ def test_every_discrepancy_is_in_the_custody_page(code: str) -> None:
 
 def test_every_discrepancy_that_the_rules_find_has_a_meaning_and_the_other_way_round() -> None:
     source = "".join(Path(module.__file__).read_text() for module in (discrepancies, conditions))
-    found = set(re.findall(r'(?:found|Discrepancy)\(\s*"([a-z-]+)"', source))
-    assert found == set(MEANINGS)
+    found = {
+        DiscrepancyCode[name] for name in re.findall(r"(?:found|Discrepancy)\(\s*DiscrepancyCode\.(\w+)", source)
+    }
+    assert found == set(MEANINGS) == set(DiscrepancyCode)
 
 
 def test_every_metric_is_in_the_metrics_page() -> None:
