@@ -3,12 +3,13 @@
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+from msgspec.structs import asdict
 from sqlalchemy import Connection, Engine, Select, bindparam, select, text, update
 
 from config.messages import dumped
 from models.alerts.cases import STANDING_KINDS, accession_of, cloud_event, decode, standing_cases
 from models.database.acts_tables import alerts, outbox
-from models.database.bulk import insert, select_in
+from models.database.bulk import insert, insert_structs, select_in
 from models.database.engine import reading, writing
 from models.database.state_tables import specimens
 from models.rules.deadlines import Deadline, Severity
@@ -74,6 +75,22 @@ def _differ(want: list[Deadline], have: list[dict[str, Any]]) -> bool:
     return wanted != {(row["kind"], row["subject"]): tuple(row[name] for name in _CHANGING) for row in have}
 
 
+class AlertRow(Struct, frozen=True, kw_only=True):
+    """A row of `alerts`, as it is when it opens."""
+
+    kind: str
+    subject: str
+    accession: str | None
+    priority: str
+    cause: str
+    site: str | None
+    severity: str
+    detail: str
+    message: str | None
+    since_us: int
+    opened_us: int
+
+
 _CHANGING = ("cause", "detail", "message", "severity")
 """What may change of a case that goes on."""
 
@@ -128,36 +145,23 @@ def _turn(connection: Connection, want: list[Deadline], have: list[dict[str, Any
     new = [case for key, case in wanted.items() if key not in open_now]
     over = _resolved_before(connection, new)
     new = [case for case in new if (case.kind, case.subject, case.cause) not in over]
-    columns = (
-        "kind",
-        "subject",
-        "accession",
-        "priority",
-        "cause",
-        "site",
-        "severity",
-        "detail",
-        "message",
-        "since_us",
-        "opened_us",
-    )
     rows = [
-        (
-            c.kind,
-            c.subject,
-            accession_of(c),
-            c.priority,
-            c.cause,
-            c.site,
-            c.severity,
-            c.detail,
-            dumped(c.message),
-            c.due_us,
-            now_us,
+        AlertRow(
+            kind=c.kind,
+            subject=c.subject,
+            accession=accession_of(c),
+            priority=c.priority,
+            cause=c.cause,
+            site=c.site,
+            severity=c.severity,
+            detail=c.detail,
+            message=dumped(c.message),
+            since_us=c.due_us,
+            opened_us=now_us,
         )
         for c in new
     ]
-    insert(connection, alerts, columns, rows)
+    insert_structs(connection, alerts, AlertRow, rows)
     if gone:
         connection.execute(
             update(alerts).where(alerts.c.id == bindparam("of")).values(resolved_us=now_us),
@@ -176,7 +180,7 @@ def _turn(connection: Connection, want: list[Deadline], have: list[dict[str, Any
             .values({name: bindparam(f"new_{name}") for name in _CHANGING}),
             changed,
         )
-    _tell(connection, "opened", [dict(zip(columns, row, strict=True)) for row in rows], now_us)
+    _tell(connection, "opened", [asdict(row) for row in rows], now_us)
     _tell(connection, "resolved", gone, now_us)
     return len(rows), len(gone)
 
