@@ -9,9 +9,9 @@ import base64
 import binascii
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from enum import StrEnum
 from hashlib import sha256
 from itertools import islice
-from typing import Literal
 
 from msgspec import Struct
 
@@ -23,7 +23,16 @@ _LOOKAHEAD_ROWS = 1000
 """How far a fault's cause is looked for; a longer move is still found, but called an alteration."""
 _DELETED_RUN_MAX = 100
 
-FaultKind = Literal["altered", "deleted", "inserted", "swapped", "truncated", "rewritten"]
+
+class FaultKind(StrEnum):
+    """What was done to a recorded event."""
+
+    ALTERED = "altered"
+    DELETED = "deleted"
+    INSERTED = "inserted"
+    SWAPPED = "swapped"
+    TRUNCATED = "truncated"
+    REWRITTEN = "rewritten"
 
 
 class LinkRow(Struct, frozen=True, gc=False):
@@ -67,21 +76,21 @@ def check_chain(subject: str, rows: Iterator[LinkRow], length: int, head: bytes)
     count = 0
     for row in rows:
         if row.sequence > count + 1:
-            return _fault("deleted", subject, count + 1, None, row.event_seq)
+            return _fault(FaultKind.DELETED, subject, count + 1, None, row.event_seq)
         if row.sequence <= count:
-            return _fault("inserted", subject, row.sequence, row, row.event_seq)
+            return _fault(FaultKind.INSERTED, subject, row.sequence, row, row.event_seq)
         own = link(previous, row.sequence, row.raw)
         if own != row.link_hash:
             if last is not None and link(before, count, row.raw) == row.link_hash:
-                return _fault("inserted", subject, count, last, last.event_seq)
+                return _fault(FaultKind.INSERTED, subject, count, last, last.event_seq)
             return _cause(subject, previous, [row, *islice(rows, _LOOKAHEAD_ROWS)], length)
         if count == length:
-            return _fault("inserted", subject, row.sequence, row, row.event_seq)
+            return _fault(FaultKind.INSERTED, subject, row.sequence, row, row.event_seq)
         before, previous, last, count = previous, own, row, count + 1
     if count < length:
-        return _fault("truncated", subject, count + 1, None, last.event_seq if last else None)
+        return _fault(FaultKind.TRUNCATED, subject, count + 1, None, last.event_seq if last else None)
     if previous != head:
-        return _fault("altered", subject, count, last, last.event_seq if last else None)
+        return _fault(FaultKind.ALTERED, subject, count, last, last.event_seq if last else None)
     return None
 
 
@@ -94,23 +103,23 @@ def _cause(subject: str, previous: bytes, rows: Sequence[LinkRow], length: int) 
         if here in (row.link_hash, other.link_hash):
             upto = here if offset == 1 else rows[offset - 1].link_hash
             there = link(upto, at + offset, row.raw)
-            kind: FaultKind = "swapped" if there in (row.link_hash, other.link_hash) else "inserted"
+            kind = FaultKind.SWAPPED if there in (row.link_hash, other.link_hash) else FaultKind.INSERTED
             return _fault(kind, subject, at, row, row.event_seq)
     if len(rows) == 1 and length > at:
-        return _fault("deleted", subject, at, None, row.event_seq)
+        return _fault(FaultKind.DELETED, subject, at, None, row.event_seq)
     for lost in range(1, _DELETED_RUN_MAX + 1 if len(rows) > 1 else 0):
         if link(row.link_hash, at + 1 + lost, rows[1].raw) == rows[1].link_hash:
-            return _fault("deleted", subject, at, None, row.event_seq)
-    return _fault("inserted" if at > length else "altered", subject, at, row, row.event_seq)
+            return _fault(FaultKind.DELETED, subject, at, None, row.event_seq)
+    return _fault(FaultKind.INSERTED if at > length else FaultKind.ALTERED, subject, at, row, row.event_seq)
 
 
 _SAYS: dict[FaultKind, str] = {
-    "altered": "was altered: its bytes and its recorded hash no longer belong together",
-    "deleted": "was deleted: the chain has a gap there",
-    "inserted": "was inserted: it was not recorded there",
-    "swapped": "was swapped with another one: its bytes belong to a different place in the chain",
-    "truncated": "is gone with all that follow it: the chain was truncated",
-    "rewritten": "was rewritten: chain and tree were made anew, but not as they were signed",
+    FaultKind.ALTERED: "was altered: its bytes and its recorded hash no longer belong together",
+    FaultKind.DELETED: "was deleted: the chain has a gap there",
+    FaultKind.INSERTED: "was inserted: it was not recorded there",
+    FaultKind.SWAPPED: "was swapped with another one: its bytes belong to a different place in the chain",
+    FaultKind.TRUNCATED: "is gone with all that follow it: the chain was truncated",
+    FaultKind.REWRITTEN: "was rewritten: chain and tree were made anew, but not as they were signed",
 }
 
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, Row, func, select
 
 from models.database.evidence_tables import chains, events, leaves
-from models.ledger.chain import Checkpoint, Fault, LinkRow, check_chain, sentence
+from models.ledger.chain import Checkpoint, Fault, FaultKind, LinkRow, check_chain, sentence
 from models.ledger.verify_tree import Tick, check_tree, streamed
 from models.rules.events import Refused, parse
 
@@ -79,7 +79,7 @@ def _first(of_chains: _Chains, tree: Fault | None) -> Fault | None:
         return chain or tree
     if tree.subject and tree.event_seq is not None and tree.event_seq < (chain.event_seq or 0):
         return tree  # a row whose own hash was made anew breaks the chain only at the next row
-    lost = ("deleted", "truncated")
+    lost = (FaultKind.DELETED, FaultKind.TRUNCATED)
     if of_chains.faults == 1 and chain.kind in lost and tree.kind in lost and chain.event_id is None:
         words = sentence(chain.kind, chain.subject, chain.sequence, tree.event_id)
         return replace(chain, event_id=tree.event_id, event_seq=tree.event_seq, sentence=words)
@@ -116,7 +116,7 @@ def _check_chains(connection: Connection, tick: Tick | None) -> _Chains:
     )
     for row in streamed(connection, gone.order_by(chains.c.subject), tick):
         words = f"all {row.length} events of {row.subject} are gone: its chain was truncated to nothing"
-        _note(state, Fault(kind="truncated", subject=row.subject, sequence=1, sentence=words))
+        _note(state, Fault(kind=FaultKind.TRUNCATED, subject=row.subject, sequence=1, sentence=words))
     return state
 
 
@@ -166,7 +166,7 @@ def _column_fault(row: Row[Any]) -> Fault | None:
     which = f"event {row.chain_seq} of {row.subject} (id {row.id})"
     words = f"{which} was altered: the columns beside it do not say what its bytes say"
     return Fault(
-        kind="altered",
+        kind=FaultKind.ALTERED,
         subject=row.subject,
         sequence=row.chain_seq,
         event_id=row.id,

@@ -90,7 +90,7 @@ class TreeCheck:
             if row.leaf_index != place and not gap:
                 gap = True
                 words = f"leaf {place} of the tree is gone; the next one left is that of event {row.event_id}"
-                self._found(place, Fault(kind="deleted", event_seq=row.event_seq, sentence=words))
+                self._found(place, Fault(kind=FaultKind.DELETED, event_seq=row.event_seq, sentence=words))
             leaf = leaf_hash(row.link_hash)
             self._event(place, row)
             self._compare(place, row, leaf)
@@ -112,14 +112,16 @@ class TreeCheck:
         if self.first is not None:
             self.faults += 1
             return
-        kind: FaultKind = "altered"
+        kind = FaultKind.ALTERED
         if row.id != row.event_id:
             moved = select(events.c.seq).where(events.c.id == row.event_id)
-            kind = "swapped" if self._connection.execute(moved).first() else "altered"
+            kind = FaultKind.SWAPPED if self._connection.execute(moved).first() else FaultKind.ALTERED
         else:
             before = self._unleafed_before(row)
             if before is not None:
-                self._found(place, _named("inserted", row.subject, before["chain_seq"], before["id"], before["seq"]))
+                self._found(
+                    place, _named(FaultKind.INSERTED, row.subject, before["chain_seq"], before["id"], before["seq"])
+                )
                 return
         self._found(place, _named(kind, row.subject, row.chain_seq, row.id, row.event_seq))
 
@@ -138,8 +140,14 @@ class TreeCheck:
             self._witness = None
             at, there, carried, carried_next = self._differs
             gone, come = leaf_hash(there.link_hash) == carried_next, leaf == carried
-            kind: FaultKind = (
-                "swapped" if gone and come else "deleted" if gone else "inserted" if come else "rewritten"
+            kind = (
+                FaultKind.SWAPPED
+                if gone and come
+                else FaultKind.DELETED
+                if gone
+                else FaultKind.INSERTED
+                if come
+                else FaultKind.REWRITTEN
             )
             self._found(at, _unlike(kind, at, there))
         if self._witness is None:
@@ -176,9 +184,9 @@ class TreeCheck:
         first = f"; the first of them is event {row.chain_seq} of {row.subject} (id {row.id})" if row else ""
         words = f"an event was rewritten: leaves {start} to {end - 1} do not give the root {against}{first}"
         if row is None:
-            return Fault(kind="rewritten", sentence=words)
+            return Fault(kind=FaultKind.REWRITTEN, sentence=words)
         return Fault(
-            kind="rewritten",
+            kind=FaultKind.REWRITTEN,
             subject=row.subject,
             sequence=row.chain_seq,
             event_id=row.id,
@@ -205,19 +213,19 @@ class TreeCheck:
         """What only the end of the leaves can tell: lost events, the recorded head, larger checkpoints."""
         if self._differs is not None and self._witness is not None:
             at, there, _, _ = self._differs
-            self._found(at, _unlike("rewritten", at, there))
+            self._found(at, _unlike(FaultKind.REWRITTEN, at, there))
         if self._lost is not None:
             place, row = self._lost
-            kind: FaultKind = "deleted" if self._kept_after_lost else "truncated"
+            kind = FaultKind.DELETED if self._kept_after_lost else FaultKind.TRUNCATED
             words = f"{sentence(kind, None, None, row.event_id)} (leaf {place} of the tree)"
             fault = Fault(kind=kind, event_id=row.event_id, event_seq=row.event_seq, sentence=words)
             self._found(place, fault)
         if count < size:
             words = f"the tree has {count} leaves, but {size} are recorded for it: the last ones are gone"
-            self._found(count, Fault(kind="truncated", sentence=words))
+            self._found(count, Fault(kind=FaultKind.TRUNCATED, sentence=words))
         elif count > size:
             words = f"the tree has {count} leaves, but only {size} are recorded for it: its record was set back"
-            self._found(size, Fault(kind="altered", sentence=words))
+            self._found(size, Fault(kind=FaultKind.ALTERED, sentence=words))
         elif stored != self.frontier.to_bytes() and self.first is None:
             self._found(self._good, self._rewritten(self._good, size, None))
         for checkpoint in self._checkpoints:
@@ -230,7 +238,7 @@ class TreeCheck:
             f"the ledger was truncated: {checkpoint.size} events were signed at "
             f"{utc_text(checkpoint.time_us)}, only {have} are left; the first one gone had leaf number {have}"
         )
-        return Fault(kind="truncated", sentence=words)
+        return Fault(kind=FaultKind.TRUNCATED, sentence=words)
 
 
 def _named(kind: FaultKind, subject: str, sequence: int, event_id: str, event_seq: int) -> Fault:
@@ -241,10 +249,10 @@ def _named(kind: FaultKind, subject: str, sequence: int, event_id: str, event_se
 
 
 _UNLIKE: dict[FaultKind, str] = {
-    "swapped": "was swapped with the next leaf",
-    "deleted": "stands where another event was signed, which was deleted",
-    "inserted": "was inserted: it was not there when the tree was signed",
-    "rewritten": "was rewritten: it is not what was signed",
+    FaultKind.SWAPPED: "was swapped with the next leaf",
+    FaultKind.DELETED: "stands where another event was signed, which was deleted",
+    FaultKind.INSERTED: "was inserted: it was not there when the tree was signed",
+    FaultKind.REWRITTEN: "was rewritten: it is not what was signed",
 }
 
 

@@ -5,7 +5,8 @@ Part of the store's one transaction (models/recording/store.py). Evidence is onl
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
@@ -32,7 +33,16 @@ class Record(Struct, frozen=True, gc=False):
 
 
 DETAIL_CHARACTERS_MAX = 2000
-Verdict = Literal["recorded", "duplicate", "quarantined"]
+
+
+class Verdict(StrEnum):
+    """What became of a record."""
+
+    RECORDED = "recorded"
+    DUPLICATE = "duplicate"
+    QUARANTINED = "quarantined"
+
+
 Heads = dict[str, tuple[int, bytes]]
 """By subject, the length of its chain and its last hash."""
 
@@ -52,13 +62,13 @@ class Item(Struct):
 
     record: Record
     event: Event | None
-    verdict: Verdict = "recorded"
+    verdict: Verdict = Verdict.RECORDED
     reason: Reason | None = None
     detail: str = ""
 
     def refuse(self, reason: Reason, detail: str) -> None:
         shown = detail[:DETAIL_CHARACTERS_MAX].replace("\x00", "")
-        self.verdict, self.reason, self.detail = "quarantined", reason, detail if shown == detail else shown
+        self.verdict, self.reason, self.detail = Verdict.QUARANTINED, reason, detail if shown == detail else shown
 
     def outcome(self) -> Outcome:
         kind = self.event.type if self.event else ""
@@ -151,7 +161,7 @@ def _deduplicate(connection: Connection, items: Sequence[Item]) -> tuple[list[It
 
     The first recorded event of an id stands.
     """
-    valid = [(item, item.event) for item in items if item.event is not None and item.verdict == "recorded"]
+    valid = [(item, item.event) for item in items if item.event is not None and item.verdict == Verdict.RECORDED]
     there = ask_in(connection, events, ("id", "raw"), "id", {event.id for _, event in valid})
     ends = ask_in(connection, chains, ("subject", "length", "head"), "subject", {event.subject for _, event in valid})
     known: dict[str, bytes] = dict(tuple(row) for row in there())
@@ -162,7 +172,7 @@ def _deduplicate(connection: Connection, items: Sequence[Item]) -> tuple[list[It
             known[event.id] = item.record.raw
             fresh.append(item)
         elif same_content(raw, item.record.raw):
-            item.verdict = "duplicate"
+            item.verdict = Verdict.DUPLICATE
         else:
             detail = Message("the id {id!r} is on record with other content: give this one its own", id=event.id)
             item.refuse(Reason.ID_CONFLICT, detail)
@@ -209,7 +219,7 @@ def _append(connection: Connection, fresh: Sequence[Item], heads: Heads, now_us:
 
 def _set_aside(connection: Connection, items: Sequence[Item]) -> None:
     """Put the refused records into quarantine, each arrival once."""
-    refused = [item for item in items if item.verdict == "quarantined"]
+    refused = [item for item in items if item.verdict == Verdict.QUARANTINED]
     known = {
         (topic, partition, offset)
         for topic, partition, offset in select_in(
