@@ -25,7 +25,7 @@ def load(**given: str) -> dict[str, Any]:
 
 
 def _filled(value: Any, given: dict[str, str]) -> Any:
-    """As docker compose does it: in the values that have been read, so that an empty one stays a text."""
+    """As docker compose does it: in the values that have been read, so that an empty one stays a string."""
     if isinstance(value, dict):
         return {key: _filled(each, given) for key, each in value.items()}
     if isinstance(value, list):

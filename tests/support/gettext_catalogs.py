@@ -1,6 +1,6 @@
 """The msgids that Babel finds in our sources, and the files of each language. `make messages` brings them together.
 
-python -m tests.support.gettext_catalogs     # msgids that are new come into the .po, others go, the .mo is compiled
+python -m tests.support.gettext_catalogs     # adds new msgids to the .po, drops unused ones, compiles the .mo
 """
 
 import io
@@ -35,16 +35,16 @@ IN_PAGES = {"N_": None, "t": None, "say": None, "many": (2, 3)}
 IN_CODE = {
     "N_": None,
     "Message": None,
-    # what is refused
+    # refusals
     "Refusal": (2,),
     "Refused": (2,),
     "_Bad": (2,),
-    # what a discrepancy means, and what to do
+    # the meaning of a discrepancy, and what to do
     "Finding": (4, 5),
 }
 """The calls whose arguments are texts, and which of them (None: the first)."""
 SCRIPTS_SHOW = ("station/static/", "station/pages/", "station/custody_report/")
-"""Where the texts come from that scripts may show; and all tables."""
+"""Sources of the texts that scripts may show, besides all tables."""
 
 
 def in_sources() -> Iterator[tuple[str, str]]:
@@ -92,7 +92,7 @@ def in_tables() -> Iterator[tuple[str, str]]:
 
 
 def extracted() -> Catalog:
-    """All that the catalogs must have."""
+    """Every msgid that the catalogs must have."""
     template = Catalog(domain=DOMAIN)
     for text, place in sorted({*in_sources(), *in_tables()}):
         template.add(text, locations=[(place, 1)])
@@ -126,7 +126,7 @@ def compiled(catalog: Catalog) -> bytes:
 
 
 def update(language: str) -> list[str]:
-    """Write the files of a language anew; the msgids that have no text yet."""
+    """Rewrite the files of a language; returns the msgids that have no translation yet."""
     catalog = read(language)
     catalog.update(extracted(), no_fuzzy_matching=True, update_creation_date=False)
     catalog.obsolete.clear()

@@ -1,7 +1,7 @@
-"""The contract's rules once more, as plainly as can be: lists and dictionaries, nothing shared with the service.
+"""The contract's rules a second time, as plain as possible: lists and dictionaries, nothing shared with the service.
 
-Written from the contract's text alone, to hold the real fold against. Where the contract leaves a case open the
-oracle says nothing: `is_settled` tells which histories have a status that it judges.
+Written from the contract's text alone, to compare the real fold with. Where the contract leaves a case open the
+oracle says nothing: `is_settled` says which histories have a status that it judges.
 """
 
 import json
@@ -122,7 +122,7 @@ def status(history: list[Event]) -> str | None:
             if now in ("stored", "disposed", "rejected", "missing"):
                 continue  # of what is put away or gone
             if not tests_of(history):
-                return None  # nobody told us which tests there are
+                return None  # the tests are not known
             if done >= tests_of(history):
                 now = "resulted"
         elif kind == "specimen.missing":
@@ -135,7 +135,7 @@ def status(history: list[Event]) -> str | None:
 
 
 def is_settled(history: list[Event]) -> bool:
-    """Whether every step stands once and in the order of a life: only then the contract plainly says the status."""
+    """Whether every step is there once and in lifecycle order: only then does the contract define the status."""
     manifests = list(dict.fromkeys(e["data"]["manifest"] for e in history if e["data"].get("manifest")))
     places = []
     for event in history:
@@ -152,7 +152,7 @@ def is_settled(history: list[Event]) -> bool:
 
 
 def overdue_results(of_specimens: dict[str, list[Event]], catalog: Catalog, now: datetime) -> set[str]:
-    """`ACCESSION/TEST` of every result that should be there by now."""
+    """`ACCESSION/TEST` of every result that is overdue."""
     found = set()
     for accession, history in of_specimens.items():
         at_lab = [e for e in of_type(history, "specimen.received") if catalog.sites[e["site"]].kind == "lab"]

@@ -1,4 +1,4 @@
-"""The contract's discrepancies, as plainly as can be: see tests/support/oracle.py."""
+"""The contract's discrepancies, as plain as possible: see tests/support/oracle.py."""
 
 from datetime import timedelta
 from itertools import pairwise
@@ -60,7 +60,7 @@ def missing_steps(history: list[Event], is_child: bool) -> set[str]:
 
 
 def codes(history: list[Event], policy: Policy, catalog: Catalog) -> set[str]:
-    """The discrepancies of one specimen that can be told from its own history."""
+    """The discrepancies of one specimen that follow from its own history."""
     found = set()
     accession = history[0]["subject"]
     seen: set[tuple[str, str | None]] = set()
@@ -94,7 +94,7 @@ def codes(history: list[Event], policy: Policy, catalog: Catalog) -> set[str]:
 
 
 def order_codes(history: list[Event], policy: Policy) -> set[str]:
-    """Steps that follow each other in a life, but not in time."""
+    """Steps whose order in time is not the lifecycle's."""
     chain = [first(history, "specimen.collected"), first(history, "specimen.labeled")]
     manifests = {e["data"]["manifest"] for e in history if e["data"].get("manifest") and e["type"] in STATUS}
     legs = []

@@ -1,4 +1,4 @@
-"""The contract's rules for supplies, as plainly as can be: see tests/support/oracle.py."""
+"""The contract's rules for supplies, as plain as possible: see tests/support/oracle.py."""
 
 from datetime import date
 
@@ -74,5 +74,5 @@ def stock(events: list[Event]) -> tuple[dict[str, float], set[str]]:
             lots[lot] = lots.get(lot, 0) + data["quantity"]
         elif kind != "supply.ordered":
             lots[lot] = lots.get(lot, 0) - data["quantity"]
-    told = {f"{subject}/{lot}": quantity for subject, lots in on_hand.items() for lot, quantity in lots.items()}
-    return told, left_open
+    quantities = {f"{subject}/{lot}": quantity for subject, lots in on_hand.items() for lot, quantity in lots.items()}
+    return quantities, left_open

@@ -119,7 +119,7 @@ class Server:
     ) -> None:
         """Start and wait until `ready()`; on failure the message holds the end of the log.
 
-        `mortal=False`: goes on after this process has ended.
+        `mortal=False`: keeps running after this process has ended.
         """
         if self.running:
             raise ServerFault(f"{self.name} runs already")
@@ -155,7 +155,7 @@ class Server:
         os.kill(self.pid, number)
 
     def stop(self, seconds: float = 30, number: signal.Signals = signal.SIGTERM) -> None:
-        """Ask it to end and wait; kill it when it does not. No fault if it does not run."""
+        """Ask it to end and wait; kill it when it does not. No error if it does not run."""
         if self._process is None or not self.running:
             return
         self._process.send_signal(number)

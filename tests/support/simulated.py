@@ -1,4 +1,4 @@
-"""Holds the exports of the real store against what the simulator knows must come of its stream."""
+"""Compares the exports of the real store with the outcome that the simulator expects of its stream."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -34,7 +34,7 @@ def exports_of(raws: Sequence[bytes], folder: Path, cut_us: int, catalog: Catalo
 
 
 def faults(truth: dict[str, Any], exports: Exports) -> Iterator[str]:
-    """Everything in which the exports are not what the truth says."""
+    """Every difference between the exports and the truth."""
     have = {row["accession"]: row for row in exports["specimens"]}
     codes: dict[str, set[str]] = {}
     for row in exports["discrepancies"]:

@@ -1,6 +1,6 @@
 """A small clinic network for the station's tests: real tables, the real log, the real store; only Faust is left out.
 
-`Committing` does what the agents do, and can be held up, as by a worker that is down.
+`Committing` does what the agents do, and can be paused, as if the worker were down.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ class Clock:
 
 
 class Committing:
-    """Takes what is appended and commits it, in its own thread. While `running` is not set, nothing is."""
+    """Commits what is appended, in its own thread, while `running` is set."""
 
     def __init__(self, log: Log, store: Store, engine: Engine, clock: Clock) -> None:
         self._log, self._store, self._engine, self._clock = log, store, engine, clock

@@ -1,4 +1,4 @@
-"""Telling what happened, as events: small helpers that make valid records with times as minutes of one day."""
+"""Stories as events: small helpers that make valid records, with times as minutes of one day."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -39,7 +39,7 @@ def raw(
     site: str = "NORTH",
     actor: str = MA,
 ) -> bytes:
-    """One record; the id is made from what it says, so that the same happening has the same id."""
+    """One record; the id is derived from the content, so that the same event has the same id."""
     return json.dumps(
         {
             "specversion": "1.0",
@@ -93,8 +93,10 @@ def result(minute: float, test: str = "CBCD", status: str = "final", tube: str =
 
 
 def void(minute: float, of: bytes, **over: Any) -> bytes:
-    told = json.loads(of)
-    return raw("event.voided", told["subject"], minute, {"voids": told["id"], "reason": "scanned by mistake"}, **over)
+    event = json.loads(of)
+    return raw(
+        "event.voided", event["subject"], minute, {"voids": event["id"], "reason": "scanned by mistake"}, **over
+    )
 
 
 def supply(kind: str, minute: float, item: str = "SUP-EDTA4", site: str = "NORTH", **data: Any) -> bytes:

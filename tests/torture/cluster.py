@@ -1,4 +1,4 @@
-"""Kafka, PostgreSQL and workers as processes of this machine, with the faults that the runs do to them."""
+"""Kafka, PostgreSQL and workers as processes of this machine, with the faults that the runs inject."""
 
 import json
 import os
@@ -70,7 +70,7 @@ class Worker:
 
 
 class Cluster:
-    """The servers of one run, its workers, and one publisher. Everything of it lies in `folder`."""
+    """The servers of one run, its workers, and one publisher. Everything is in `folder`."""
 
     def __init__(self, folder: Path, broker: Broker, postgres: Postgres, *, kafka: str | None = None) -> None:
         self.folder, self.broker, self.postgres = folder, broker, postgres
@@ -90,9 +90,9 @@ class Cluster:
         self.log.ensure_topics(dict.fromkeys(TOPICS, PARTITIONS))
         self.workers = [Worker(number, folder / "home", self.environ) for number in (1, 2)]
         self.proxy: Proxy | None = None
-        """What can be cut between Kafka and everybody else; set where a test asked for it."""
+        """The proxy between Kafka and its clients, if the test asked for one."""
         self.append_faults = 0
-        """Appends that failed and were done again: each may have left a second copy of its records."""
+        """Appends that failed and were retried: each may have left a second copy of its records."""
 
     def new_database(self, *, migrated: bool = True) -> None:
         """An empty database in place of this one, for workers that are started from now on."""
@@ -113,7 +113,7 @@ class Cluster:
     # ---- load ----------------------------------------------------------------------------------------------
 
     def publish(self, arrivals: Sequence[bytes]) -> None:
-        """Append all, again and again while the log refuses; returns when all are durable."""
+        """Append all, retrying while the log refuses; returns when all are durable."""
         for start in range(0, len(arrivals), CHUNK):
             records = [NewRecord(*route(record), record) for record in arrivals[start : start + CHUNK]]
             for _ in range(APPEND_TRIES):
@@ -126,7 +126,7 @@ class Cluster:
                 raise ServerFault(f"the log refused {APPEND_TRIES} times")
 
     def publishing(self, arrivals: Sequence[bytes]) -> threading.Thread:
-        """The same beside what the test does; join it."""
+        """The same in a thread beside the test; join it."""
         thread = threading.Thread(target=self.publish, args=(arrivals,), name="publisher")
         thread.start()
         return thread
@@ -154,10 +154,10 @@ class Cluster:
             lambda: self.recorded() > more_than, seconds, f"more than {more_than} events recorded", every=0.005
         )
 
-    # ---- judgement -----------------------------------------------------------------------------------------
+    # ---- checks --------------------------------------------------------------------------------------------
 
     def assert_true_to(self, load: Load) -> None:
-        """The tables say what the story says: by its own count, and byte for byte as without any fault."""
+        """The tables match the story: by its own count, and byte for byte with a run without faults."""
         where = f"seed {load.seed}"
         with reading(self.engine) as connection:
             rows = {
@@ -180,7 +180,7 @@ class Cluster:
         found, alone = export(self.engine), self.without_faults(load)
         for table in PURE:
             differing = set(found[table].splitlines()) ^ set(alone[table].splitlines())
-            # what waits in quarantine is about arrivals: the home without faults got no bad record
+            # the quarantine depends on arrivals: the home without faults got no bad record
             differing = {line for line in differing if '"quarantined-events"' not in line}
             assert not differing, f"{where}: {table}: {sorted(differing)[:6]}"
 
@@ -194,14 +194,14 @@ class Cluster:
         return ", ".join(f"{t}/{p}: {min(o)}-{max(o)} ({len(o)})" for (t, p), o in sorted(places.items()))
 
     def without_faults(self, load: Load) -> dict[str, str]:
-        """The exports of one SQLite home that is told every event once, in order."""
+        """The exports of one SQLite home that gets every event once, in order."""
         engine = new_home(sqlite_url(self.folder, f"alone{load.seed}"))
         store = new_store(engine)
         for start in range(0, len(load.events), CHUNK):
             commit(store, load.events[start : start + CHUNK], start)
-        told = export(engine)
+        exports = export(engine)
         engine.dispose()
-        return told
+        return exports
 
     def chain_heads(self) -> dict[str, tuple[int, bytes]]:
         """{subject: (length, hash)} of every chain of the ledger."""
@@ -211,7 +211,7 @@ class Cluster:
 
 
 def graceful(worker: Worker, seconds: float = 12) -> int | None:
-    """SIGTERM, and the exit code; it must end by itself in time."""
+    """SIGTERM, and the exit code; it must end in time without being killed."""
     worker.process.stop(seconds, signal.SIGTERM)
     return worker.process.code
 

@@ -20,7 +20,7 @@ from tests.torture.proxy import Proxy
 
 
 class Scale(NamedTuple):
-    """How much of it. The long form is what issue D asks for."""
+    """The size of a run."""
 
     events: int
     kills: int

@@ -1,4 +1,4 @@
-"""A TCP proxy on this machine that a test can cut: connections end, and new ones are refused, until it is mended."""
+"""A TCP proxy on this machine that a test can cut: connections end, new ones are refused until it is restored."""
 
 import selectors
 import socket
@@ -33,7 +33,7 @@ class Proxy:
             self.cuts += len(self._pairs) // 2
             self._drop(list(self._pairs))
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         with self._lock:
             self._open = True
 

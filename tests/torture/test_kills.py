@@ -72,7 +72,7 @@ def test_a_zombie_that_comes_back_after_its_session_has_ended_does_no_harm(
         zombie = cluster.workers[number % 2]
         zombie.process.pause()
         publisher.join(120)
-        # the other gets the work when this one's session has ended, and the rows when its transaction was given up
+        # the other gets the work when this one's session has ended, and the rows when its transaction is rolled back
         until(lambda: cluster.lag() == 0, 240, "the other worker took over")
         taken_over += 1
         zombie.process.resume()

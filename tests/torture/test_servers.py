@@ -61,7 +61,7 @@ def test_the_broker_is_killed_and_the_network_cut_under_load(
         if number % 2:
             cluster.proxy.cut()
             wait_for_refusal(cluster, refused, publisher)
-            cluster.proxy.mend()
+            cluster.proxy.restore()
         else:
             cluster.broker.kill()
             cluster.broker.start()

@@ -1,6 +1,6 @@
 """A seeded load whose outcome is known before anything runs: what the fault runs are judged by.
 
-The truth is counted while the events are told, from the story itself; nothing of the service is asked.
+The truth is counted from the story while its events are made, without using the service.
 """
 
 import json
@@ -30,7 +30,7 @@ MIX = (1, 1, 2, 2, 6, 80, 8)
 
 
 class Load(NamedTuple):
-    """Records in the order of their arrival, and what must come of them."""
+    """Records in the order of their arrival, and the expected outcome."""
 
     seed: int
     arrivals: list[bytes]
@@ -45,7 +45,7 @@ class Load(NamedTuple):
 
 
 def bad_records(count: int, chance: random.Random) -> list[tuple[str, bytes]]:
-    """(reason, bytes) of records that belong into quarantine, eight kinds in turn."""
+    """(reason, bytes) of records that belong in quarantine, eight kinds in turn."""
     tube = make_identifier("S", 2026, 999_999)
     good = json.loads(step("stored", 1, tube))
     kinds: list[tuple[str, bytes]] = [
@@ -66,11 +66,11 @@ def bad_records(count: int, chance: random.Random) -> list[tuple[str, bytes]]:
 def make_load(seed: int, events: int, duplicates: float = 0.1, bad: int = 40) -> Load:
     """About `events` valid events, `duplicates` of them twice, `bad` records between them, all shuffled."""
     chance = random.Random(seed)
-    told: list[bytes] = []
+    story: list[bytes] = []
     statuses: dict[str, str] = {}
     used: Counter[tuple[str, str]] = Counter()
     for site in SITES:
-        told += [
+        story += [
             supply(
                 "received",
                 0,
@@ -83,24 +83,24 @@ def make_load(seed: int, events: int, duplicates: float = 0.1, bad: int = 40) ->
             for lot in LOTS
         ]
     serial = 0
-    while len(told) < events:
+    while len(story) < events:
         serial += 1
         tube = make_identifier("S", 2026, serial)
         site, lot = chance.choice(SITES), chance.choice(LOTS)
         last = chance.choices(range(len(STEPS)), MIX)[0]
-        told += tell(tube, site, lot, chance.uniform(1, 600), last, chance)
+        story += tube_events(tube, site, lot, chance.uniform(1, 600), last, chance)
         statuses[tube] = STEPS[last][1]
         used[site, lot] += 1
-    assert len(ids(told)) == len(told)
-    repeated = chance.sample(told, int(len(told) * duplicates))
+    assert len(ids(story)) == len(story)
+    repeated = chance.sample(story, int(len(story) * duplicates))
     wrong = bad_records(bad, chance)
-    arrivals = [*told, *repeated, *(record for _, record in wrong)]
+    arrivals = [*story, *repeated, *(record for _, record in wrong)]
     chance.shuffle(arrivals)
     on_hand = {(site, lot): RECEIVED_PER_LOT - used[site, lot] for site in SITES for lot in LOTS}
-    return Load(seed, arrivals, told, statuses, on_hand, Counter(reason for reason, _ in wrong))
+    return Load(seed, arrivals, story, statuses, on_hand, Counter(reason for reason, _ in wrong))
 
 
-def tell(tube: str, site: str, lot: str, start: float, last: int, chance: random.Random) -> list[bytes]:
+def tube_events(tube: str, site: str, lot: str, start: float, last: int, chance: random.Random) -> list[bytes]:
     """The story of one tube up to the step `last`, minutes apart."""
     minute, events = start, []
     for name, _ in STEPS[: last + 1]:

@@ -1,7 +1,7 @@
-"""Private names of libraries stand in one module a library, and exist in the versions that are installed.
+"""Private names of libraries are used in one module per library, and exist in the installed versions.
 
-A new version of such a library may change them without notice. So its version is bound in pyproject.toml, and before
-the bound is raised the library is read again: these tests say which names to look at.
+A new version of such a library may change them without notice. So its version has an upper bound in pyproject.toml,
+and before the bound is raised these names are checked in the library's source.
 """
 
 import ast
@@ -180,7 +180,7 @@ def is_private(name: str) -> bool:
 
 
 def module_files() -> list[tuple[str, Path]]:
-    """Every module of ours, but for the migrations, which run as scripts."""
+    """Every module of ours, except the migrations, which run as scripts."""
     files = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
     named = [(".".join(path.relative_to(ROOT).with_suffix("").parts), path) for path in files]
     return [(name, path) for name, path in named if not name.startswith("models.database.migrations")]
@@ -240,7 +240,7 @@ def names_of(thing: Any) -> frozenset[str]:
     """What a class or module defines itself: in its body, by an annotation, or by `self.name = …` in a method."""
     found = {*vars(thing), *inspect.get_annotations(thing), *getattr(thing, "__slots__", ())}
     if inspect.isclass(thing):
-        # not inspect.getsource: psycopg's classes name another module than the one they stand in
+        # not inspect.getsource: psycopg's classes name another module than the one that defines them
         codes = [each.__code__ for each in vars(thing).values() if inspect.isfunction(each)]
         for path in {Path(code.co_filename) for code in codes if code.co_qualname.startswith(f"{thing.__name__}.")}:
             for node in tree(path).body:

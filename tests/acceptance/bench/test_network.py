@@ -1,4 +1,4 @@
-"""The command that measures on Kafka and PostgreSQL: every figure is there, and every run did all of its work."""
+"""The benchmark on Kafka and PostgreSQL: the report has every figure, and every run processed all of its events."""
 
 import json
 import os
@@ -30,14 +30,14 @@ FIGURES = {
     "noop": TIMED | {"peak_mib"},
     "noop_batches": TIMED | {"peak_mib"},
 }
-"""What each kind of run tells, at least."""
+"""The minimum that each kind of run reports."""
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where one small run of everything left its report. It starts servers of its own, since it deletes topics."""
+    """The folder with the report of one small run. It starts its own servers, since it deletes topics."""
     for reason in (broker.missing(), server.missing()):
         if reason is not None:
             pytest.skip(reason)
@@ -83,7 +83,7 @@ def test_every_run_counts_all_of_its_events_once(runs: dict[str, list[dict[str, 
 
 
 def test_the_workers_have_committed_everything_between_them(runs: dict[str, list[dict[str, Any]]]) -> None:
-    """At least: what a worker takes over in a rebalance it may be given twice."""
+    """At least: after a rebalance, records may be delivered a second time."""
     for key, workers, events in (("worker_1", 1, EVENTS), ("worker_2", 2, EVENTS), ("growth", 2, GROWTH)):
         (result,) = runs[key]
         assert len(result["shares"]) == workers

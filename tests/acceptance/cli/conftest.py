@@ -1,4 +1,4 @@
-"""A home in which the story has happened, for the tests that only look at it."""
+"""A home with the recorded story, for tests that only read it."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ Inside = Callable[..., bytes]
 
 @pytest.fixture
 def inside(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Inside:
-    """A command run inside this process, which is much faster; it must succeed, and gives its standard output."""
+    """Run a command in this process, which is much faster; it must succeed. Returns its standard output."""
     for name in [name for name in os.environ if name.startswith("LABTRAIL_")]:
         monkeypatch.delenv(name)
 
@@ -32,7 +32,7 @@ def inside(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.Monkey
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The story published, worked through by the real service, which is stopped again."""
+    """A home whose story was published and processed by the real service, which has been stopped."""
     folder = tmp_path_factory.mktemp("story")
     up = Up(folder / "home", folder, LABTRAIL_CHECKPOINT_SECONDS="1").start()
     try:

@@ -1,4 +1,4 @@
-"""The commands on a home in which a short story has happened (tests/support/cli_story.py)."""
+"""The commands on a home with a short recorded story (tests/support/cli_story.py)."""
 
 import csv
 import io
@@ -124,7 +124,7 @@ def test_the_json_report_holds_what_is_needed_to_prove_each_event(inside: Inside
 
 
 def _root(step: dict[str, dict[str, object]]) -> str:
-    """The root that an audit path leads to, computed here again as RFC 6962 says."""
+    """The root that an audit path leads to, computed independently after RFC 6962."""
     index, last = int(str(step["proof"]["leaf_index"])), int(str(step["proof"]["tree_size"])) - 1
     node = sha256(b"\x00" + bytes.fromhex(str(step["link"]["hash"]))).digest()
     path = step["proof"]["path"]

@@ -157,7 +157,7 @@ def test_a_person_at_a_terminal_sees_a_progress_bar_and_a_script_does_not(tmp_pa
             while part := os.read(ours, 65536):
                 shown += part
         except OSError:
-            pass  # so Linux ends a terminal whose other side is closed
+            pass  # Linux reports a terminal whose other side is closed by EIO
         out, _ = process.communicate(timeout=SECONDS)
     os.close(ours)
     assert process.returncode == 0

@@ -1,4 +1,4 @@
-"""SIGTERM is heard, whenever it comes."""
+"""SIGTERM is handled whenever it arrives."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.running import SECONDS, environment, works
 
-# the signal comes in a callback, as they run at the end of an import: what is raised there is dropped
+# the signal arrives in a weakref callback, such as those at the end of an import: exceptions are dropped there
 LOST = """
 import signal, sys, weakref
 from {module} import {name} as real

@@ -127,7 +127,7 @@ def test_a_waiting_drain_ends_at_once_on_a_signal(tmp_path: Path, number: signal
 
 
 def _has_open(pid: int, path: Path) -> bool:
-    """Whether a process has this file open, as /proc tells."""
+    """Whether a process has this file open, according to /proc."""
     folder = Path(f"/proc/{pid}/fd")
     return any(file.resolve() == path for file in folder.iterdir()) if folder.exists() else False
 
@@ -169,7 +169,7 @@ def test_a_demo_shows_a_living_day_and_starting_it_again_adds_to_it(tmp_path: Pa
 
 
 def _demo(folder: Path, *, more_than: int) -> dict[str, list[str]]:
-    """Start the demo, wait for so many specimens, stop it; the events of each specimen."""
+    """Start the demo, wait for that many specimens, stop it; the events of each specimen."""
     up = Up(folder / "home", folder, "--demo").start()
     data = ("--data", str(up.home))
     try:

@@ -1,4 +1,4 @@
-"""docker compose's own reader takes docker-compose.yml, and the script beside it makes the secrets."""
+"""docker compose's own loader accepts docker-compose.yml, and the script beside it generates the secrets."""
 
 import json
 import os
@@ -20,7 +20,7 @@ def make_secrets(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def loader(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The reader that docker compose itself uses, as a program."""
+    """The loader that docker compose itself uses, as a program."""
     if shutil.which("go") is None:
         pytest.skip("go is not installed: install Go 1.24 or later")
     program = tmp_path_factory.mktemp("loader") / "loader"

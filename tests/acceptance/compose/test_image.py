@@ -17,7 +17,7 @@ STEP_SECONDS = 600
 
 
 def context(folder: Path) -> None:
-    """What Docker would send: the files of .dockerignore's exceptions, from git."""
+    """The build context that Docker would send: the exceptions in .dockerignore, from git."""
     kept = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
     listed = subprocess.run(["git", "ls-files", "-z", *kept], cwd=ROOT, capture_output=True, check=True).stdout
     for name in filter(None, listed.decode().split("\0")):

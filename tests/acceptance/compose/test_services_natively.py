@@ -37,7 +37,7 @@ class Site(NamedTuple):
     postgres: Postgres
 
     def here(self, text: str, port: int = 0) -> str:
-        """A value of the compose file as it holds on this machine."""
+        """A value of the compose file, translated to this machine."""
         for there, here in (
             ("kafka:9092", self.kafka.bootstrap),
             ("/run/secrets", str(self.folder / "secrets")),

@@ -1,4 +1,4 @@
-"""A real day of six clinics through the real command: what must come of it, whatever happens on the way."""
+"""A real day of six clinics through the real command: the expected outcome, whatever fails on the way."""
 
 import gzip
 import json

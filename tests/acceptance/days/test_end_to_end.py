@@ -1,4 +1,4 @@
-"""A day goes wrong, and exactly the right people hear of it, once each: real service, Prometheus and Alertmanager.
+"""A day goes wrong, and exactly the right people are notified, once each: real service, Prometheus and Alertmanager.
 
 Labtrail runs as two workers on one embedded home. What goes wrong is planted with the times that it would have had;
 the rules and routes are the shipped ones with their durations divided by SPEED.
@@ -50,7 +50,7 @@ class Lab:
 
     def start(self, number: int) -> None:
         def ready() -> bool:
-            try:  # its first scrape, which reads the database for the first time, is not Prometheus'
+            try:  # the first scrape, which opens the database, is not left to Prometheus
                 answer = httpx.get(f"http://127.0.0.1:{self.ports[number]}/metrics", timeout=5)
             except httpx.HTTPError:
                 return False
@@ -89,19 +89,19 @@ def lab(folder: Path) -> Iterator[Lab]:
             worker.kill()
 
 
-def told(kept: Sink, status: str) -> Counter[Key]:
-    """How often each receiver was told of each alert and site."""
+def notified(kept: Sink, status: str) -> Counter[Key]:
+    """How often each receiver was notified of each alert and site."""
     return Counter(n.key for n in kept.notifications() if n.status == status)
 
 
 def wait_for(kept: Sink, status: str, keys: set[Key]) -> None:
-    def all_told() -> bool:
-        return keys <= set(told(kept, status))
+    def all_notified() -> bool:
+        return keys <= set(notified(kept, status))
 
     try:
-        until(f"{status}: {sorted(keys)}", all_told, PATIENCE_S)
+        until(f"{status}: {sorted(keys)}", all_notified, PATIENCE_S)
     except Exception as fault:
-        raise AssertionError(f"{fault}; told were {sorted(told(kept, status))}") from fault
+        raise AssertionError(f"{fault}; told were {sorted(notified(kept, status))}") from fault
 
 
 def what_goes_wrong(plant: Planter) -> list[str]:
@@ -139,7 +139,7 @@ def test_each_planted_case_is_told_once_to_the_right_person_and_resolves_with_a_
         made = stack.enter_context(lab(tmp_path))
         address, targets = f"127.0.0.1:{free_port()}", [f"127.0.0.1:{port}" for port in made.ports]
         server = stack.enter_context(prometheus(tmp_path, targets, speed=SPEED, alertmanager=address))
-        # Prometheus takes five seconds to learn its targets, whatever the speed: until then it believes all are down
+        # Prometheus takes five seconds to learn its targets, whatever the speed: until then all count as down
         until("both workers are scraped", lambda: [s for s in server.query("lab:up:count") if s["value"][1] == "2"])
         until("nothing fires", lambda: not server.firing())
         stack.enter_context(alertmanager(tmp_path, hook, address=address, speed=SPEED))
@@ -157,7 +157,7 @@ def test_each_planted_case_is_told_once_to_the_right_person_and_resolves_with_a_
             )
         )
         wait_for(kept, "firing", PLANTED | AFTER_THE_KILL)
-        assert not told(kept, "resolved"), "nothing has been mended yet"
+        assert not notified(kept, "resolved"), "nothing has been mended yet"
 
         made.start(0)
         plant.now = datetime.now(UTC)
@@ -166,7 +166,7 @@ def test_each_planted_case_is_told_once_to_the_right_person_and_resolves_with_a_
 
         until("nothing fires", lambda: not server.firing(), PATIENCE_S)
         once = dict.fromkeys(PLANTED | AFTER_THE_KILL, 1)
-        assert dict(told(kept, "firing")) == once
-        assert dict(told(kept, "resolved")) == once
+        assert dict(notified(kept, "firing")) == once
+        assert dict(notified(kept, "resolved")) == once
         assert any(message["receiver"] == "heartbeat" for message in kept.messages)
         assert made.run("export", "alerts") == "", "and Labtrail's own alerts are all resolved too"

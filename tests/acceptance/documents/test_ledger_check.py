@@ -1,4 +1,4 @@
-"""What docs/ledger.md tells people to do themselves works as it stands there."""
+"""The checks that docs/ledger.md describes work exactly as written there."""
 
 import json
 import re

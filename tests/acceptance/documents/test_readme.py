@@ -1,4 +1,4 @@
-"""The tour of the README works as it is typed."""
+"""The tour of the README works as written."""
 
 import os
 import re

@@ -18,7 +18,7 @@ SECONDS = 30.0
 
 
 class Bench:
-    """A log, workers on it, and what they wrote down."""
+    """A log, workers on it, and the files in which they note what they did."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -38,7 +38,7 @@ class Bench:
         return worker
 
     def start(self, name: str, mode: str = "work") -> Server:
-        """A worker, once it reads the log: it has then done everything that waits, or holds what it can't do."""
+        """Start a worker; returns once it has processed everything pending, or holds what it can't process."""
         worker = self.worker(name, mode)
         worker.start(lambda: self.log.lag(GROUP) != {} and worker.running, SECONDS)
         return worker

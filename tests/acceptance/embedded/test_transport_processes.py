@@ -1,4 +1,4 @@
-"""The transport hears of what another process appends."""
+"""The transport notices what another process appends."""
 
 import asyncio
 import subprocess

@@ -1,4 +1,4 @@
-"""Committing when the database, or one record, makes trouble: nothing lost, nothing stopped."""
+"""Committing when the database or one record fails: nothing is lost, nothing stops."""
 
 import asyncio
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def execute(engine: Engine, statement: str) -> None:
 def test_a_fault_of_the_database_is_retried_in_place_until_it_passes(home: Engine) -> None:
     execute(home, "ALTER TABLE chains RENAME TO elsewhere")
 
-    async def mended_meanwhile() -> None:
+    async def fixed_meanwhile() -> None:
         async with committer(home) as one:
             going = asyncio.create_task(one.commit(records(whole_day())))
             while not one.metrics._retries._value.get():  # type: ignore[attr-defined]  # the library has no reader
@@ -43,7 +43,7 @@ def test_a_fault_of_the_database_is_retried_in_place_until_it_passes(home: Engin
             execute(home, "ALTER TABLE elsewhere RENAME TO chains")
             await going
 
-    asyncio.run(mended_meanwhile())
+    asyncio.run(fixed_meanwhile())
     assert count(home, "events") == 6
 
 
@@ -67,7 +67,7 @@ def test_one_that_stopped_waiting_keeps_nothing_from_the_others(home: Engine) ->
         async with committer(home) as one:
             leaving = asyncio.create_task(one.commit(records([first], 0)))
             staying = asyncio.create_task(one.commit(records([second], 1)))
-            await asyncio.sleep(0)  # both have asked
+            await asyncio.sleep(0)  # both are queued
             leaving.cancel()
             await staying
             await one.commit(records(whole_day()[2:], 2))
@@ -115,26 +115,26 @@ def test_the_log_of_a_fault_holds_no_value_of_an_event(home: Engine, caplog: pyt
     assert "CANARY" not in caplog.text
 
 
-class Heard:
-    """Notes what the store reports."""
+class Observer:
+    """Records what the store reports."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, str, float]] = []
+        self.reported: list[tuple[str, str, float]] = []
 
     def received(self, site: str, priority: str, transit_s: float) -> None:
-        self.told.append((site, priority, transit_s))
+        self.reported.append((site, priority, transit_s))
 
     def resulted(self, test: str, priority: str, turnaround_s: float, limit_s: float) -> None:
-        self.told.append((test, priority, turnaround_s))
+        self.reported.append((test, priority, turnaround_s))
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2, 3, 4, 5), (5, 4, 3, 2, 1, 0), (0, 5, 1, 4, 2, 3)])
 def test_each_receipt_and_first_result_is_reported_once_in_whatever_order_they_come(
     home: Engine, order: tuple[int, ...]
 ) -> None:
-    heard = Heard()
-    store = Store(home, CATALOG, POLICY, observer=heard)
+    observed = Observer()
+    store = Store(home, CATALOG, POLICY, observer=observed)
     for offset, number in enumerate(order):
         store.commit(records([whole_day()[number]], offset), us(10_000))
-    assert ("CBCD", "routine", 90 * 60) in heard.told
-    assert sum(told[0] == "CBCD" for told in heard.told) == 1
+    assert ("CBCD", "routine", 90 * 60) in observed.reported
+    assert sum(reported[0] == "CBCD" for reported in observed.reported) == 1

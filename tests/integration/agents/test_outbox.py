@@ -1,4 +1,4 @@
-"""The outbox: alerts reach the log once, or later; nobody waits for the log inside a transaction."""
+"""The outbox: alerts reach the log once, if necessary later; no transaction waits for the log."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path

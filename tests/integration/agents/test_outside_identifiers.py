@@ -1,4 +1,4 @@
-"""Which identifiers from outside are taken does not depend on who asks: worker, command or station."""
+"""Worker, command and station accept the same identifiers from outside."""
 
 from collections.abc import Iterator
 from contextlib import closing

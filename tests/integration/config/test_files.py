@@ -1,4 +1,4 @@
-"""Writing a file whole: all of it or as it was, at whatever step it fails, and nothing left beside it."""
+"""Atomic file writes: the new content or the old one, at whatever step it fails, and no temporary file left."""
 
 import errno
 import os

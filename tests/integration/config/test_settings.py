@@ -1,4 +1,4 @@
-"""Settings: where a value comes from, what a mistake says, and that a secret stays one."""
+"""Settings: where a value comes from, how a mistake is reported, and that a secret stays one."""
 
 import stat
 from pathlib import Path

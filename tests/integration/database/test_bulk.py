@@ -103,7 +103,7 @@ def test_of_two_rows_with_one_key_the_last_one_stands(engine: Engine) -> None:
         with writing(engine) as connection:
             upsert(connection, progress, columns, rows)
     with writing(engine) as connection:
-        upsert(connection, progress, columns, [("t", 0, 9), ("t", 2, 7), ("t", 2, 8)], ())  # only what is not there
+        upsert(connection, progress, columns, [("t", 0, 9), ("t", 2, 7), ("t", 2, 8)], ())  # only missing rows
     with reading(engine) as connection:
         assert set(connection.execute(select(progress)).all()) == {("t", 0, 4), ("t", 1, 5), ("t", 2, 8)}
 
@@ -130,7 +130,7 @@ def test_only_the_rows_named_are_deleted(engine: Engine) -> None:
 
 
 def test_more_than_64_uses_at_one_moment_give_the_same_stock(engine: Engine, tmp_path: Path) -> None:
-    """The fold marks its state every 64 movements: so two marks of one batch may have one key."""
+    """The fold saves its state every 64 movements, so two saved states of one batch may have the same key."""
     events = [supply("received", 1, lot="L1", quantity=500, expires="2027-01-01")]
     events += [supply("used", 5, quantity=1, id=f"use {n}") for n in range(150)]
     commit(new_store(engine), events)

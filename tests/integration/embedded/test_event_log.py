@@ -47,6 +47,6 @@ def test_who_opens_the_log_again_shares_it_until_the_last_closes(tmp_path: Path)
     "url", ["sqlite:///", "sqlite:///:memory:", "sqlite://host/log.db", "amqp://x", "", "log.db"]
 )
 def test_a_broker_that_names_no_log_is_told_in_one_line(url: str) -> None:
-    with pytest.raises(LabtrailError, match=r"write it like|set LABTRAIL_BROKER") as told:
+    with pytest.raises(LabtrailError, match=r"write it like|set LABTRAIL_BROKER") as raised:
         open_log(url)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(raised.value)

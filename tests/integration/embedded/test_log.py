@@ -1,4 +1,4 @@
-"""The log by itself: records, offsets, several processes, faults of the disk."""
+"""The log alone: records, offsets, several processes, disk faults."""
 
 import random
 import sqlite3
@@ -107,18 +107,18 @@ def test_a_commit_never_goes_back(log: Log) -> None:
 
 
 def test_who_listens_hears_of_every_append_until_he_stops_listening(log: Log) -> None:
-    heard: list[str] = []
-    log.listen(lambda: heard.append("always"))
+    notified: list[str] = []
+    log.listen(lambda: notified.append("always"))
 
     def once() -> None:
-        heard.append("once")
+        notified.append("once")
 
     log.listen(once)
     log.append([NewRecord("things", None, b"1")])
     log.unlisten(once)
     log.append([NewRecord("things", None, b"2")])
     log.join("group", {("things", 0): 0})
-    assert heard == ["always", "once", "always"]
+    assert notified == ["always", "once", "always"]
 
 
 def test_a_full_disk_is_told_leaves_nothing_half_written_and_can_be_mended(tmp_path: Path) -> None:

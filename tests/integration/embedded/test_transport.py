@@ -1,4 +1,4 @@
-"""The transport inside one process: waking, sending, limits, faults of the disk."""
+"""The transport inside one process: waking, sending, limits, disk faults."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Databases of each kind for the tests of queue and records, and a CUPS of one folder."""
+"""Databases of each kind for the tests of queue and records, and a CUPS in one folder."""
 
 import os
 import stat

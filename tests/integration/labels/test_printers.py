@@ -1,4 +1,4 @@
-"""Printers: one suite for what every kind does, and each trouble that a printer can be in."""
+"""Printers: one suite for every kind, and each fault that a printer can have."""
 
 import socket
 import threading

@@ -76,8 +76,8 @@ def test_a_tube_is_labeled_once_relabeled_with_a_reason_and_its_old_label_is_cau
         assert printing.jobs.step(PRINTER) is True
         assert len(zebra.printed) == 1 + 2
 
-    told = replayed(log)
-    commit(store, [*told, *told], offset=10)
+    replay = replayed(log)
+    commit(store, [*replay, *replay], offset=10)
     commit(store, [step("labeled", 40, label=f"{TUBE}-1")], offset=50)
     with reading(home) as connection:
         assert [job.serial for job in labels_of(connection, TUBE)] == [f"{TUBE}-1", f"{TUBE}-2"]

@@ -1,4 +1,4 @@
-"""The print queue: order is kept, a stuck printer holds up nobody, nothing is ever printed twice by itself."""
+"""The print queue: order is kept, a stuck printer holds up nobody, nothing is ever printed twice automatically."""
 
 import threading
 from collections.abc import Sequence
@@ -161,16 +161,16 @@ def test_a_label_that_waited_too_long_for_its_printer_fails_instead_of_surprisin
 
 
 def test_what_is_printed_is_told_to_the_log_once_it_is_out(engine: Engine) -> None:
-    told: list[str] = []
+    announced: list[str] = []
     faults = [LabelError("the log is away")]
 
     def announce(jobs: Sequence[Job]) -> None:
         if faults:
             raise faults.pop()
-        told.extend(job.serial for job in jobs)
+        announced.extend(job.serial for job in jobs)
 
     ask(engine, "S1", "S2", "S3")
     queue = queue_of(engine, Script(says=[Confirmed(""), Failed("no"), Confirmed("")]), announce=announce)
     while queue.step("p") is not False:
         pass
-    assert told == ["S1-1", "S3-1"], "the label that failed is not told, the one that waited for the log is"
+    assert announced == ["S1-1", "S3-1"], "the label that failed is not told, the one that waited for the log is"

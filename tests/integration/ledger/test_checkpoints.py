@@ -1,4 +1,4 @@
-"""Checkpoints: keys, signed notes, files that can be carried off, and what they prove."""
+"""Checkpoints: keys, signed notes, files to keep elsewhere, and what they prove."""
 
 import base64
 import stat

@@ -1,4 +1,4 @@
-"""`verify` against someone who owns the database: edit, delete, insert, swap, cut off, rehash."""
+"""`verify` against someone who owns the database: edit, delete, insert, swap, truncate, rehash."""
 
 import shutil
 from functools import cache
@@ -78,7 +78,7 @@ class Home:
         return [row for row in self.rows if row["subject"] == subject]
 
     def rehash(self, subject):
-        """Make one subject's chain anew over what stands in the table now."""
+        """Rebuild one subject's chain over the current rows."""
         with self.engine.begin() as connection:
             query = select(events.c.seq, events.c.raw).where(events.c.subject == subject)
             previous, length = genesis(subject), 0
@@ -90,7 +90,7 @@ class Home:
             connection.execute(change.values(length=length, head=previous))
 
     def regrow(self):
-        """Make the whole tree anew."""
+        """Rebuild the whole tree."""
         self.do(delete(leaves), delete(tree_nodes), delete(tree_state))
         grow(self.engine)
 
@@ -336,10 +336,10 @@ def test_of_several_faults_the_one_recorded_first_is_named(home):
 
 
 def test_progress_is_told(home):
-    told = []
+    ticks = []
     with home.engine.connect() as connection:
-        verify(connection, tick=told.append)
-    assert sum(told) == 2 * MANY
+        verify(connection, tick=ticks.append)
+    assert sum(ticks) == 2 * MANY
 
 
 def test_an_empty_ledger_holds(engine):

@@ -15,7 +15,7 @@ LATE = 90 + 65
 AFTER = LATE + SETTLED_US / 60_000_000 + 1
 
 
-def told(alert: str, minute: float, *, site: str = "NORTH", resolved: bool = False) -> Told:
+def notified(alert: str, minute: float, *, site: str = "NORTH", resolved: bool = False) -> Told:
     return Told(
         fingerprint=f"{alert}/{site}",
         alert=alert,
@@ -27,7 +27,7 @@ def told(alert: str, minute: float, *, site: str = "NORTH", resolved: bool = Fal
     )
 
 
-def tell(engine: Engine, minute: float, *alerts: Told) -> None:
+def notify(engine: Engine, minute: float, *alerts: Told) -> None:
     with writing(engine) as connection:
         record_told(connection, "lab-supervisor", alerts, us(minute))
 
@@ -47,16 +47,16 @@ def test_a_page_that_nobody_got_is_a_difference_after_ten_minutes(engine: Engine
     late_stat(engine)
     assert differences(engine, LATE + 9) == []
     assert differences(engine, AFTER) == [("untold", "StatResultOverdue", "NORTH")]
-    tell(engine, AFTER, told("StatResultOverdue", LATE))
+    notify(engine, AFTER, notified("StatResultOverdue", LATE))
     assert differences(engine, AFTER + 1) == []
 
 
 def test_a_page_for_what_is_over_is_a_difference_after_ten_minutes(engine: Engine) -> None:
-    tell(engine, 0, told("StatResultOverdue", 0), told("StatResultOverdue", 0, site="SOUTH"))
+    notify(engine, 0, notified("StatResultOverdue", 0), notified("StatResultOverdue", 0, site="SOUTH"))
     assert differences(engine, 9) == []
     gone = ("gone", "StatResultOverdue", "NORTH"), ("gone", "StatResultOverdue", "SOUTH")
     assert differences(engine, 11) == [*gone]
-    tell(engine, 12, told("StatResultOverdue", 0, resolved=True))
+    notify(engine, 12, notified("StatResultOverdue", 0, resolved=True))
     assert differences(engine, 13) == [gone[1]]
 
 
@@ -70,13 +70,13 @@ def test_a_missing_tube_that_somebody_took_on_needs_no_page(engine: Engine) -> N
 
 def test_a_new_case_is_counted_anew_and_what_is_over_for_a_month_is_forgotten(engine: Engine) -> None:
     for minute in (0, 1, 2):
-        tell(engine, minute, told("StabilityAtRisk", 0))
-    tell(engine, 3, told("StabilityAtRisk", 0, resolved=True))
-    tell(engine, 60, told("StabilityAtRisk", 59))
+        notify(engine, minute, notified("StabilityAtRisk", 0))
+    notify(engine, 3, notified("StabilityAtRisk", 0, resolved=True))
+    notify(engine, 60, notified("StabilityAtRisk", 59))
     with reading(engine) as connection:
         (shown,) = alerting(connection, us(61)).firing
         assert shown.times == 1
-    tell(engine, 70, told("StabilityAtRisk", 59, resolved=True))
-    tell(engine, 71 + KEEP_US / 60_000_000, told("ReceiptOverdue", 0))
+    notify(engine, 70, notified("StabilityAtRisk", 59, resolved=True))
+    notify(engine, 71 + KEEP_US / 60_000_000, notified("ReceiptOverdue", 0))
     with reading(engine) as connection:
         assert connection.execute(select(notifications.c.alert)).scalars().all() == ["ReceiptOverdue"]

@@ -1,4 +1,4 @@
-"""`labtrail report`: what it says of a simulated day is what was simulated, in the PDF and in the HTML."""
+"""`labtrail report`: its figures of a simulated day are the simulated ones, in the PDF and in the HTML."""
 
 import io
 import re
@@ -38,7 +38,7 @@ SEED = 21
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Truth, int, Path]]:
-    """Two days of simulated clinics on record, what is true of them, and the moment after."""
+    """Two recorded days of simulated clinics, their expected figures, and the moment after them."""
     home = tmp_path_factory.mktemp("report")
     engine, truth = new_home(sqlite_url(home, "labtrail")), Truth()
     at_us = microseconds(START + timedelta(days=2))

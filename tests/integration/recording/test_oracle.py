@@ -22,7 +22,7 @@ SHIFTS_MINUTES = (-90, -40, -3, 3, 40, 90)
 
 
 def damaged(seed: int, how: str, orders: float = 14.0) -> list[bytes]:
-    """A simulated day, some of it lost, voided, scanned again or told by clocks that were wrong; shuffled."""
+    """A simulated day, some of it lost, voided, scanned again or timed by wrong clocks; shuffled."""
     rng = Random(seed)
     share = dict.fromkeys(("lossy", "voided", "repeated", "skewed"), 0.0)
     if how == "everything":
@@ -62,10 +62,10 @@ def differences(raws: list[bytes], folder: Path) -> list[str]:
 
 def of_custody(exports, events, of_specimens):
     rows = {row["accession"]: row for row in exports["specimens"]}
-    told = {}
+    found = {}
     for row in exports["discrepancies"]:
         step = f":{row['detail']}" if row["code"] == "missing-step" else ""
-        told.setdefault(row["accession"], set()).add(row["code"] + step)
+        found.setdefault(row["accession"], set()).add(row["code"] + step)
     children = {
         child["accession"]
         for event in events
@@ -82,7 +82,7 @@ def of_custody(exports, events, of_specimens):
                 yield f"{accession}: {column} {row[column]}, should be {oracle.first_time(history, step)}"
         want = {f"missing-step:{step}" for step in oracle_discrepancies.missing_steps(history, is_child)}
         want |= oracle_discrepancies.codes(history, POLICY, CATALOG) | oracle_supplies.supply_codes(history, events)
-        have = told.get(accession, set()) - {"missing-from-manifest"}
+        have = found.get(accession, set()) - {"missing-from-manifest"}
         if (have ^ want) - oracle_discrepancies.left_open(history):
             yield f"{accession}: {sorted(have - want)} too many, {sorted(want - have)} missing"
 
@@ -90,7 +90,9 @@ def of_custody(exports, events, of_specimens):
 def of_results(exports, of_specimens):
     have = {f"{r['accession']}/{r['test']}": (r["status"], r["value"]) for r in exports["results"]}
     want = {
-        f"{a}/{test}": told for a, history in of_specimens.items() for test, told in oracle.results(history).items()
+        f"{a}/{test}": latest
+        for a, history in of_specimens.items()
+        for test, latest in oracle.results(history).items()
     }
     for key in sorted(have.keys() | want.keys()):
         if have.get(key) != want.get(key):

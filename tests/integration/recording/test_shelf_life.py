@@ -1,4 +1,4 @@
-"""Expiry and days of cover: alerts, metrics, board and report say the same of a shelf, whatever the settings."""
+"""Expiry and days of cover: alerts, metrics, board and report agree on a shelf, whatever the settings."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, timezone

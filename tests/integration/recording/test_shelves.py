@@ -1,4 +1,4 @@
-"""Long-lived shelves: what arrives late is folded from the past, with the same stock as if it had come in time."""
+"""Long-lived shelves: late arrivals are folded from an earlier state, and give the same stock as if on time."""
 
 import random
 from pathlib import Path
@@ -20,7 +20,7 @@ HAPPENINGS = 4 * MARK_EVERY
 def happenings(seed: int) -> list[bytes]:
     """A few weeks of one item at two sites: lots whose expiry is corrected, uses that name no lot, counts, voids."""
     chance = random.Random(seed)
-    told: list[bytes] = []
+    events: list[bytes] = []
     for number in range(HAPPENINGS):
         minute, site, lot = number * 3.0, chance.choice(("NORTH", "NORTH", "SOUTH")), chance.choice(LOTS)
         name = f"{seed}.{number}"
@@ -30,23 +30,23 @@ def happenings(seed: int) -> list[bytes]:
         match kind:
             case "received":
                 expires = f"2027-{chance.randint(1, 6):02}-01"
-                told.append(supply("received", minute, site=site, lot=lot, expires=expires, quantity=9, id=name))
+                events.append(supply("received", minute, site=site, lot=lot, expires=expires, quantity=9, id=name))
             case "used":
-                told.append(supply("used", minute, site=site, lot=lot, quantity=1, id=name))
+                events.append(supply("used", minute, site=site, lot=lot, quantity=1, id=name))
             case "used-any":
-                told.append(supply("used", minute, site=site, quantity=chance.randint(1, 3), id=name))
+                events.append(supply("used", minute, site=site, quantity=chance.randint(1, 3), id=name))
             case "counted":
-                told.append(supply("counted", minute, site=site, lot=lot, quantity=chance.randint(0, 20), id=name))
+                events.append(supply("counted", minute, site=site, lot=lot, quantity=chance.randint(0, 20), id=name))
             case "transferred":
-                told.append(supply("transferred", minute, site="NORTH", lot=lot, to="SOUTH", quantity=2, id=name))
-            case "voided" if told:
-                of = chance.choice([one for one in told if b'"event.voided"' not in one])
-                told.append(void(minute, of, id=name))
-    return told
+                events.append(supply("transferred", minute, site="NORTH", lot=lot, to="SOUTH", quantity=2, id=name))
+            case "voided" if events:
+                of = chance.choice([one for one in events if b'"event.voided"' not in one])
+                events.append(void(minute, of, id=name))
+    return events
 
 
 def shelves(engine: Engine) -> dict[str, list[tuple[object, ...]]]:
-    """Stock, what each movement took, and what is kept of each place."""
+    """Stock, what each movement took, and the totals of each item at each site."""
     with reading(engine) as connection:
         return {
             query: [tuple(row) for row in connection.execute(text(query))]
@@ -68,12 +68,12 @@ def shelves(engine: Engine) -> dict[str, list[tuple[object, ...]]]:
 def test_whatever_comes_late_the_shelves_are_as_if_it_had_come_in_time(
     tmp_path: Path, seed: int, late: int, pieces: list[int]
 ) -> None:
-    told = happenings(seed)
+    events = happenings(seed)
     chance = random.Random(seed)
-    arrivals = sorted(told, key=lambda _: chance.random()) if not late else _delayed(told, late, chance)
+    arrivals = sorted(events, key=lambda _: chance.random()) if not late else _delayed(events, late, chance)
     homes = [new_home(sqlite_url(tmp_path, f"{seed}.{late}.{chance.random()}")) for _ in range(2)]
     try:
-        commit(new_store(homes[0]), told)
+        commit(new_store(homes[0]), events)
         commit_in_pieces(homes[1], arrivals, pieces, restart=bool(seed % 2))
         assert shelves(homes[1]) == shelves(homes[0]), f"seed {seed}, late {late}"
     finally:
@@ -81,6 +81,6 @@ def test_whatever_comes_late_the_shelves_are_as_if_it_had_come_in_time(
             home.dispose()
 
 
-def _delayed(told: list[bytes], most: int, chance: random.Random) -> list[bytes]:
-    """Each comes up to `most` places later than it happened."""
-    return [one for _, one in sorted((n + chance.uniform(0, most), one) for n, one in enumerate(told))]
+def _delayed(events: list[bytes], most: int, chance: random.Random) -> list[bytes]:
+    """The events, each up to `most` places late."""
+    return [one for _, one in sorted((n + chance.uniform(0, most), one) for n, one in enumerate(events))]

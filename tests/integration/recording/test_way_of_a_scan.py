@@ -1,4 +1,4 @@
-"""The way of one scan through a commit: each room is called once, in the order of the page; few files are passed."""
+"""The path of one scan through a commit: each package is called once and in order, and few files are involved."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -16,11 +16,11 @@ ROOT = Path(models.__file__).parents[1]
 PAGE = Store._write.__code__
 FILES_MAX = 20
 NOT_ROOMS = ("models/database/", "models/rules/times.py")
-"""How we talk to the database, and what a microsecond is: every room uses them."""
+"""Database access and time units: every module uses them."""
 
 
 def _file(frame: FrameType) -> str | None:
-    """The file in models/ whose function this frame runs; None for others' code and for what an import runs."""
+    """The file in models/ whose function this frame runs; None for code elsewhere and for module bodies."""
     path = Path(frame.f_code.co_filename)
     inside = path.is_relative_to(ROOT / "models") and frame.f_code.co_name != "<module>"
     return path.relative_to(ROOT).as_posix() if inside else None

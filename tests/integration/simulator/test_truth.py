@@ -1,4 +1,4 @@
-"""What comes of simulated days, recorded in a database, is what the simulator says."""
+"""Simulated days recorded in a database have the outcome that the simulator predicts."""
 
 from random import Random
 

@@ -28,13 +28,13 @@ def make(tmp_path: Path) -> Iterator[Made]:
 
 @pytest.fixture
 def home(make: Made) -> Home:
-    """A home whose API asks who calls."""
+    """A home whose API requires authentication."""
     return make()
 
 
 @pytest.fixture
 def open_home(make: Made) -> Home:
-    """A home on loopback whose API asks programs for no token, as `labtrail up` has it."""
+    """A home on loopback whose API requires no token of programs, as with `labtrail up`."""
     return make(api_open="true")
 
 
@@ -45,11 +45,11 @@ def make_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
 
 @pytest.fixture(scope="module")
 def shared_home(make_shared: Made) -> Home:
-    """A home for all tests of a module that bring what they look at: tubes, people and devices of their own."""
+    """A home shared by the tests of a module, each of which creates its own tubes, people and devices."""
     return make_shared()
 
 
 @pytest.fixture(scope="module")
 def shared_open_home(make_shared: Made) -> Home:
-    """As `shared_home`, with an API that asks programs for no token."""
+    """As `shared_home`, with an API that requires no token of programs."""
     return make_shared(api_open="true")

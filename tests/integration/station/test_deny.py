@@ -40,7 +40,7 @@ PUBLIC = frozenset(
         "POST /api/v1/device",
     }
 )
-"""What anybody may ask: probes, the API's description, what a browser needs before it can sign in."""
+"""What is public: probes, the API's description, what a browser needs before it can sign in."""
 
 OWN = {
     "POST /api/v1/events": "each event's site is checked: test_events.py",
@@ -73,7 +73,7 @@ OWN = {
     "POST /find": "leads to pages that are checked",
     "GET /lots/{item:str}/{lot:str}": "a recall concerns every site that has the lot",
 }
-"""Routes that are about no site in particular, each with the reason."""
+"""Routes without a particular site, each with the reason."""
 
 
 class Route(NamedTuple):
@@ -87,7 +87,7 @@ class Route(NamedTuple):
 
 
 class World(NamedTuple):
-    """Something of everything at SOUTH, and how to fill a path with it."""
+    """One of each kind of object at SOUTH, and how to fill a path with them."""
 
     home: Home
     values: dict[str, str]
@@ -133,7 +133,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 def routes(home: Home) -> list[Route]:
-    """Every route of the app that is not for everybody."""
+    """Every route of the app that is not public."""
     found = []
     for route in home.app.routes:
         for handler in route.route_handlers if isinstance(route, HTTPRoute) else ():
@@ -261,8 +261,8 @@ def test_breaking_the_glass_opens_it_for_a_time_with_a_reason_and_an_alert(world
     mine = next(one for one in listed if one["badge"] == browser.badge)
     assert mine["reason"] == reason
     with home.engine.connect() as connection:
-        told = connection.exec_driver_sql("SELECT payload FROM outbox WHERE key LIKE 'break-glass/%'").scalars().all()
-    assert any(reason.encode() in bytes(one) for one in told)
+        sent = connection.exec_driver_sql("SELECT payload FROM outbox WHERE key LIKE 'break-glass/%'").scalars().all()
+    assert any(reason.encode() in bytes(one) for one in sent)
     assert manager.http.post(f"/api/v1/break-glass/{mine['id']}/review").status_code == 200
     assert manager.http.post(f"/api/v1/break-glass/{mine['id']}/review").status_code == 404
     home.clock.pass_minutes(4.1)

@@ -1,4 +1,4 @@
-"""A label asked for again: by the print queue, one at a time, in the name of who asked."""
+"""Reprinting a label: through the print queue, one at a time, in the name of the person who asked."""
 
 from models.database.engine import reading, writing
 from models.printing.jobs import Change, change, labels_of
@@ -12,7 +12,7 @@ def tube(home: Home) -> str:
 
 
 def printed(home: Home, accession: str) -> None:
-    """The printer says that the newest label is out."""
+    """The printer confirms the newest label."""
     with writing(home.engine) as connection:
         job = labels_of(connection, accession)[-1]
         change(connection, [Change(job.id, "sending")], home.clock())
@@ -81,5 +81,5 @@ def test_people_are_answered_in_their_language_and_programs_in_english(home: Hom
     )
     nobody = home.client(headers={"accept-language": "es-MX,es;q=0.9"})
     signing = {"badge": "B2600001721", "pin": "12345678"}
-    told = nobody.http.post("/api/v1/session", json=signing).json()["detail"]
-    assert told == "Este dispositivo no está registrado: pida a su responsable que lo registre"
+    detail = nobody.http.post("/api/v1/session", json=signing).json()["detail"]
+    assert detail == "Este dispositivo no está registrado: pida a su responsable que lo registre"

@@ -1,4 +1,4 @@
-"""The manifest on paper is one: the page and the command draw the same, of the tubes that are still on it."""
+"""The paper manifest: the page and the command draw the same one, with the tubes that are still on it."""
 
 from io import BytesIO
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.support.station_home import Browser, Home, accession, collected, disp
 
 
 def command(home: Home, number: str, out: Path, monkeypatch: pytest.MonkeyPatch) -> int:
-    """`labtrail manifest` at the moment that the station's clock shows."""
+    """`labtrail manifest` at the time of the station's clock."""
     monkeypatch.setattr("labtrail.commands.paper.sheets.now_us", home.clock)
     return run(["manifest", number, "--out", str(out), "--data", str(home.settings.data)])
 

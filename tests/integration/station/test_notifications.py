@@ -96,6 +96,6 @@ def test_the_heartbeat_says_when_alerts_were_last_known_to_arrive(home: Home) ->
     program = home.client(token=home.device(role="manager").token)
     assert program.http.get("/api/v1/notifications").json()["heard_us"] is None
     program.http.post("/api/v1/notifications/heartbeat", json=webhook(alert("Watchdog")))
-    heard = program.http.get("/api/v1/notifications").json()
-    assert heard["heard_us"] == home.clock.us
-    assert heard["firing"] == []
+    listed = program.http.get("/api/v1/notifications").json()
+    assert listed["heard_us"] == home.clock.us
+    assert listed["firing"] == []

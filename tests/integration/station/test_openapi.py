@@ -31,7 +31,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 
 
 def attack(home: Home, headers: Mapping[str, str], checks: Sequence[Callable[..., bool | None]]) -> dict[str, str]:
-    """What goes wrong, by operation, when each is called with what its document allows, and a little more."""
+    """The failures by operation, when each is called with what the document allows and a little more."""
     schema = schemathesis.openapi.from_dict(home.client().http.get("/schema").json())
     schema.config.update(base_url=home.serving.origin)
     # the stream never ends, and signing in is slow on purpose: both have their own tests

@@ -14,7 +14,7 @@ KEYS = {"patient_name": NAME, "birth_date": BORN, "mrn": MRN, "phone": PHONE}
 
 
 def put_in_everywhere(home: Home) -> None:
-    """Every door that an identity could come in by, as somebody's mistake or malice."""
+    """Send an identity to every place where it could enter, by mistake or malice."""
     browser, program = home.signed_in("manager", "*"), home.client(token=home.device(role="manager").token)
     tube = accession()
     posted = collected(tube)
@@ -38,8 +38,8 @@ def put_in_everywhere(home: Home) -> None:
 
 
 def said(caplog: pytest.LogCaptureFixture) -> str:
-    """What the station has logged. httpx is this test's own side of the line; Uvicorn's access log is off
-    (labtrail/running.py) and speaks only since pytest listens."""
+    """What the station has logged: without httpx, which is the test's own client, and without Uvicorn's access log,
+    which labtrail/running.py turns off and pytest captures."""
     other = ("httpx", "httpcore", "uvicorn.access")
     return "\n".join(caplog.handler.format(r) for r in caplog.records if not r.name.startswith(other))
 

@@ -1,4 +1,4 @@
-"""A bag that came to the wrong place: told where it belongs, recorded all the same, its contents not shown."""
+"""A bag at the wrong site: the page says where it belongs, scans are still recorded, its contents are not shown."""
 
 import json
 import re
@@ -24,7 +24,7 @@ def sent(home: Home, to: str = "HUB", *, tubes: int = 2) -> tuple[str, list[str]
 
 
 def shown(browser: Browser, path: str) -> tuple[str, dict[str, Any] | None]:
-    """The page's text, and the facts that its script gets."""
+    """The page's text, and the data for its script."""
     answer = browser.http.get(path, headers={"Accept": "text/html"})
     assert answer.status_code == 200, answer.text
     facts = re.search(r'<script type="application/json" id="work">(.*?)</script>', answer.text, re.DOTALL)

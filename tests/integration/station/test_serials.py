@@ -1,4 +1,4 @@
-"""Numbers that are given to one asker only."""
+"""Serial numbers: each is allocated only once."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path

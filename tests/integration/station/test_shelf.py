@@ -1,4 +1,4 @@
-"""The shelf page: it says of a lot what the alert says, on the calendar of its site."""
+"""The shelf page: it agrees with the alert about a lot, by the calendar of its site."""
 
 from tests.support.station_home import Made, scanned
 

@@ -58,7 +58,7 @@ def test_wrong_pin_unknown_badge_disabled_badge_and_no_role_there_look_the_same(
 
 
 class CountingHasher(PasswordHasher):
-    """A real hasher that counts how often a PIN was looked at."""
+    """A real hasher that counts how often a PIN was checked."""
 
     looked = 0
 
@@ -68,7 +68,7 @@ class CountingHasher(PasswordHasher):
 
 
 def test_an_unknown_badge_costs_as_much_work_as_a_known_one() -> None:
-    """Without that, an unknown badge would be answered some twenty times sooner, and badges could be guessed."""
+    """Otherwise an unknown badge would be answered about twenty times faster, and badges could be guessed."""
     hasher = CountingHasher(time_cost=1, memory_cost=8, parallelism=1)
     pins = Pins(Secret("pepper"), hasher)
     stored = pins.hash_pin(PIN)

@@ -1,6 +1,6 @@
-"""The whole service as it is started by `labtrail up`, with people, devices and tubes; and people at its pages.
+"""The whole service as started by `labtrail up`, with people, devices and tubes; and people at its pages.
 
-Nothing of Labtrail is replaced: the pages are used in a real Chromium, the answers are read from the tables.
+Nothing of Labtrail is mocked: the pages are used in a real Chromium, the answers are read from the tables.
 """
 
 import re
@@ -143,7 +143,7 @@ class Person:
         page.keyboard.type(code)
         if suffix:
             page.keyboard.press(suffix)
-        # a scan may lead on to another page, whose count starts anew
+        # a scan may lead on to another page, whose count starts at zero
         page.wait_for_function(
             "([n, url]) => location.href !== url || (document.querySelector('#verdict')?.dataset.count ?? '0') !== n",
             arg=[before, here],
@@ -155,7 +155,7 @@ class Person:
         return self.page.inner_text("#verdict .text")
 
     def pass_red(self) -> str:
-        """The red page: look at it, say that one has looked, go on. Its title."""
+        """Confirm the red page and go on; returns its title."""
         self.page.wait_for_selector("dialog.red")
         title = self.page.inner_text("#red-title")
         assert self.page.is_disabled("#red-go"), "the red page must not be left without a deliberate act"

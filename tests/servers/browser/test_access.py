@@ -1,4 +1,4 @@
-"""Everybody can use the pages: axe-core finds nothing (WCAG 2.2 AA), gloves find the buttons, keys alone do."""
+"""Everybody can use the pages: axe-core finds no fault (WCAG 2.2 AA), gloved fingers fit, the keyboard is enough."""
 
 import re
 from collections.abc import Callable
@@ -73,7 +73,7 @@ def faults(page: Page) -> list[str]:
 
 @pytest.fixture(scope="module")
 def things(house: House, browser: Any) -> dict[str, str]:
-    """Something of everything, so that no page is empty."""
+    """One of each kind of object, so that no page is empty."""
     ma, lab = Person(house, browser, "ma"), Person(house, browser, "lab")
     stock(ma, "SUP-EDTA4", "LA11")
     stock(ma, "SUP-SST5", "LA12", days=9)

@@ -1,4 +1,4 @@
-"""The board beside a manager: what people are told of stands beside the open alerts, live."""
+"""The manager's board: what people are notified of is shown beside the open alerts, live."""
 
 import time
 from collections.abc import Callable

@@ -44,7 +44,7 @@ def papers(house: House, accession: str) -> set[str]:
 def test_the_button_prints_and_the_new_serial_is_the_one_that_counts(house: House, person: Callable[..., Person]):
     ma = person("ma")
     order, tube = drawn(house, ma, "P-90001")
-    old_page = ma.open_tab()  # another screen, which does not hear of the new label
+    old_page = ma.open_tab()  # another screen, which is not updated with the new label
     old_page.goto(f"/collect/{order}")
     old_page.wait_for_selector(READY)
     assert papers(house, tube) == {f"{tube}-1"}

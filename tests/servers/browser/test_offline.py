@@ -1,4 +1,4 @@
-"""The courier's phone without a signal: nothing is lost, nothing is doubled, whatever dies in between."""
+"""The courier's phone without a signal: nothing is lost or duplicated, whatever dies in between."""
 
 from collections.abc import Callable, Iterator
 
@@ -36,7 +36,7 @@ def begin(courier: Person, manifest: str, releaser: str, seal: str) -> None:
     """Up to the first tube, while there is a signal."""
     page = courier.go("/pick-up")
     page.wait_for_function("() => navigator.serviceWorker.controller !== null")
-    page.goto("/pick-up")  # the worker sees this one, and keeps it
+    page.goto("/pick-up")  # the service worker sees this one, and caches it
     page.wait_for_selector(f"text={manifest}")
     courier.scan(manifest)
     page.wait_for_selector("text=badge of who hands")
@@ -90,7 +90,7 @@ def test_fifty_tubes_offline_with_three_dead_tabs_and_lost_answers_are_exactly_f
 
 
 def _lose_answers(house: House, courier: Person, wire: Wire, manifest: str) -> None:
-    """The scans arrive, and the phone does not hear it; the tab dies once more."""
+    """The scans arrive, but the phone gets no answer; the tab dies once more."""
     wire.set("loses answers")
     courier.page.evaluate("dispatchEvent(new Event('online'))")
     wait_until(lambda: wire.lost > 0, LIMIT_S, "an answer is lost")
@@ -194,7 +194,7 @@ def test_one_refused_scan_of_five_holds_up_none_and_stays_in_sight(
     wire.set("cut")
     for tube in tubes[:2]:
         assert courier.scan(tube) == "ok", courier.said
-    # a phone with an older page, which took a code that the station does not take
+    # a phone with an older page, which accepted a code that the station refuses
     courier.page.evaluate(RECORD, ["specimen.picked-up", BAD, {"manifest": manifest}])
     for tube in tubes[2:]:
         assert courier.scan(tube) == "ok", courier.said
@@ -209,7 +209,7 @@ def test_one_refused_scan_of_five_holds_up_none_and_stays_in_sight(
     told = courier.page.inner_text("dialog")
     assert BAD in told and "Picked up" in told
     assert "is no valid S number: scan it again" in told and "throw this one away" in told
-    # tried again it is refused again, and is still there; thrown away by a deliberate second press it is gone
+    # a retry is refused again and keeps it; discarding it takes a deliberate second press
     courier.page.click("dialog button[type=submit]")
     courier.page.wait_for_selector("#unsent[data-count='1'][data-refused]")
     courier.page.reload()

@@ -68,7 +68,7 @@ def test_three_codes_in_a_tenth_of_a_second_give_one_and_a_blanking_period(
     assert house.count("SELECT count(*) FROM legs WHERE manifest = :m", m=manifest) == 2
 
 
-# eight letters 60 ms apart and Enter: quick typing, slower than any scanner; what stands there when silence is over
+# eight letters 60 ms apart and Enter: quick typing, slower than any scanner; the field's value after a pause
 TYPED = """async () => {
   const field = document.createElement('input');
   document.querySelector('main').append(field);

@@ -1,4 +1,4 @@
-"""Who reads Spanish reads Spanish: refusals, the red page, alerts, discrepancies, what the queue says."""
+"""People who chose Spanish read Spanish: refusals, the red page, alerts, discrepancies, the queue."""
 
 from collections.abc import Callable
 
@@ -47,22 +47,22 @@ def test_the_red_page_of_a_wrong_bag_is_spanish(house: House, hispanic: Callable
     page.wait_for_selector("#scanner[data-state=ready]")
     ma.scan(tube)
     page.wait_for_selector("dialog.red")
-    told = page.inner_text("dialog.red")
+    shown = page.inner_text("dialog.red")
     for words in ("Este tubo está en otra bolsa", "enviado", "Bolsa", "Aparto este tubo", "Continuar"):
-        assert words in told, told
+        assert words in shown, shown
     assert ma.pass_red() == "Este tubo está en otra bolsa"
 
 
 def test_what_the_station_refuses_is_refused_in_spanish(house: House, hispanic: Callable[[str], Person]):
     ma = hispanic("ma")
     page = ma.go("/results")
-    told = page.inner_text("main")
-    assert "No tiene acceso a esto" in told
-    assert "La función asistente no hace esto: pídalo a laboratorio o responsable" in told
+    shown = page.inner_text("main")
+    assert "No tiene acceso a esto" in shown
+    assert "La función asistente no hace esto: pídalo a laboratorio o responsable" in shown
     stock(ma, "SUP-CIT27", "L5555")
     order, tube = drawn(house, ma, "P-90011")
     page = ma.page
-    for _ in range(2):  # the second one while the first is under way
+    for _ in range(2):  # the second one while the first is in progress
         asked = page.evaluate(AGAIN, tube)
     assert asked["status"] in (200, 409)
     if asked["status"] == 409:
@@ -98,7 +98,7 @@ def test_a_timeline_and_the_unsent_scans_are_spanish(house: House, hispanic: Cal
     lab.post([event("specimen.received", tube, {"temperature_c": 39.5}, site="CORE", minutes_ago=5)])
     wait_for(house, [tube], "received")
     page = lab.go(f"/specimens/{tube}")
-    told = page.inner_text("main")
+    shown = page.inner_text("main")
     for words in (
         "en CORE, enviado a HUB",
         "El tubo se recibió en un centro distinto",
@@ -110,16 +110,16 @@ def test_a_timeline_and_the_unsent_scans_are_spanish(house: House, hispanic: Cal
         "EDTA K2 de 4 mL",
         "Imprimir otra vez la etiqueta",
     ):
-        assert words in told, (words, told)
+        assert words in shown, (words, shown)
     for words in ("Ask the", "sent to", "Send it on", "tube", "priority", "time"):
-        assert f" {words} " not in told, (words, told)
+        assert f" {words} " not in shown, (words, shown)
     page.evaluate(RECORD, ["specimen.received", "S2600012335", {}])
     page.wait_for_selector("#unsent[data-refused]")
     assert "1 escaneo rechazado" in page.inner_text("#notice")
     page.click("#unsent")
-    told = page.inner_text("dialog")
-    assert "Recibido" in told and "no es un número de muestra válido (asunto): escanéelo otra vez" in told
-    assert "deseche este" in told
+    shown = page.inner_text("dialog")
+    assert "Recibido" in shown and "no es un número de muestra válido (asunto): escanéelo otra vez" in shown
+    assert "deseche este" in shown
 
 
 RECORD = """async ([type, subject, data]) => {

@@ -70,7 +70,7 @@ def labeled_tubes(by: Person, many: int, *, minutes_ago: float = 30) -> list[str
 
 
 def sent_bag(by: Person, many: int, *, seal: str = "SEAL-1") -> tuple[str, str, list[str]]:
-    """A bag of so many tubes that waits for the courier: (manifest, tote, tubes)."""
+    """A bag of that many tubes, ready for the courier: (manifest, tote, tubes)."""
     tubes, manifest, tote = labeled_tubes(by, many), number("M"), number("T")
     data = {"manifest": manifest, "destination": "CORE", "tote": tote, "seal": seal}
     by.post([event("specimen.dispatched", tube, data, minutes_ago=10) for tube in tubes])

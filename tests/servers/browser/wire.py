@@ -25,7 +25,7 @@ class Wire:
         self._thread.start()
 
     def set(self, mode: Mode) -> None:
-        """From now on; what is open is torn."""
+        """Switch the mode, and close all open connections."""
         self.mode = mode
         with self._lock:
             torn, self._open = self._open, set()
@@ -56,7 +56,7 @@ class Wire:
             return
         near.settimeout(LIMIT_S)
         with self._lock:
-            cut = self.mode == "cut"  # meanwhile: else this one would live on
+            cut = self.mode == "cut"  # cut meanwhile: this connection must not survive
             if not cut:
                 self._open |= {near, far}
         if cut:

@@ -1,4 +1,4 @@
-"""The Kafka log against a real broker: durable appends, faults that are told, reading again."""
+"""The Kafka log against a real broker: durable appends, reported faults, rereading."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""TLS and SASL: the same settings let kafka-python and Faust in, and a wrong one says which to mend."""
+"""TLS and SASL: the same settings let kafka-python and Faust in, and a wrong one says which to fix."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Faults of the database that are nobody's record: the worker waits or stops, and sets no event aside."""
+"""Database faults that no record caused: the worker waits or stops, and quarantines no event."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -43,7 +43,7 @@ def put(connection: Connection, *rows: tuple[str, int, int]) -> None:
 
 
 def whole(connection: Connection) -> bool:
-    """Whether a connection from the pool is as a new one: no transaction, no pipeline, no autocommit."""
+    """Whether a connection from the pool is like a new one: no transaction, no pipeline, no autocommit."""
     raw = connection.connection.driver_connection
     assert raw is not None
     quiet = raw.info.transaction_status == TransactionStatus.IDLE

@@ -1,4 +1,4 @@
-"""What may be done with an old year, as docs/operations.md tells it: on cheaper disks, dumped once, taken out."""
+"""What may be done with an old year, as docs/operations.md describes it: on cheaper disks, dumped once, detached."""
 
 import os
 import re
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.postgres
 GUIDE = (Path(__file__).parents[3] / "docs/operations.md").read_text()
 
 
-def told(first_words: str) -> str:
+def guide_sql(first_words: str) -> str:
     """The SQL of the guide that begins with these words, for the year 2026."""
     every = re.findall(r"```sql\n\s*(.*?)```", GUIDE, re.DOTALL)
     blocks = [block for block in every if block.startswith(first_words)]
@@ -93,14 +93,14 @@ def cold(old: Old) -> Iterator[None]:
             chown(folder, UNPRIVILEGED)
         run_as_owner(old.url, f"CREATE TABLESPACE cold LOCATION '{folder}'")
         yield
-        run_sql(old, told("ALTER TABLE events_2024 SET TABLESPACE").replace("cold", "pg_default"))
+        run_sql(old, guide_sql("ALTER TABLE events_2024 SET TABLESPACE").replace("cold", "pg_default"))
         run_as_owner(old.url, "DROP TABLESPACE cold")
 
 
 @pytest.mark.usefixtures("cold")
 def test_a_year_on_a_cheaper_disk_changes_nothing(old: Old) -> None:
     before = everything(old.engine)
-    run_sql(old, told("ALTER TABLE events_2024 SET TABLESPACE"))
+    run_sql(old, guide_sql("ALTER TABLE events_2024 SET TABLESPACE"))
     where = (
         "SELECT array_agg(DISTINCT coalesce(spcname, 'hot')) FROM pg_class c LEFT JOIN pg_tablespace t"
         " ON t.oid = reltablespace WHERE relname LIKE '{}%' AND relkind IN ('r', 'i')"
@@ -147,7 +147,7 @@ def test_a_year_that_a_law_takes_out_is_missed_and_can_come_back(old: Old, tmp_p
     assert (whole.first, whole.checkpoints) == (None, 1)
     year = str(old.folder / "year.dump")
     tool(old.server, "pg_dump", old.url, "-Fc", "-t", "events_2026", "-f", year)
-    run_sql(old, told("ALTER TABLE events DETACH"))
+    run_sql(old, guide_sql("ALTER TABLE events DETACH"))
 
     missed = checked(old.engine)
     gone = len(TUBES[2026])
@@ -172,9 +172,9 @@ def test_a_year_that_a_law_takes_out_is_missed_and_can_come_back(old: Old, tmp_p
     assert migrate(old.engine, YEARS[-1]) == []
     assert "events_2026" not in counts(old.engine)
 
-    run_sql(old, told("CREATE TABLE events_2024"))
+    run_sql(old, guide_sql("CREATE TABLE events_2024"))
     tool(old.server, "pg_restore", old.url, "--exit-on-error", "--data-only", "-t", "events_2026", year)
-    run_sql(old, told("ALTER TABLE events ATTACH"))
+    run_sql(old, guide_sql("ALTER TABLE events ATTACH"))
     assert checked(old.engine).first is None
     assert labtrail(old, "verify").returncode == 0
     rebuild(new_store(old.engine))

@@ -1,4 +1,4 @@
-"""TLS for PostgreSQL by LABTRAIL_DATABASE alone: a trusted server is taken, a stranger is not."""
+"""TLS for PostgreSQL by LABTRAIL_DATABASE alone: a trusted server is accepted, an unknown one is not."""
 
 from collections.abc import Iterator
 from pathlib import Path

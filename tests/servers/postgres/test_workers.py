@@ -1,4 +1,4 @@
-"""Several workers on one PostgreSQL: each folds from all the evidence, none waits for ever, none undoes another."""
+"""Several workers on one PostgreSQL: each folds all evidence, none waits indefinitely or undoes another's work."""
 
 import random
 import zlib
@@ -43,7 +43,7 @@ def busy_day(chance: random.Random) -> list[bytes]:
 
 
 def work(store: Store, batches: Sequence[Sequence[Record]]) -> int:
-    """Commit the batches in turn, trying again as a worker does. How many tries failed."""
+    """Commit the batches in turn, retrying as a worker does. Returns how many tries failed."""
     failed = 0
     for batch in batches:
         for _ in range(TRIES_MAX):
@@ -81,7 +81,7 @@ def test_three_workers_and_a_zombie_give_what_one_gives(
     arrivals = events + chance.sample(events, 60)
     if seed % 2:
         chance.shuffle(arrivals)
-    else:  # in order, stock is folded on from where it stands: what one worker undoes, no later refold mends
+    else:  # in order, stock is folded on from its current state: what one worker undoes, no later refold repairs
         arrivals.sort(key=lambda arrival: parse(arrival).time_us)
     partitions: list[list[Record]] = [[], [], []]
     for arrival in arrivals:

@@ -59,7 +59,7 @@ def fill(engine: Engine) -> None:
 
 
 def outside(year: int, **over: Any) -> dict[str, Any]:
-    """A row of `events` as somebody would write it who asks the store nothing."""
+    """A row of `events` as written by a client that bypasses the store."""
     row = {
         "id": "forged",
         "subject": "S-forged",
@@ -79,7 +79,7 @@ def outside(year: int, **over: Any) -> dict[str, Any]:
 
 
 def messages(engine: Engine, change: str) -> None:
-    """Today's store writes these columns, which come with 0007 only."""
+    """The current store writes these columns, which migration 0007 adds."""
     with writing(engine) as connection:
         for table in ("alerts", "discrepancies", "print_jobs", "quarantine"):
             connection.execute(text(f"ALTER TABLE {table} {change}"))
@@ -228,7 +228,7 @@ def test_rebuilding_reads_all_years(home: Engine) -> None:
 
 
 def look_up(engine: Engine, store: Store) -> None:
-    """Every way in which the service asks for single events."""
+    """Every query by which the service looks up single events."""
     tube, first = TUBES[2026][0], FIRST["id"]
     commit_in(store, 2028, [*whole_day(50, TUBE), void(950, events_of(2026)[1]), events_of(2027)[3]])
     with writing(engine) as connection:

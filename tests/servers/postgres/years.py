@@ -1,4 +1,4 @@
-"""Databases whose events the log took in several years, and what must stay the same whatever becomes of these."""
+"""Databases with events of several years, and what must stay the same whatever is done with those years."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The real Alertmanager tells the real station."""
+"""The real Alertmanager notifies the real station."""
 
 from pathlib import Path
 

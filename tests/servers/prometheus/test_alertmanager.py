@@ -1,4 +1,4 @@
-"""amtool: each alert goes to the person whose it is."""
+"""amtool: each alert is routed to the person responsible."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Every picture and every rule shows something: asked of the real Prometheus, about a simulated day."""
+"""Every panel and every rule returns data from the real Prometheus for a simulated day."""
 
 import math
 import re
@@ -67,7 +67,7 @@ def test_a_panel_shows_something_on_a_simulated_day(query: Query, filled: tuple[
 @pytest.mark.prometheus
 @pytest.mark.parametrize("rule", rules(), ids=lambda r: r.get("alert") or r["record"])
 def test_a_rule_finds_its_series_on_a_simulated_day(rule: dict[str, Any], filled: tuple[Prometheus, float]) -> None:
-    """An alert may have no cause on that day: each series that it looks at is there all the same."""
+    """An alert may not fire on that day, but each series that it reads exists."""
     server, last = filled
     found = over_the_day(server, rule["expr"], last)
     if "record" in rule:

@@ -20,7 +20,7 @@ RECORDS_PER_WRITER = 40
 
 @pytest.fixture
 def topic() -> str:
-    """The name of a topic that is there for this test alone."""
+    """The name of a topic that only this test uses."""
     return f"suite.{secrets.token_hex(6)}"
 
 

@@ -16,7 +16,7 @@ SECONDS = 60.0
 
 
 def pieces(large: str, small: str) -> list[list[NewRecord]]:
-    """What to append, one piece after the other: each has its share of both topics."""
+    """The chunks to append, in order: each has its share of both topics."""
     values = [b"%0300d" % n for n in range(LARGE)]
     of_large = iter([NewRecord(large, None, value, (), n % 2) for n, value in enumerate(values)])
     of_small = iter([NewRecord(small, None, value, (), n % 2) for n, value in enumerate(values[:SMALL])])

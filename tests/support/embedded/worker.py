@@ -1,4 +1,4 @@
-"""A worker of its own for the tests: a Faust app on a broker, with the agent we use, that writes down what it did.
+"""A worker process for the tests: a Faust app on a broker, with the agent we use, that records what it did.
 
 `python -m tests.support.embedded.worker BROKER GROUP DONE_FILE MODE`. For every event one line goes to DONE_FILE,
 durably and before the acknowledgement: topic, partition, offset, the value in hexadecimal. Modes:

@@ -2,7 +2,7 @@
 
 `python -m tests.support.kafka.broker start` leaves one running and prints its address (for KAFKA_BOOTSTRAP);
 `python -m tests.support.kafka.broker stop` ends it. Needs a JDK 17 or later and Maven; the jars are fetched once into
-`.cache/kafka`. The version stands in `pom.xml` beside this file.
+`.cache/kafka`. The version is in `pom.xml` beside this file.
 """
 
 import os
@@ -91,10 +91,10 @@ def jars() -> Path:
 
 
 class Broker:
-    """One broker in a folder of its own; what it stored is there again after a restart.
+    """One broker in a folder of its own; its data survives a restart.
 
     `advertised_port`: where clients are told to connect (a proxy that a test cuts); by default its own port.
-    `settings`: go before our own, but for addresses and folders.
+    `settings`: override our own, except addresses and folders.
     """
 
     def __init__(
@@ -183,7 +183,7 @@ class Broker:
         self.server.start(self._answers, START_SECONDS, mortal=mortal)
 
     def _answers(self) -> bool:
-        # a Kafka client that finds nobody leaves sockets open behind it: knock first
+        # a Kafka client that can't connect leaks sockets: check the port first
         if not listens(self.port):
             return False
         with KafkaAdminClient(bootstrap_servers=f"127.0.0.1:{self.port}", bootstrap_timeout_ms=30_000) as admin:
@@ -202,7 +202,7 @@ class Broker:
 
 
 def _runs(pid: int) -> bool:
-    """Whether the process is ours: a number may have gone to another program since."""
+    """Whether the process is ours: its process id may belong to another program by now."""
     try:
         return b"kafka.Kafka" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:

@@ -1,4 +1,4 @@
-"""Certificates for the test servers: an authority of one day, and a server of it that is 127.0.0.1."""
+"""Certificates for the test servers: a CA valid for one day, and a server certificate for 127.0.0.1."""
 
 import ipaddress
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ class Certificates(NamedTuple):
 
 
 def make_certificates(folder: Path, now: datetime | None = None) -> Certificates:
-    """A new authority, and a server certificate for 127.0.0.1 and localhost signed by it."""
+    """A new CA, and a server certificate for 127.0.0.1 and localhost signed by it."""
     now = now or datetime.now(UTC)
     authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     authority = _sign("Labtrail test authority", authority_key, "Labtrail test authority", authority_key, now)

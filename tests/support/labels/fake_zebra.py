@@ -1,4 +1,4 @@
-"""A small Zebra on a real local TCP socket: takes formats, answers `~HS`, and can be in trouble.
+"""A small Zebra on a real local TCP socket: takes formats, answers `~HS`, and can have faults.
 
 It follows the ZPL II guide: `~HS` is answered at once with three strings, but not at all where `silent` is set.
 """
@@ -47,7 +47,7 @@ class FakeZebra:
         self._closing = True
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._threads[0].join(timeout=5)  # who takes connections: after it there is no new one to close
+        self._threads[0].join(timeout=5)  # the accepting thread: after it ends, no new connection needs closing
         for line in self._open:
             with contextlib.suppress(OSError):
                 line.shutdown(socket.SHUT_RDWR)
@@ -81,7 +81,7 @@ class FakeZebra:
                 return
             waiting += piece
             if self.drops_in_the_middle and b"^XA" in waiting and len(waiting) > BREAK_AFTER_BYTES:
-                line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")  # reset, not a goodbye
+                line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")  # reset, no orderly close
                 line.close()
                 return
             waiting = self._take(waiting, line)

@@ -19,7 +19,7 @@ DEADLINE_SECONDS = 20
 
 
 class Script:
-    """A printer that says what it is told, and remembers what it was sent."""
+    """A printer that answers as scripted, and remembers what it was sent."""
 
     format = "zpl"
     dpi = 203

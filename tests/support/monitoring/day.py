@@ -59,7 +59,7 @@ class Day:
         return {("lab.specimens", 0): 0, ("lab.supplies", 0): 0}, self._seconds()
 
     def record(self, raws: list[bytes]) -> None:
-        """Commit these events at the present moment, and sweep."""
+        """Commit these events at the current time, and sweep."""
         records = []
         for raw in raws:
             self.offset += 1

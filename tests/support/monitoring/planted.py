@@ -48,7 +48,7 @@ class Planter:
         picked_up: float,
         received: float | None = None,
     ) -> list[str]:
-        """A tube's way as far as it has come: received at the core lab, or still with the courier."""
+        """A tube's steps so far: received at the core lab, or still with the courier."""
         tube, manifest = make_identifier("S", YEAR, number), make_identifier("M", YEAR, number)
         order: dict[str, Any] = {"order": f"R-{number}", "patient": f"P-{number}", "container": "EDTA4"}
         order |= {"tests": [test], "priority": priority}
@@ -77,7 +77,7 @@ class Planter:
 
 
 def quiet_day(plant: Planter, sites: Iterable[str], tubes: int) -> list[str]:
-    """Tubes of every clinic that go their way as they should."""
+    """Tubes of every clinic that are on time."""
     lines: list[str] = []
     for number, site in zip(range(9000, 9000 + tubes), list(sites) * tubes, strict=False):
         ago = 200 + number % 60

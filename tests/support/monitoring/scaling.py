@@ -1,6 +1,6 @@
-"""The configuration as shipped, with its durations divided: a day's rules proved in minutes.
+"""The configuration as shipped, with its durations divided: a day's rules tested in minutes.
 
-`repeat_interval` stays as it is: within a test nothing may be said twice.
+`repeat_interval` stays as it is: within a test no notification may be repeated.
 """
 
 import re
@@ -61,7 +61,7 @@ def write_prometheus(folder: Path, speed: float, targets: list[str], alertmanage
     del job["dns_sd_configs"]
     job["static_configs"] = [{"targets": targets}]
     config["scrape_configs"] = [job]
-    config["global"]["scrape_timeout"] = config["global"]["scrape_interval"]  # a busy machine is no faster
+    config["global"]["scrape_timeout"] = config["global"]["scrape_interval"]  # the machine does not get faster
     if alertmanager is None:
         del config["alerting"]
     else:

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def until(what: str, ask: Callable[[], T | None], seconds: float = READY_S) -> T:
-    """The first answer that is true, asked again and again; ServerFault that says what was awaited, else."""
+    """Poll until the answer is true and return it; else ServerFault that says what was awaited."""
     answers: list[T] = []
 
     def asked() -> bool:
@@ -57,7 +57,7 @@ class Prometheus(NamedTuple):
     url: str
 
     def get(self, path: str, **parameters: str) -> Any:
-        """The data of one answer of the HTTP API; an error of Prometheus is a failure with its words."""
+        """The data of one answer of the HTTP API; an error of Prometheus is a failure with its message."""
         answer = httpx.get(f"{self.url}/api/v1/{path}", params=parameters, timeout=30)
         body = answer.json()
         assert body["status"] == "success", f"{parameters}: {body.get('error')}"

@@ -42,8 +42,8 @@ def version() -> str:
     package = _package()
     if package is None:
         return ""
-    told = subprocess.run([package / "pginstall/bin/postgres", "-V"], capture_output=True, text=True, check=True)
-    return told.stdout.split()[-1]
+    answer = subprocess.run([package / "pginstall/bin/postgres", "-V"], capture_output=True, text=True, check=True)
+    return answer.stdout.split()[-1]
 
 
 def _usable(programs: Path, user: str | None) -> bool:
@@ -192,7 +192,7 @@ def create_database(url: str, template: str | None = None) -> str:
 
 
 def drop_database(url: str, database_url: str) -> None:
-    """Drop what create_database made, whoever is still connected to it."""
+    """Drop what create_database made, closing open connections to it."""
     name = _name(database_url)
     with psycopg.connect(plain(url), autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
@@ -204,7 +204,7 @@ def _name(url: str) -> str:
 
 
 def run_as_owner(url: str, *statements: str) -> None:
-    """Run statements on the database of `url`, each by itself."""
+    """Run statements on the database of `url`, each in its own transaction."""
     with psycopg.connect(plain(url), autocommit=True) as connection:
         for statement in statements:
             connection.execute(statement.encode())

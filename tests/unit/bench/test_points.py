@@ -1,4 +1,4 @@
-"""How a backlog is cut into the pieces that are told."""
+"""How a backlog is divided into the twentieths that are reported."""
 
 from bench.network_job import Point
 from bench.network_workers import twentieths

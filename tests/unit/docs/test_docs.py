@@ -1,4 +1,4 @@
-"""The documents tell the truth: every command, option, setting, event type, code and metric is in them."""
+"""The documents are complete: every command, option, setting, event type, code and metric is in them."""
 
 import re
 import runpy

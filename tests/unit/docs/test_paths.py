@@ -36,7 +36,7 @@ SUFFIXES = (".toml", ".jsonl", ".csv", ".db")
 
 
 def spans(text: str) -> Iterator[str]:
-    """What stands in backticks within a line."""
+    """The text in backticks within a line."""
     fenced = re.sub(r"^ *```.*?^ *```", "", text, flags=re.DOTALL | re.MULTILINE)
     yield from re.findall(r"`([^`\n]+)`", fenced)
 

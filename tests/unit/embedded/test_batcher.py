@@ -1,4 +1,4 @@
-"""The batcher: what waits is done together, in order, and each caller gets its own answer."""
+"""The batcher: queued calls are processed together, in order, and each caller gets its own answer."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,7 +10,7 @@ from embedded.batcher import Batcher
 
 
 class Work:
-    """Squares numbers, as many at once as are asked for; a closed gate holds it up."""
+    """Squares numbers, as many at once as are asked for; a closed gate blocks it."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -27,7 +27,7 @@ class Work:
 
 
 def play(story: Callable[[Work, "Batcher[int, int]"], Awaitable[None]], **options: Any) -> Work:
-    """The story, with a batcher; afterwards nothing of it is left in the loop."""
+    """Run the story with a batcher; afterwards no task is left in the loop."""
 
     async def whole() -> Work:
         work = Work()

@@ -1,4 +1,4 @@
-"""Partitions read in step: in the order of time through a backlog, and nothing held back for ever."""
+"""Partitions read up to one watermark: in time order through a backlog, and nothing held back indefinitely."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple

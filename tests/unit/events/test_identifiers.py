@@ -20,7 +20,7 @@ identifiers = st.builds(
 
 
 def mod_97(value):
-    """The whole number with letters as A=10 … Z=35, modulo 97: worked out digit by digit."""
+    """The whole number with letters as A=10 … Z=35, modulo 97: computed digit by digit."""
     rest = 0
     for character in value:
         for digit in str(int(character, 36)):

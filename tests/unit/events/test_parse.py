@@ -1,4 +1,4 @@
-"""The edge: what is taken, what is refused, for which reason, and that no bytes do any harm."""
+"""Parsing: what is accepted, what is refused and for which reason, and that no bytes do any harm."""
 
 import json
 import re

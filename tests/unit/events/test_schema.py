@@ -1,4 +1,4 @@
-"""The published JSON Schemas are those of the code, and say what the code takes."""
+"""The published JSON Schemas are those of the code, and accept what the code accepts."""
 
 import json
 import runpy

@@ -1,4 +1,4 @@
-"""Who is told: the routes, what may be muted, and what an inhibition may hide."""
+"""Who is notified: the routes, what may be muted, and what an inhibition may hide."""
 
 from typing import Any
 

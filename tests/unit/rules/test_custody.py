@@ -1,4 +1,4 @@
-"""The rules of custody, each told as what happened to one tube."""
+"""The rules of custody, each as the story of one tube."""
 
 import itertools
 import random
@@ -227,7 +227,7 @@ def test_a_seal_that_is_not_the_one_it_was_closed_with_is_a_mismatch() -> None:
 def test_a_tube_of_an_expired_or_recalled_lot_is_caught() -> None:
     expired = {("SUP-EDTA4", "L1"): LotFacts(expires=date(2026, 11, 18))}
     assert codes(C, L, lots=expired) == {"expired-supply:SUP-EDTA4 lot L1 expired 2026-11-18"}
-    # 06:00 UTC is midnight in Chicago: a lot holds to the end of its last day there
+    # 06:00 UTC is midnight in Chicago: a lot is valid to the end of its last day there
     assert codes(C, L, lots={("SUP-EDTA4", "L1"): LotFacts(expires=date(2026, 11, 19))}) != set()
     assert codes(collected(-1), L, lots={("SUP-EDTA4", "L1"): LotFacts(expires=date(2026, 11, 19))}) == set()
     recalled = {("SUP-EDTA4", "L1"): LotFacts(notice="FDA Z-1", notice_us=us(900))}

@@ -1,4 +1,4 @@
-"""The simulated clinics: believable, repeatable, and true to what they say must come of them."""
+"""The simulated clinics: believable, repeatable, and consistent with the outcome that they predict."""
 
 import json
 from collections import Counter
@@ -44,8 +44,8 @@ def test_nothing_of_it_is_quarantined_and_every_type_of_event_happens():
 def test_everything_that_may_go_wrong_does_and_most_tubes_are_clean():
     truth = Truth()
     day(3, days=14, truth=truth)
-    told = truth.at_cut()
-    codes = {code for specimen in told["specimens"].values() for code in specimen["must"]}
+    expected = truth.at_cut()
+    codes = {code for specimen in expected["specimens"].values() for code in specimen["must"]}
     steps = {f"missing-step:{step}" for step in ("labeled", "dispatched", "picked-up", "received")}
     assert codes >= steps | {
         "label-mismatch",
@@ -60,12 +60,12 @@ def test_everything_that_may_go_wrong_does_and_most_tubes_are_clean():
         "recalled-supply",
         "expired-supply",
     }
-    statuses = {specimen["status"] for specimen in told["specimens"].values()}
+    statuses = {specimen["status"] for specimen in expected["specimens"].values()}
     assert statuses >= {"received", "resulted", "stored", "rejected", "missing", "disposed"}
-    assert told["overdue"]
-    assert told["recalled"]
-    clean = sum(specimen["clean"] for specimen in told["specimens"].values())
-    assert clean > 0.7 * len(told["specimens"])
+    assert expected["overdue"]
+    assert expected["recalled"]
+    clean = sum(specimen["clean"] for specimen in expected["specimens"].values())
+    assert clean > 0.7 * len(expected["specimens"])
     assert sum(FAULTS.values()) < 0.15
 
 

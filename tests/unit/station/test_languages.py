@@ -59,7 +59,7 @@ SHOWN = (
     "Failed",
     "Change",
 )
-"""What makes a text that a person may read on a page; of a printer's Status its first argument does."""
+"""The calls whose arguments a person may read on a page; of a printer's Status, the first argument."""
 NAMED = ("detail", "fault", "note")
 
 
@@ -103,7 +103,7 @@ def test_both_languages_have_the_same_gaps() -> None:
 
 
 def test_what_is_compiled_is_what_is_written() -> None:
-    """Else: `make messages`."""
+    """If it fails: `make messages`."""
     with (folder("es") / "labtrail.mo").open("rb") as file:
         compiled = {entry.id: entry.string for entry in read_mo(file) if entry.id}
     assert compiled == SPANISH
@@ -111,7 +111,7 @@ def test_what_is_compiled_is_what_is_written() -> None:
 
 
 def _shown_in(tree: ast.AST) -> Iterator[ast.expr]:
-    """What stands where a text for people belongs: the arguments of such a call, and those of these names."""
+    """The expressions where a text for people belongs: the arguments of such a call, and those of these names."""
     for call in ast.walk(tree):
         if isinstance(call, ast.Call):
             name = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")

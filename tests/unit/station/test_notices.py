@@ -1,4 +1,4 @@
-"""What people are told of, as the board shows it: one row for an alert, with who takes care of what is behind it."""
+"""Notifications as the board shows them: one row for an alert, with who acknowledged what is behind it."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from tests.support.station_home import MINUTE_US, NOW_US
 SITES = {"NORTH", "SOUTH"}
 
 
-def told(alert: str = "StatResultOverdue", **changes: Any) -> Notification:
+def notification(alert: str = "StatResultOverdue", **changes: Any) -> Notification:
     fields: dict[str, Any] = {
         "fingerprint": f"{alert}{changes.get('site', 'NORTH')}",
         "alert": alert,
@@ -59,25 +59,25 @@ def test_an_alert_told_to_several_is_one_row_with_who_takes_care_of_it() -> None
         opened(5, site="SOUTH"),
         opened(6, kind="overdue-step"),
     ]
-    both = alerting(told(), told(receiver="on-call", times=3, told_us=NOW_US))
+    both = alerting(notification(), notification(receiver="on-call", times=3, told_us=NOW_US))
     (row,) = notices(both, alerts, SITES, NOW_US).shown
     assert (row.receivers, row.times, row.told_us) == (("lab-supervisor", "on-call"), 3, NOW_US)
     assert (row.kind, row.acknowledged_by, row.waiting, row.escalated) == ("overdue-result", ("B2600001721",), 2, 1)
 
 
 def test_what_is_about_the_service_has_no_case_behind_it() -> None:
-    (row,) = notices(alerting(told("DatabaseRetries", site=None)), [opened(1)], SITES, NOW_US).shown
+    (row,) = notices(alerting(notification("DatabaseRetries", site=None)), [opened(1)], SITES, NOW_US).shown
     assert (row.kind, row.waiting, row.acknowledged_by) == ("", 0, ())
 
 
 def test_pages_come_first_and_other_sites_are_left_out() -> None:
-    ticket = told("RestockDue", severity="ticket", starts_us=1)
-    view = notices(alerting(ticket, told(), told("StabilityAtRisk", site="CORE")), [], SITES, NOW_US)
+    ticket = notification("RestockDue", severity="ticket", starts_us=1)
+    view = notices(alerting(ticket, notification(), notification("StabilityAtRisk", site="CORE")), [], SITES, NOW_US)
     assert [row.page for row in view.shown] == [True, False]
 
 
 def test_the_list_has_a_bound_and_says_how_many_more() -> None:
-    many = [told(fingerprint=str(n)) for n in range(SHOWN_MAX + 3)]
+    many = [notification(fingerprint=str(n)) for n in range(SHOWN_MAX + 3)]
     view = notices(alerting(*many), [], SITES, NOW_US)
     assert (len(view.shown), view.more) == (SHOWN_MAX, 3)
 

@@ -1,4 +1,4 @@
-"""What the pages decide: which tubes to draw, which lot and which tube may be used, what goes on paper."""
+"""What the pages decide: which tubes to draw, which lot and which tube may be used, what is printed."""
 
 import csv
 import io

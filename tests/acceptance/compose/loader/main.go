@@ -1,5 +1,5 @@
 // Reads a Compose file as docker compose does (schema, interpolation, references) and prints it as JSON.
-// Variables come from this process's environment. Exit status 1 and one line on standard error for a fault.
+// Variables come from this process's environment. Exit status 1 and one line on standard error if it is invalid.
 package main
 
 import (
