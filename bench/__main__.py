@@ -49,7 +49,7 @@ P50_MS, P99_MS, STEADY = 10.0, 40.0, 0.9
 
 
 def run(peer: str, events: Path) -> dict[str, Any]:
-    """One run in a fresh process and a fresh folder; its result. Raises SystemExit with what it said if it fails."""
+    """One run in a fresh process and a fresh folder; its result. Raises SystemExit with its output if it fails."""
     with tempfile.TemporaryDirectory(prefix="labtrail-bench-") as folder:
         done = subprocess.run(
             [sys.executable, "-m", "bench.runs", peer, folder, str(events)],

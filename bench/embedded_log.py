@@ -1,4 +1,4 @@
-"""What the embedded log gives: `python -m bench.embedded_log` prints a small table. Rates are medians of RUNS.
+"""Rates and latencies of the embedded log: `python -m bench.embedded_log` prints a table. Rates are medians of RUNS.
 
 Every event has 420 bytes; the disk is that of the folder for temporary files (TMPDIR). The no-op agent reads a
 backlog and acknowledges it: that is the ceiling of every agent on this log.
@@ -55,7 +55,7 @@ def new_log(folder: str) -> Log:
 
 
 def append_rate(size: int, threads: int = 1) -> float:
-    """Events a second, appended `size` at a time by some threads at once."""
+    """Events per second, appended `size` at a time by several threads."""
     count = min(EVENTS, 2000 * size * threads)
     with tempfile.TemporaryDirectory() as folder:
         log, each = new_log(folder), records(count // threads)
@@ -95,7 +95,7 @@ def raw_topic(app: faust.App) -> Any:
 
 
 async def backlog_rate(in_batches: bool) -> float:
-    """Events a second that a no-op agent takes from a log that is full, from the first to the last."""
+    """Events per second that a no-op agent reads from a full log, from the first to the last."""
     with tempfile.TemporaryDirectory() as folder:
         log = new_log(folder)
         for start in range(0, EVENTS, 1000):

@@ -42,7 +42,7 @@ class Thing(Aggregate):
 
 
 def record_all(path: Path, raws: Iterator[bytes], size: int) -> Iterator[int]:
-    """Record every event, saving after each `size` of them; gives the number of each save."""
+    """Record every event, saving after each `size` of them; yields the number of events in each save."""
     environment = {
         "PERSISTENCE_MODULE": "eventsourcing.sqlite",
         "SQLITE_DBNAME": f"file:{path}",

@@ -1,4 +1,4 @@
-"""What every run starts from: simulated events in a file, a home of its own, a log that is full of them."""
+"""What every run starts from: a file of simulated events, a home folder of its own, and a log filled with them."""
 
 import json
 import resource
@@ -30,7 +30,7 @@ Place = tuple[str, int, int]
 """Topic, partition, offset."""
 Moment = TypeVar("Moment", int, float)
 EVENTS_A_DAY = 2200
-"""What the packaged catalog's six clinics make of a day, roughly."""
+"""What the packaged catalog's six clinics produce in a day, roughly."""
 SEED = 7
 
 
@@ -47,7 +47,7 @@ def write_events(path: Path, count: int) -> None:
 
 
 def read_events(path: Path, count: int | None = None) -> Iterator[bytes]:
-    """The lines of a file of events, without their ends."""
+    """The lines of a file of events, without their line ends."""
     with path.open("rb") as file:
         yield from (line.rstrip(b"\n") for line in islice(file, count))
 
@@ -101,7 +101,7 @@ def log_records(raws: Iterator[bytes]) -> list[Record]:
 
 
 def ping(log: EventLog, records: list[NewRecord], clock: Callable[[], Moment]) -> dict[Place, Moment]:
-    """Append one record every 10 ms; what the clock said when each append was called, by where its record went."""
+    """Append one record every 10 ms; the time of each call of append, by where its record went."""
     called: dict[Place, Moment] = {}
     due = time.perf_counter()
     for record in records:
@@ -114,7 +114,7 @@ def ping(log: EventLog, records: list[NewRecord], clock: Callable[[], Moment]) -
 
 
 def resident_kib() -> int:
-    """This process's memory now (not its peak), where the system tells."""
+    """This process's memory now (not its peak), where the system reports it."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:

@@ -1,8 +1,8 @@
 """How well labels scan when they are damaged, and how fast they are made: `python -m bench.labels [LABELS]`.
 
 Each label is damaged as a thermal printer and a cold, wet, round tube damage it, photographed at 16 pixels per
-millimetre and read by zxing-cpp. Beside ours stand python-barcode's own writer, with its default module width and
-with the one that fills the same 50.8 mm label. Identifiers are the same for all; the seed is printed.
+millimetre and read by zxing-cpp. Ours are compared with python-barcode's own writer, with its default module width
+and with the one that fills the same 50.8 mm label. Identifiers are the same for all; the seed is printed.
 """
 
 import math
@@ -55,7 +55,7 @@ def blurred(photo: Image.Image) -> Image.Image:
 
 
 def rotated(photo: Image.Image) -> Image.Image:
-    """Stuck on by 3 degrees askew."""
+    """Stuck on 3 degrees askew."""
     return photo.rotate(3, Image.Resampling.BICUBIC, expand=True, fillcolor=255)
 
 
@@ -174,7 +174,7 @@ def lengths(values: list[str]) -> tuple[float, float]:
 
 
 def rates(values: list[str]) -> Table:
-    """Milliseconds and labels per second, read-back included; every label is drawn anew."""
+    """Milliseconds and labels per second, read-back included; every label is drawn from scratch."""
     table = Table("format", "dpi", "median ms", "p99 ms", "labels/s", "bytes")
     for dpi in (203, 300, 600):
         for fmt in FORMATS:

@@ -2,8 +2,8 @@
 
 Starts both servers as the tests do (with the settings of docker-compose.yml), or uses `KAFKA_BOOTSTRAP` and
 `LABTRAIL_DATABASE`. Every run is a process of its own with fresh topics and a fresh database; the peers take turns;
-medians of the turns. Everything measured goes to var/bench-network.json after every run, so that what was cut short
-still gives its figures. docs/benchmarks.md says what each figure means. Needs Linux (/proc).
+medians of the turns. Everything measured goes to var/bench-network.json after every run, so that an interrupted
+benchmark still gives its figures. docs/benchmarks.md says what each figure means. Needs Linux (/proc).
 """
 
 import argparse
@@ -102,13 +102,13 @@ class Bench:
         self.save()
 
     def save(self) -> None:
-        """Write the report, whole or not at all."""
+        """Write the report atomically."""
         self.out.parent.mkdir(parents=True, exist_ok=True)
         write_whole(self.out, json.dumps(self.report, indent=1).encode() + b"\n")
 
 
 def run(name: str, job: Job, *, loud: bool = False) -> dict[str, Any]:
-    """One run in a fresh process; its result. `loud`: what it tells is shown. SystemExit if it fails."""
+    """One run in a fresh process; its result. `loud`: its output is shown. SystemExit if it fails."""
     done = subprocess.run(
         [sys.executable, "-m", "bench.network_runs", name, msgspec.json.encode(job).decode()],
         stdout=subprocess.PIPE,
@@ -143,7 +143,7 @@ def turns(bench: Bench, events: int, slow_events: int, repeats: int, only: set[s
 
 
 def grow(bench: Bench, events: Path, count: int, console: Console) -> None:
-    """The long run. Its points are told as they come, and stand in a file of their own, should it be cut short."""
+    """The long run. Its points are printed as they come, and kept in a file in case it is interrupted."""
     points = bench.out.with_name(bench.out.stem + "-growth.jsonl")
     if not events.exists():
         console.print(f"writing {count:,} events to {events}")
@@ -234,10 +234,10 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     asked, console = arguments(), Console()
-    told = {name: str(value) for name, value in vars(asked).items()}
+    settings = {name: str(value) for name, value in vars(asked).items()}
     only = set(asked.only) - {"growth"}
     with scratch(asked.out) as folder, servers() as own:
-        bench = Bench(own, folder, asked.out, told)
+        bench = Bench(own, folder, asked.out, settings)
         try:
             if only or "growth" not in asked.only:
                 turns(bench, asked.events, asked.slow_events, asked.repeats, only)

@@ -1,4 +1,4 @@
-"""What one run is told by the command, and what can be seen of it from outside: progress, processor time, memory."""
+"""What one run is given by the command, and what can be observed from outside: progress, processor time, memory."""
 
 import os
 import time
@@ -36,13 +36,13 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     capture: str = ""
     """File of the captured statements, of the plain loop."""
     points: str = ""
-    """File to which a long run appends what it sees, one JSON line each."""
+    """File to which a long run appends its points, one JSON line each."""
     kafka_pid: int = 0
     postgres_pid: int = 0
 
 
 class Point(NamedTuple):
-    """What was seen at one moment of a backlog."""
+    """What was measured at one moment of a backlog."""
 
     done: int
     seconds: float
@@ -70,7 +70,7 @@ def cpu_seconds(pid: int, *, family: bool = False) -> float:
 def _ticks(pid: int, which: slice) -> int:
     try:
         after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):  # it has just ended: the next look finds it with its parent
+    except (FileNotFoundError, ProcessLookupError):  # it has just ended: the next sample counts it with its parent
         return 0
     return sum(map(int, after_name[which]))
 
@@ -84,7 +84,7 @@ def memory_kib(pid: int, what: str = "VmRSS") -> int:
 def watch(job: Job, pids: Sequence[int], seconds: float, every: float, check: Callable[[], None]) -> Iterator[Point]:
     """A point each `every` seconds until the tables' own progress has reached the job's count.
 
-    One statement on one connection a look; `check` raises when the workers can't go on. SystemExit after `seconds`.
+    One statement per sample, one connection; `check` raises when the workers can't go on. SystemExit after `seconds`.
     """
     began = time.perf_counter()
     with psycopg.connect(plain(job.database), autocommit=True) as connection:
@@ -115,12 +115,12 @@ def _look(job: Job, pids: Sequence[int], connection: psycopg.Connection, began: 
 
 
 def rolled_back(database: str) -> int:
-    """Transactions of this database that ended without a commit, as far as its backends have told."""
+    """Transactions of this database that ended without a commit, as far as its backends have reported."""
     return _number(database, ROLLED_BACK)
 
 
 def recorded(database: str) -> int:
-    """Events in the tables: each id once, however often it came."""
+    """Events in the tables: each id once, however often it was delivered."""
     return _number(database, RECORDED)
 
 

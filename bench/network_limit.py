@@ -8,7 +8,7 @@ transaction, and commits the batch's offsets to Kafka after it.
 So it does: fetch every record from Kafka, write the same rows into the same tables with the same indexes by the same
 statements, durable commits, offsets. It does not: parse or check an event, look for duplicates, read anything from
 the database, take locks, hash, fold custody or stock, draw or send anything, sweep for what is late, grow the Merkle
-tree, count metrics, begin a batch again; and the values of its statements lie ready in its memory (psycopg encodes
+tree, count metrics, retry a batch; and the values of its statements are already in its memory (psycopg encodes
 them here as it does there). So it is a limit that one process can't pass with these statements, not a rival that does
 the same work; where the store sends better statements, this loop gets faster with it.
 """
@@ -55,7 +55,7 @@ class Statement(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """So many of the next records of each partition, and what they make the store write."""
+    """The next records of each partition, and what they make the store write."""
 
     records: dict[Place, int]
     statements: list[Statement]
@@ -89,7 +89,7 @@ def capture(job: Job) -> dict[str, object]:
 
     @event.listens_for(engine, "rollback")
     def forget(_c: object) -> None:
-        sent.clear()  # the store begins a batch again when it finds more to lock
+        sent.clear()  # the store restarts a batch when it finds more to lock
 
     store = Store(engine, home.catalog, home.settings.policy)
     batches = []
@@ -110,7 +110,7 @@ def limit(job: Job) -> dict[str, object]:
     """The loop itself, one process. The clock runs from the first batch that is read to the last offset commit."""
     batches: list[Batch] = pickle.loads(Path(job.capture).read_bytes())
     gc.collect()
-    gc.freeze()  # as the worker does: what lies ready is not looked through again and again
+    gc.freeze()  # as the worker does: long-lived objects are not scanned in every collection
     clock = Clock(job.count)
     asyncio.run(_loop(job, batches, clock))
     return {**clock.result(), "recorded": recorded(job.database)}
@@ -143,14 +143,14 @@ async def _loop(job: Job, batches: list[Batch], clock: Clock) -> None:
 
 
 class Reader:
-    """Takes the next records of each partition; what was fetched beyond that waits for the next call."""
+    """Takes the next records of each partition; what was fetched beyond that is kept for the next call."""
 
     def __init__(self, consumer: AIOKafkaConsumer) -> None:
         self.consumer = consumer
         self.waiting: defaultdict[Place, deque[Any]] = defaultdict(deque)
 
     async def take(self, wanted: dict[Place, int]) -> dict[TopicPartition, int]:
-        """Fetch until so many of each are there, and let go of them; the offsets to commit. May raise SystemExit."""
+        """Fetch until this many of each are there, and drop them; the offsets to commit. May raise SystemExit."""
         idle = 0
         while any(len(self.waiting[place]) < count for place, count in wanted.items()):
             fetched = await self.consumer.getmany(timeout_ms=FETCH_MS, max_records=BATCH_MAX)

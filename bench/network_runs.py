@@ -91,8 +91,8 @@ RUNS = {run.__name__: run for run in (fill, backlog, growth, latency, capture, l
 
 
 def main() -> None:
-    name, told = sys.argv[1:]
-    job = msgspec.json.decode(told, type=Job)
+    name, job_json = sys.argv[1:]
+    job = msgspec.json.decode(job_json, type=Job)
     for variable in [name for name in os.environ if name.startswith("LABTRAIL_")]:
         del os.environ[variable]
     say(RUNS[name](job))

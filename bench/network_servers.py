@@ -52,7 +52,7 @@ class Servers:
         }
 
     def fresh_topics(self) -> None:
-        """Delete Labtrail's topics and the groups that read them, and make the topics anew and empty."""
+        """Delete Labtrail's topics and the groups that read them, and create the topics again, empty."""
         log = KafkaLog(access(self.kafka))
         try:
             log.ask(_delete_topics)
@@ -89,7 +89,7 @@ def _delete_topics(admin: KafkaAdminClient) -> None:
 
 
 def _delete_groups(admin: KafkaAdminClient) -> None:
-    """A member that has just left may still be counted: then again."""
+    """A member that has just left may still be counted: then retry."""
 
     def gone() -> bool:
         answers: dict[str, str] = admin.delete_groups([GROUP, LIMIT_GROUP])
@@ -134,7 +134,7 @@ def _require(lacking: str | None) -> None:
 
 
 def _require_empty(kafka: str) -> None:
-    """Topics are deleted between the runs: never somebody's."""
+    """Topics are deleted between the runs: never somebody else's."""
     log = KafkaLog(access(kafka))
     try:
         there = sorted(log.ask(lambda admin: described(admin, sorted(TOPICS))))

@@ -1,7 +1,7 @@
-"""`python -m bench.network_stopwatch FILE`: `labtrail worker` that writes down when each record was committed.
+"""`python -m bench.network_stopwatch FILE`: `labtrail worker` that records when each record was committed.
 
 A line for each record, `topic partition offset nanoseconds` (since 1970), after the store's commit has returned and
-before the next one begins: the one thing that the worker's own histogram, with its buckets, can't tell.
+before the next one begins: the one thing that the worker's own histogram, with its buckets, can't show.
 """
 
 import sys
@@ -15,7 +15,7 @@ from models.recording.store import Store
 
 
 def watch(path: Path) -> None:
-    """Put the stop-watch round `Store.commit`, for this process."""
+    """Wrap `Store.commit` with the stopwatch, for this process."""
     commit = Store.commit
     file = path.open("a", buffering=1024 * 1024)
 

@@ -33,7 +33,7 @@ class Worker:
         folder = Path(job.folder)
         self.port = free_port()
         self.commits = folder / f"commits{number}.txt"
-        """What the stop-watch writes down."""
+        """The stopwatch's output."""
         self.environ = {
             "PATH": os.environ["PATH"],
             "LABTRAIL_BROKER": f"kafka://{job.kafka}",
@@ -50,7 +50,7 @@ class Worker:
         self.process.start(lambda: True, START_SECONDS, environ=self.environ)
 
     def up(self) -> bool:
-        """Whether it works. Raises ServerFault when it has ended."""
+        """Whether it is up. Raises ServerFault when it has ended."""
         return bool(self.process.pid) and "Labtrail is up" in self.process.said
 
     def metrics(self) -> dict[str, float]:
@@ -89,7 +89,7 @@ def check(workers: list[Worker]) -> None:
 
 
 def _shares(job: Job, workers: list[Worker]) -> dict[str, Any]:
-    """Who committed how much, what came of it, transactions begun again, the most memory that any has used."""
+    """Who committed how much, what came of it, retried transactions, the most memory that any has used."""
     return {
         "recorded": recorded(job.database),
         "transactions_rolled_back": rolled_back(job.database),
@@ -101,8 +101,8 @@ def _shares(job: Job, workers: list[Worker]) -> dict[str, Any]:
 def backlog(job: Job) -> dict[str, object]:
     """Real workers on topics that are full before they start; what is committed is read from the table `progress`.
 
-    The clock runs from the first look at which something is committed (workers take seconds to start) to the first
-    at which all is; where the first sees all of it, from the look before.
+    The clock runs from the first sample at which something is committed (workers take seconds to start) to the first
+    at which all is; where the first sees all of it, from the sample before.
     """
     with working(job) as workers:
         points = list(twentieths(_looks(job, workers, BACKLOG_SECONDS_MAX, POLL_SECONDS), job.count))
@@ -110,7 +110,7 @@ def backlog(job: Job) -> dict[str, object]:
 
 
 def growth(job: Job) -> dict[str, object]:
-    """The same over one long backlog. Each twentieth is told on standard error, and to the job's file of points."""
+    """The same over one long backlog. Each twentieth goes to standard error and to the job's file of points."""
     pieces: list[dict[str, Any]] = []
     points: list[Point] = []
     with working(job) as workers, Path(job.points).open("w") as file:
@@ -170,7 +170,7 @@ def told(part: dict[str, Any]) -> str:
 
 
 def latency(job: Job) -> dict[str, object]:
-    """Append to committed at 100 events/s: one process appends by the EventLog of kafka-python, workers commit.
+    """Append to committed at 100 events/s: one process appends through the EventLog of kafka-python, workers commit.
 
     For each event from the call of `append` until `Store.commit` has returned in the worker that took it (see
     network_stopwatch.py). Beside it the mean of the workers' histogram labtrail_event_latency_seconds, which counts
@@ -204,7 +204,7 @@ def latency(job: Job) -> dict[str, object]:
 
 
 def _joined(log: KafkaLog, workers: list[Worker]) -> None:
-    """Wait until all are up and the group has its shape."""
+    """Wait until all are up and the group is stable."""
 
     def stable() -> bool:
         group = log.ask(lambda admin: admin.describe_groups([GROUP]))[GROUP]

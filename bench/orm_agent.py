@@ -80,7 +80,7 @@ class OrmTables:
         Base.metadata.create_all(self.engine)
 
     def record(self, raw: bytes) -> None:
-        """One event in one transaction; an event that is there already is left alone."""
+        """One event in one transaction; a duplicate is ignored."""
         happened = json.loads(raw)
         with Session(self.engine) as session, session.begin():
             if session.get(EventRow, happened["id"]) is not None:

@@ -48,11 +48,11 @@ from models.rules.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC
 SECONDS_MAX = 1800
 BATCH = 1000
 POINTS = 20
-"""A long run is cut into so many pieces, each with its own rate and memory."""
+"""A long run is cut into this many pieces, each with its own rate and memory."""
 
 
 class Clock:
-    """Counts what is done, from the first hand-over on; keeps a point now and then."""
+    """Counts the events done since the first hand-over; keeps a point now and then."""
 
     def __init__(self, events: int) -> None:
         self.events, self.done, self.finished = events, 0, asyncio.Event()
@@ -66,7 +66,7 @@ class Clock:
             self.began, self.cpu = time.perf_counter(), time.process_time()
 
     def count(self, number: int) -> bool:
-        """Add to what is done; whether that was all."""
+        """Add to the count; whether that was all."""
         self.done += number
         if self.done >= self._next_point:
             self._next_point += self.events // POINTS
@@ -199,7 +199,7 @@ def store(home: Home, events: Path) -> dict[str, object]:
 
 
 class Watched:
-    """A service whose commits are counted. `on_commit` is told of each batch, in the store's thread."""
+    """A service whose commits are counted. `on_commit` is called for each batch, in the store's thread."""
 
     def __init__(
         self, service: Service, on_batch: Callable[[], None], on_commit: Callable[[list[Record]], None]
@@ -212,7 +212,7 @@ class Watched:
             on_commit(records)
             return outcomes
 
-        service.committer.store.commit = watched  # type: ignore[method-assign,assignment]  # a stop-watch round it
+        service.committer.store.commit = watched  # type: ignore[method-assign,assignment]  # wrapped with a stopwatch
 
 
 async def service_rate(home: Home, events: Path) -> dict[str, object]:

@@ -74,7 +74,7 @@ STEPS: tuple[tuple[str, str, dict[str, Any]], ...] = (
 
 
 class Connections:
-    """Plain HTTP/1.1 over kept connections: a client library would cost more than the station."""
+    """Plain HTTP/1.1 over keep-alive connections: a client library would cost more than the station."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -94,7 +94,7 @@ class Connections:
                     header, content = await self._exchange(*made, head + body)
                     break
                 except (asyncio.IncompleteReadError, ConnectionError):
-                    if not kept:  # one that was kept may have been closed for its age: take the next
+                    if not kept:  # a kept connection may have been closed when idle: take the next
                         raise
             self._free.append(made)
         return int(header.split()[1]), content
@@ -114,7 +114,7 @@ class Connections:
 
 
 async def measure(port: int, rate: int, seconds: float) -> dict[str, Any]:
-    """Milliseconds by quantile, and what came back."""
+    """Milliseconds by quantile, and the number of answers of each outcome."""
     connections, chosen = Connections(port), random.Random(SEED)
     spent: list[float] = []
     outcomes: dict[str, int] = {}

@@ -1,6 +1,6 @@
 """The command line: wires the commands, and turns every failure into one line and an exit code.
 
-0: done. 1: failed; one line on standard error says what to do. 2: the command was written wrongly.
+0: done. 1: failed; one line on standard error says what to do. 2: wrong usage.
 """
 
 import os
@@ -93,7 +93,7 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return _failed("stopped", 1, None)
     except BrokenPipeError:
-        # who reads has gone (`labtrail export … | head`): say nothing, and give the last flush a sink
+        # the reader has closed the pipe (`labtrail export … | head`): say nothing, send the last flush to a sink
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as fault:
@@ -111,7 +111,7 @@ def _usage(fault: TyperException) -> str:
 
 
 def _unexpected(fault: Exception) -> str:
-    """SQLAlchemy's messages go over many lines: the driver's own is the one to read."""
+    """SQLAlchemy's messages span many lines: the driver's own is the useful one."""
     cause = getattr(fault, "orig", None)
     if cause is not None:
         return f"the database said: {cause}: look at LABTRAIL_DATABASE, and run labtrail doctor"

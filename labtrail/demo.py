@@ -15,14 +15,14 @@ from models.rules.events import route
 from models.views.health import event_count
 
 SPEED = 10.0
-"""So many times as fast as the clock: something happens every few seconds."""
+"""Times as fast as the clock: something happens every few seconds."""
 APPEND_RECORDS_MAX = 500
 SPARE_NUMBERS = 10_000
-"""For what was sent before and is not in the tables yet."""
+"""For orders and tubes that were sent before and are not in the tables yet."""
 
 
 async def live_clinics(catalog: Catalog, engine: Engine, log: EventLog) -> None:
-    """Send events for ever: the last three hours at once, then each when it is due."""
+    """Send events until cancelled: the last three hours at once, then each when it is due."""
     stream = await asyncio.to_thread(_stream, catalog, engine)
     batch: list[bytes] = []
     while True:

@@ -13,10 +13,10 @@ class Bar:
     """A progress bar; this one shows nothing: standard error is no terminal."""
 
     def advance(self, by: float) -> None:
-        """So much more is done."""
+        """This much more is done."""
 
     def at(self, done: float, total: float) -> None:
-        """So much of so much is done."""
+        """This much of the total is done."""
 
 
 class TerminalBar(Bar):

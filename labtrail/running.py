@@ -93,7 +93,7 @@ async def run(settings: Settings, *, work: bool, pages: bool, demo: bool = False
 
     `work`: with the agents. `pages`: with the station. `demo`: with simulated clinics and people to sign in as.
     """
-    with database_for(settings) as engine, log_for(settings) as log, _door(settings) as door:
+    with database_for(settings) as engine, log_for(settings) as log, _listener(settings) as listener:
         process = Process(settings, engine, log, work=work)
         web = process.web(pages=pages)
         server = Server(
@@ -107,12 +107,12 @@ async def run(settings: Settings, *, work: bool, pages: bool, demo: bool = False
             )
         )
         stopping = _signals()
-        tasks = [asyncio.create_task(server.serve([door]), name="the web server")]
+        tasks = [asyncio.create_task(server.serve([listener]), name="the web server")]
         try:
             if process.service is not None:
                 await process.service.start()
                 tasks.append(asyncio.create_task(_until_failed(process.service), name="the agents"))
-            address = _address(door)
+            address = _address(listener)
             lines = [
                 f"Labtrail is up at {address}",
                 f"  metrics    {address}/metrics",
@@ -122,7 +122,7 @@ async def run(settings: Settings, *, work: bool, pages: bool, demo: bool = False
                 tasks.append(asyncio.create_task(live_clinics(process.catalog, engine, log), name="the demo"))
                 people = await asyncio.to_thread(create_demo_people, engine, settings, process.catalog, now_us())
                 lines += people.lines(address)
-            print("\n".join([*lines, "  stop it    Ctrl-C"]), flush=True)  # noqa: T201 - for who started it
+            print("\n".join([*lines, "  stop it    Ctrl-C"]), flush=True)  # noqa: T201 - for the person who started it
             await _until_ended(stopping, tasks)
         finally:
             end_streams(web)
@@ -170,24 +170,24 @@ async def _until_ended(stopping: asyncio.Event, tasks: Sequence[asyncio.Task[Any
 
 
 @contextmanager
-def _door(settings: Settings) -> Iterator[socket.socket]:
+def _listener(settings: Settings) -> Iterator[socket.socket]:
     """The socket on which the web is served. Raises CommandError when the port is taken."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        door = socket.create_server((settings.host, settings.port), family=family)
+        listener = socket.create_server((settings.host, settings.port), family=family)
     except OSError as fault:
         raise CommandError(
             f"{settings.host} port {settings.port} can't be had ({fault.strerror}): give another one by --port "
             "or LABTRAIL_PORT"
         ) from fault
-    with door:
+    with listener:
         # asyncio does this for sockets that it makes; without it an answer's second packet waits some 40 ms
-        door.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        yield door
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        yield listener
 
 
-def _address(door: socket.socket) -> str:
-    host, port = door.getsockname()[:2]
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 

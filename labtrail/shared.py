@@ -1,4 +1,4 @@
-"""The commands: each module has thin functions and `register(app)`. What several of them need stands here.
+"""The commands: each module has thin functions and `register(app)`. What several of them need is here.
 
 Nothing heavy is imported at the top of a command's module, so that `labtrail --help` answers at once.
 """
@@ -61,7 +61,7 @@ def settings_for(data: Path | None) -> "Settings":
 
 @contextmanager
 def log_for(settings: "Settings") -> Iterator["EventLog"]:
-    """The log of these settings, closed at the end. The embedded one is made if need be, with its topics."""
+    """The log of these settings, closed at the end. The embedded one is created if missing, with its topics."""
     from agents.log.open import open_log
     from agents.log.port import TOPICS
 
@@ -122,7 +122,7 @@ def store_for(settings: "Settings", engine: "Engine") -> "Store":
 
 
 def moment_us(text: str | None) -> int:
-    """The moment given on the command line, now when none is. Raises a usage error."""
+    """The time given on the command line, or now. Raises a usage error."""
     from models.rules.times import microseconds
 
     if text is None:
@@ -137,7 +137,7 @@ def moment_us(text: str | None) -> int:
 
 
 def printable(text: str) -> str:
-    """A text that commands no terminal: what is not printable, as its escape. Most texts here are others'."""
+    """A text that is safe on a terminal: what is not printable is escaped. Most texts here are untrusted."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 

@@ -1,7 +1,7 @@
 """SIGTERM ends a command as Ctrl-C does, by KeyboardInterrupt; what is open is closed.
 
-Python drops an exception that a signal handler raises in a callback, as they run at the end of an import: who starts
-something that goes on until a signal comes asks `heed` first.
+Python drops an exception that a signal handler raises in a callback, as they run at the end of an import: code that
+starts something that runs until a signal calls `heed` first.
 """
 
 import signal

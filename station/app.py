@@ -1,6 +1,6 @@
 """The station: one Litestar application, wired here.
 
-Everything that it serves states who may call it (`station/auth/access.py`); a route that does not stops the start.
+Everything that it serves states who may call it (`station/auth/access.py`); a route that does not prevents the start.
 """
 
 import asyncio
@@ -68,8 +68,8 @@ def create_app(
 
     `registry`: what `/metrics` shows; None: the state of the lab, read from the database. `alive`, `problems`: as for
     `station.health.health_routes`; None: database reachable and migrated, log reachable. `committed`: set after each
-    commit of agents in this process; None: they run elsewhere. Raises LabtrailError for a route that says not who
-    may call it.
+    commit of agents in this process; None: they run elsewhere. Raises LabtrailError for a route that doesn't state
+    who may call it.
     """
     now = clock or now_us
     if registry is None:
@@ -102,7 +102,7 @@ def create_app(
         multipart_form_part_limit=50,
     )
     _require_access(app)
-    # around all of it: Litestar's own middleware does not see addresses that no route has
+    # outermost: Litestar's own middleware does not see paths that no route has
     app.asgi_handler = Protection(app.asgi_handler, settings)
     return app
 
@@ -177,7 +177,7 @@ def _require_access(app: Litestar) -> None:
 
 
 def end_streams(app: Litestar) -> None:
-    """End the live streams of an app about to stop: they would last for ever. For an app without any: nothing."""
+    """End the live streams of an app about to stop: they would never end. For an app without any: nothing."""
     board = app.state.get("board")
     if isinstance(board, Board):
         board.close()

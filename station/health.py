@@ -18,7 +18,7 @@ def health_routes(
 ) -> list[HTTPRouteHandler]:
     """`/healthz`, `/readyz` and `/metrics`, for a Litestar app.
 
-    `alive`: whether the process still does its work; if not, it is to be started again. `problems`: why it can't
+    `alive`: whether the process still does its work; if not, it should be restarted. `problems`: why it can't
     serve now, one line each, none when it can; not answered within READY_SECONDS_MAX is a problem too.
     """
 

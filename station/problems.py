@@ -46,7 +46,7 @@ class ProblemBody(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Refusal(Exception):
-    """A request that can't be served as it is; a 4xx or 503. `values` fill the gaps of the text."""
+    """A request that can't be served as it is; a 4xx or 503. `values` fill the placeholders of the text."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ def handlers(
 ) -> dict[int | type[Exception], Callable[[Request[Any, Any, Any], Any], Response[Any]]]:
     """The exception handlers of the app.
 
-    `page` makes the answer for people at a browser; `teller_of` gives what translates a text for a request.
+    `page` makes the answer for people at a browser; `teller_of` gives the translator of a request's texts.
     """
 
     def answer(request: Request[Any, Any, Any], refusal: Refusal, headers: Mapping[str, str]) -> Response[Any]:
@@ -85,8 +85,8 @@ def handlers(
         if fault.status_code >= 500:
             _note(request, fault)
             return answer(request, Refusal(fault.status_code, "the station could not do this"), {})
-        told = {"www-authenticate": 'Bearer realm="labtrail"'} if fault.status_code == HTTPStatus.UNAUTHORIZED else {}
-        return answer(request, Refusal(fault.status_code, _detail(fault)), {**(fault.headers or {}), **told})
+        more = {"www-authenticate": 'Bearer realm="labtrail"'} if fault.status_code == HTTPStatus.UNAUTHORIZED else {}
+        return answer(request, Refusal(fault.status_code, _detail(fault)), {**(fault.headers or {}), **more})
 
     def database(request: Request[Any, Any, Any], fault: SQLAlchemyError) -> Response[Any]:
         _note(request, fault)

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Services:
-    """A running station: what it was given, and its threads for what blocks. `clock`: microseconds since 1970."""
+    """A running station: what it was given, and its threads for blocking calls. `clock`: microseconds since 1970."""
 
     settings: Settings
     catalog: Catalog
@@ -58,4 +58,4 @@ class Services:
 
 
 Station: TypeAlias = NamedDependency[Services]
-"""The type of a handler's argument `station`: Litestar hands it in."""
+"""The type of a handler's argument `station`: Litestar injects it."""

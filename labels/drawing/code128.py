@@ -1,8 +1,8 @@
 """Code 128 (ISO/IEC 15417) in the shortest encoding, on python-barcode's tables.
 
 python-barcode 0.16.1 gives the tables only: its own encoder loses the first two digits of a value that begins
-with 99, and takes one symbol too many for about half of our identifiers. The path through the code sets A, B
-and C is found here by a dynamic programme, so it is the shortest there is.
+with 99, and uses one symbol too many for about half of our identifiers. The path through the code sets A, B
+and C is found here by dynamic programming, so it is the shortest there is.
 """
 
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ from barcode.charsets import code128 as tables
 from labels.errors import LabelError
 
 VALUE_CHARACTERS_MAX = 80
-"""More than fits any label at any resolution; a bound for the programme below."""
+"""More than fits any label at any resolution; a bound for the algorithm below."""
 FNC1 = "\x1d"
 """Stands for the function character FNC1 in a GS1 value; scanners give it back as the group separator."""
 
-_SETS = "BCA"  # among equally short ways, B comes first: native ZPL writes it as it is
+_SETS = "BCA"  # of equally short encodings, B comes first: native ZPL writes it as it is
 _START = dict(tables.START_CODES)
 _FNC1_VALUE = 102
 _SHIFT_VALUE = 98

@@ -20,7 +20,7 @@ class Content(Protocol):
     """The layout that is used when none is named."""
 
     def words(self) -> Mapping[str, str]:
-        """Printed texts by the names that layouts use. Raises LabelError when one is missing that must be."""
+        """Printed texts by the names that layouts use. Raises LabelError when a required one is missing."""
         ...
 
 
@@ -29,7 +29,7 @@ class SpecimenLabel(Struct, frozen=True, kw_only=True):
 
     `patient` is the opaque reference; name, birth date and MRN come from the patient's record. `collected_at`
     is local time as printed. `serial` is the serial of this print (`ACCESSION-1`, `-2` …), empty on
-    a picture that is not to be stuck on anything.
+    a picture that is only looked at.
     """
 
     layout: ClassVar[str] = "specimen"

@@ -1,4 +1,4 @@
-"""Labels to look at and to test with: a plain one of each kind, and those that are hard to print. Nobody's data."""
+"""Labels to look at and to test with: a plain one of each kind, and those that are hard to print. Fictitious data."""
 
 from datetime import date
 
@@ -49,7 +49,7 @@ BADGE_LABEL = BadgeLabel(badge=_BADGE, name="Nguyễn Thị Ánh", role="Medical
 
 
 def another(accession: str, **changes: object) -> SpecimenLabel:
-    """The plain specimen label with another accession, and whatever else is to differ."""
+    """The plain specimen label with another accession, and any other changes."""
     return replace(PLAIN, accession=accession, serial=f"{accession}-2", **changes)
 
 

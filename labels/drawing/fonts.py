@@ -192,7 +192,7 @@ def width(text: str, size_dots: int, *, bold: bool = False) -> int:
 
 
 def cut(text: str, size_dots: int, room_dots: int, *, bold: bool = False) -> str:
-    """The text, or as much of its start as fits the room with `…` behind it, which shows that it is cut."""
+    """The text, or as much of its start as fits the width with `…` behind it, which shows that it is cut."""
     if width(text, size_dots, bold=bold) <= room_dots:
         return text
     low, high = 0, len(text)

@@ -86,7 +86,7 @@ class Element(Struct, frozen=True):
 
 
 class Scan(Struct, frozen=True):
-    """What a scanned GS1 symbol says; None where it says nothing of it."""
+    """What a scanned GS1 symbol says; None for what it doesn't say."""
 
     elements: tuple[Element, ...]
     gtin: str | None = None

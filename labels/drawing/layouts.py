@@ -1,4 +1,4 @@
-"""Layouts as data: which text and which barcode stands where on each kind of label (`layouts.toml`)."""
+"""Layouts as data: which text and which barcode goes where on each kind of label (`layouts.toml`)."""
 
 import re
 import tomllib
@@ -82,7 +82,7 @@ def _check(layout: Layout) -> None:
 
 
 def read_layouts(text: str) -> dict[str, Layout]:
-    """Layouts from TOML text, by name. Raises LabelError naming what to mend."""
+    """Layouts from TOML text, by name. Raises LabelError naming what to fix."""
     try:
         tables = msgspec.convert(tomllib.loads(text), dict[str, Layout])
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as fault:
@@ -100,7 +100,7 @@ def packaged_layouts() -> dict[str, Layout]:
 
 
 def layout_named(name: str) -> Layout:
-    """A packaged layout. Raises LabelError listing the names there are."""
+    """A packaged layout. Raises LabelError listing the available names."""
     layouts = packaged_layouts()
     if name not in layouts:
         raise LabelError(f"there is no layout {name!r}: use one of {', '.join(sorted(layouts))}")

@@ -29,10 +29,10 @@ ROW_MM = 13.0
 BARS_MM = 10.2
 BARS_ROOM_MM = 58.0
 NUMBER_ROOM_MM = 93.0
-"""Of a number that is too long for bars, which takes their place and its own."""
+"""For a number that is too long for bars: their width and its own together."""
 SIGNATURES_MM = 44.0
 DPI = 300
-"""Of the barcodes; a laser of 600 dpi prints each dot as two by two."""
+"""Resolution of the barcodes; a laser of 600 dpi prints each dot as two by two."""
 Size = tuple[float, float]
 
 
@@ -62,7 +62,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
 
 
 class _Spot(Struct, frozen=True):
-    """Where on which page a barcode stands, in dots, for the read-back."""
+    """The page and place of a barcode, in dots, for the read-back."""
 
     page: int
     box: tuple[int, int, int, int]
@@ -78,7 +78,7 @@ def _faces() -> tuple[str, str]:
 
 
 def _module_of(value: str) -> int | None:
-    """Dots of a module of this barcode in the room that there is; None where it does not fit."""
+    """Dots of a module of this barcode in the available width; None where it does not fit."""
     try:
         return module_dots(len(code128.modules(value)), dots(BARS_ROOM_MM, DPI), DPI)
     except LabelError:
@@ -211,7 +211,7 @@ def _pages_of(manifest: Manifest, size: Size) -> list[Sequence[ManifestTube]]:
         whole, last = (int((end - top) / ROW_MM) for end in (foot, foot - SIGNATURES_MM))
         if len(left) <= last:
             return [*pages, left]
-        taken = min(whole, len(left) - 1)  # the signatures never stand on a page without tubes
+        taken = min(whole, len(left) - 1)  # the signatures are never on a page without tubes
         pages.append(left[:taken])
         left = left[taken:]
 

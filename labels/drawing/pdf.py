@@ -96,7 +96,7 @@ def pictures(document: bytes, dpi: int) -> Iterator[Image.Image]:
 
 
 def sheet_named(name: str) -> Sheet:
-    """A sheet by its name. Raises LabelError listing the names there are."""
+    """A sheet by its name. Raises LabelError listing the available names."""
     if name not in SHEETS:
         raise LabelError(f"there is no sheet {name!r}: use one of {', '.join(SHEETS)}")
     return SHEETS[name]
@@ -134,7 +134,7 @@ def sheets(
 ) -> bytes:
     """Labels on as many pages as they need, in order by rows.
 
-    `start`: the first free label of a used sheet, from 1. `offset_mm`: how far the printer's paper lies off, to the
+    `start`: the first free label of a used sheet, from 1. `offset_mm`: how far the printer shifts the paper, to the
     right and down. Every label is read back from the finished page. Raises LabelError.
     """
     if not 1 <= len(contents) <= LABELS_MAX:

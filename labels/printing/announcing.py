@@ -1,8 +1,8 @@
 """The events of a print: the old label is void, the stock of labels is drawn down.
 
 A reprint is `specimen.relabeled`; a label from a roll is `supply.used`. What a scanner reads back from the tube
-(`specimen.labeled`) is for the person who sticks it on. Ids rest on the label's serial alone, so an event that is
-published twice is one event.
+(`specimen.labeled`) is for the person who sticks it on. Ids are derived from the label's serial alone, so an event
+that is published twice is one event.
 """
 
 import re

@@ -23,7 +23,7 @@ _NO_SCALING = ("-o", "print-scaling=none", "-o", "fit-to-page=false")
 
 
 class CupsPrinter:
-    """Hands a PDF to a CUPS queue and asks CUPS what became of it."""
+    """Hands a PDF to a CUPS queue and asks CUPS for the outcome."""
 
     format: Format = "pdf"
 

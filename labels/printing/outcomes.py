@@ -1,4 +1,4 @@
-"""What a printer answers, and the port that every kind of printer fills."""
+"""What a printer answers, and the port that every kind of printer implements."""
 
 import re
 from collections.abc import Callable
@@ -20,7 +20,7 @@ class Confirmed(Struct, frozen=True):
 
 
 class Unconfirmed(Struct, frozen=True):
-    """It may have printed and may not have: a person looks and decides."""
+    """It may or may not have printed: a person looks and decides."""
 
     reason: str
 
@@ -32,7 +32,7 @@ class NotReady(Struct, frozen=True):
 
 
 class Failed(Struct, frozen=True):
-    """Nothing was printed and waiting won't help; the reason says what to mend."""
+    """Nothing was printed and waiting won't help; the reason says what to fix."""
 
     reason: str
 
@@ -52,17 +52,17 @@ class Status(Struct, frozen=True):
 
 
 class Printer(Protocol):
-    """One place that labels go to. A write is not a print, and nothing here ever tries again."""
+    """One place that labels go to. A write is not a print, and nothing here ever retries."""
 
     name: str
     format: Format
     dpi: int
 
     def send(self, rendering: bytes, job: str, copies: int = 1, on_sent: Callable[[], None] | None = None) -> Outcome:
-        """Send one label's rendering and wait, for a bounded time, for what became of it.
+        """Send one label's rendering and wait, for a bounded time, for the outcome.
 
-        `job`: an opaque name (the label's serial), never a patient's. `on_sent` is called once, when all bytes are
-        out of our hands. Raises LabelError only for a job name or number of copies that is out of range.
+        `job`: an opaque name (the label's serial), never a patient's. `on_sent` is called once, when all bytes
+        are sent. Raises LabelError only for a job name or number of copies that is out of range.
         """
         ...
 

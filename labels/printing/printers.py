@@ -16,7 +16,7 @@ from labels.printing.zebra import ZebraPrinter
 
 
 class FilePrinter:
-    """Writes each label as a PNG file, whole or not at all; its name is the label's serial alone."""
+    """Writes each label as a PNG file, atomically; its name is the label's serial alone."""
 
     format: Format = "png"
 

@@ -1,7 +1,7 @@
-"""The print queue: one worker for each printer takes its jobs in order, draws, sends and records what became of them.
+"""The print queue: one worker for each printer takes its jobs in order, draws and sends them and records the outcome.
 
-A printer that is stuck holds up its own queue only. What a job becomes is a table (`NEXT`); nothing that may have
-printed is ever sent again here. Jobs that were in hand when a process died become unconfirmed: a person decides.
+A printer that is stuck holds up its own queue only. A job's next state is a table (`NEXT`); nothing that may have
+printed is ever sent again here. Jobs that a process had claimed when it died become unconfirmed: a person decides.
 """
 
 import logging
@@ -27,7 +27,7 @@ from models.printing.states import JobState
 log = logging.getLogger(__name__)
 
 LEASE_US = 300_000_000
-"""Longer than any `send` may take, so a job in hand for longer has lost its worker."""
+"""Longer than any `send` may take, so a job claimed for longer has lost its worker."""
 FILES_AT_ONCE = 50
 """Files are written many at a time: two transactions for each would slow the stream down."""
 ANNOUNCE_AT_ONCE = 200
@@ -39,7 +39,7 @@ NEXT: dict[type[Outcome], JobState] = {
     NotReady: JobState.QUEUED,
     Failed: JobState.FAILED,
 }
-"""What a job in hand becomes."""
+"""The next state of a claimed job."""
 
 
 def note_of(outcome: Outcome) -> str:
@@ -48,17 +48,17 @@ def note_of(outcome: Outcome) -> str:
 
 
 class Pace(Struct, frozen=True, kw_only=True):
-    """How often a worker looks, in seconds."""
+    """How often a worker polls, in seconds."""
 
     gather: float = 0.2
-    """After files were written: nobody stands before a folder, and many at a time cost the stream less."""
+    """After files were written: nobody waits at a folder, and batches cost the stream less."""
     idle: float = 1.0
-    """Between looks into an empty queue; `wake` ends it at once."""
+    """Between polls of an empty queue; `wake` ends it at once."""
     not_ready_first: float = 2.0
     """Before a printer that was not ready is asked again; doubled each time."""
     not_ready_max: float = 30.0
     wait_max: float = 1800.0
-    """A job that the printer was not ready for in this time fails, so that no label comes as a surprise."""
+    """A job that the printer was not ready for in this time fails, so that no label prints unexpectedly late."""
 
 
 Announce = Callable[[Sequence[Job]], None]
@@ -94,17 +94,17 @@ class PrintQueue:
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
 
-    # --- one step, for tests and for whoever brings threads of his own --------------------------------------------
+    # --- one step, for tests and for callers with their own threads -----------------------------------------------
 
     def step(self, name: str) -> bool | None:
-        """Take a printer's next jobs and see them through. True: some were; False: none; None: it is not ready."""
+        """Claim a printer's next jobs and print them. True: some were; False: none; None: it is not ready."""
         printer, worker = self.printers[name], f"{self.worker}/{name}"
         with reading(self.engine) as connection:
             if not print_jobs.work_for(connection, name, worker, self.clock(), LEASE_US):
                 return False
         several = isinstance(printer, FilePrinter)
         jobs = self._claim(name, worker, FILES_AT_ONCE if several else 1)
-        changes = [self._see_through(printer, job, tell_sent=not several) for job in jobs]
+        changes = [self._print(printer, job, tell_sent=not several) for job in jobs]
         if changes:
             with writing(self.engine) as connection:
                 print_jobs.change(connection, changes, self.clock())
@@ -116,12 +116,12 @@ class PrintQueue:
     def _claim(self, name: str, worker: str, limit: int) -> list[Job]:
         now_us = self.clock()
         with writing(self.engine) as connection:
-            # this worker has nothing else of this printer in hand: what says so was interrupted
+            # this worker has claimed nothing else of this printer: a job that says so was interrupted
             print_jobs.recover(connection, now_us, lease_us=LEASE_US, worker=worker)
             print_jobs.give_up(connection, name, now_us - int(self.pace.wait_max * 1e6), now_us)
             return print_jobs.claim(connection, name, worker, now_us, limit)
 
-    def _see_through(self, printer: Printer, job: Job, *, tell_sent: bool) -> Change:
+    def _print(self, printer: Printer, job: Job, *, tell_sent: bool) -> Change:
         try:
             content = self.content_of(job)
             check_job(job.serial, job.copies)
@@ -138,12 +138,12 @@ class PrintQueue:
         return Change(job.id, NEXT[type(outcome)], note_of(outcome))
 
     def _sent(self, job: Job) -> None:
-        """The bytes are out: on record at once, so that a crash from here on leaves no doubt that they were."""
+        """The bytes are sent: recorded at once, so that after a crash it is known that they were."""
         with writing(self.engine) as connection:
             print_jobs.change(connection, [Change(job.id, JobState.SENT)], self.clock())
 
     def _announce(self) -> None:
-        """Events of labels that are out, exactly their own ids each time, so that repeating one does no harm."""
+        """Events of labels that are out, with the same ids each time, so that publishing one twice does no harm."""
         with reading(self.engine) as connection:
             jobs = print_jobs.unannounced(connection, ANNOUNCE_AT_ONCE)
         if not jobs:
@@ -159,21 +159,21 @@ class PrintQueue:
     # --- threads ----------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start one thread for each printer. What a former process left in hand is recovered when jobs are taken."""
+        """Start one thread for each printer. An earlier process's jobs are recovered when jobs are claimed."""
         for name in self.printers:
             thread = threading.Thread(target=self._run, args=(name,), name=f"printer {name}", daemon=True)
             self._threads.append(thread)
             thread.start()
 
     def wake(self, name: str | None = None) -> None:
-        """There is something to print, on this printer or on any."""
+        """Notify the worker of this printer, or of all, of something to print."""
         for each in self._wakes.values() if name is None else [self._wakes[name]] if name in self._wakes else []:
             each.set()
 
     def stop(self) -> bool:
-        """Finish what is in hand, bounded in time; False when a printer still holds its thread.
+        """Finish the claimed jobs, bounded in time; False when a printer still holds its thread.
 
-        Its job stays in hand and becomes unconfirmed later.
+        Its job stays claimed and becomes unconfirmed later.
         """
         self._stopping.set()
         self.wake()

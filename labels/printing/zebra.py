@@ -28,7 +28,7 @@ class Waits(Struct, frozen=True, kw_only=True):
 
     connect: float = 3.0
     answer: float = 2.0
-    """Silence after `~HS` for this long is silence."""
+    """How long to wait for the answer to `~HS`."""
     write: float = 10.0
     print: float = 10.0
     """From the last byte until the label is out, for one copy."""

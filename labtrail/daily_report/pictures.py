@@ -1,6 +1,6 @@
 """The pictures of the daily report: shapes on a page-wide canvas, drawn the same way in the PDF and in the HTML.
 
-Coordinates are points, from the top left. Colour never says anything alone: what is bad also has a mark or a word.
+Coordinates are points, from the top left. Colour alone never carries meaning: what is bad also has a mark or a word.
 """
 
 from collections.abc import Iterator, Sequence

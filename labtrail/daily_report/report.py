@@ -1,6 +1,6 @@
 """The daily report for managers: the day's specimens, turnaround, discrepancies and supplies as blocks to be drawn.
 
-What a block looks like is for `daily_report_pdf` and `daily_report_html`; both draw the same blocks.
+`pdf` and `html` decide what a block looks like; both draw the same blocks.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ROWS_MAX = 20
 STAT_GOAL = 0.95
-"""The service level: this part of the STAT results within their turnaround."""
+"""The service level: this share of the STAT results within their turnaround."""
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -65,7 +65,7 @@ class Report(msgspec.Struct, frozen=True):
 
 
 def daily_report(lab: LabDay, supplies: SupplyDay, at_us: int) -> Report:
-    """The whole report. `at_us`: the moment that decided what is late."""
+    """The whole report. `at_us`: the time as of which things are late."""
     zone = ZoneInfo(lab.timezone)
     parts = (_today(lab, supplies), _turnaround(lab), _discrepancies(lab, zone), _supplies(supplies))
     return Report(

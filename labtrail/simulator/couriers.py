@@ -12,7 +12,7 @@ from models.rules.specimen import DiscrepancyCode, Status
 from models.rules.times import HOUR_US, MINUTE_US, SECOND_US
 
 ROUND_HOURS = (3.4, 6.2, 8.9, 11.8)
-"""When couriers leave the clinics, counted from the start of the simulated day; further on it is later."""
+"""When couriers leave the clinics, counted from the start of the simulated day; later at the next sites."""
 HOP_HOURS = 1.6
 LAST_HUB_ROUND_HOURS = 2.6
 EXCURSION_SHARE = 0.012
@@ -36,7 +36,7 @@ class Bag(Struct):
 
 
 class Couriers:
-    """What waits at each site, and who carries it on."""
+    """What is queued at each site, and who carries it on."""
 
     def __init__(self, world: World, stage: Stage, lab: Lab) -> None:
         self._world, self._stage, self._rng, self._lab = world, stage, world.rng, lab

@@ -21,12 +21,12 @@ SOON_ACKNOWLEDGED_SHARE = 0.85
 
 
 class Lab:
-    """What happens to a tube from its receipt at a lab on."""
+    """What happens to a tube from its receipt at a lab onwards."""
 
     def __init__(self, world: World, stage: Stage) -> None:
         self._world, self._stage, self._rng = world, stage, world.rng
         self.recollect: Callable[[int, Tube], None] | None = None
-        """Told when the patient must come again; set by who plans visits."""
+        """Called when the patient must come again; set by the code that plans visits."""
 
     def accession(self, when_us: int, place: Place, tube: Tube) -> None:
         """Received just now: look at it, test it, keep it."""
@@ -85,7 +85,7 @@ class Lab:
         return done_us
 
     def _flag(self, code: str, value: str, unit: str | None, flag: Flag) -> Flag:
-        """The catalog's own critical limits go before the typical ones."""
+        """The catalog's own critical limits take precedence over the typical ones."""
         limit = self._world.catalog.critical_values.get(code)
         if limit is None or limit.unit != unit:
             return flag

@@ -2,7 +2,7 @@
 
 `simulate` gives the events in the order in which they happened, `arrivals` in the order in which they came in (phones
 that were offline deliver late, some deliver twice), `live` as they come due while a clock runs. The rules of a day
-stand in the modules beside this one: visits, couriers, lab, supplies. No clock is read: the start is an argument.
+are in the modules beside this one: visits, couriers, lab, supplies. No clock is read: the start is an argument.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ from models.rules.times import DAY_US, HOUR_US, MINUTE_US, microseconds, moment_
 ORDERS_A_DAY = 32.0
 DAYS_MAX = 3650
 RESENT_SHARE = 0.03
-"""So many scans come in twice: a phone did not hear that the first had arrived."""
+"""The share of scans that arrive twice: the phone did not learn that the first had arrived."""
 LIVE_HOURS_BEFORE = 3.0
 """How old the day is when a live simulation begins."""
 _UTC = ZoneInfo("UTC")
@@ -46,8 +46,8 @@ def simulate(
 ) -> Iterator[bytes]:
     """One JSON line (without its end) for each event of `days` times 24 hours from `start` on, by time of happening.
 
-    `clinics`: only the first so many of the catalog. `orders`: a day, at the average clinic. `truth`: filled with
-    what must come of it. Raises SimulationError, also for more clinics than there are (see `larger_catalog`).
+    `clinics`: only this many, the first of the catalog. `orders`: a day, at the average clinic. `truth`: filled with
+    the expected outcome. Raises SimulationError, also for more clinics than there are (see `larger_catalog`).
     """
     write = Writer()
     for happening in _happenings(catalog, clinics, days, seed, start, orders, truth):
@@ -99,10 +99,10 @@ def live(
     orders: float = ORDERS_A_DAY,
     numbers_from: int = SERIAL_FIRST,
 ) -> Iterator[Due]:
-    """Events for ever: the day is three hours old at `now_us` and goes on `speed` times as fast as the clock.
+    """Events without end: the day is three hours old at `now_us` and goes on `speed` times as fast as the clock.
 
-    Times that are not yet due lie in the future of `now_us`, never in the future of `due_us`: whoever sends an event
-    when it is due sends nothing that has not happened. A stream that goes on where another one ended takes a new
+    Times that are not yet due lie in the future of `now_us`, never in the future of `due_us`: a client that sends an
+    event when it is due sends nothing that has not happened. A stream that continues another one takes a new
     seed, and `numbers_from` above all numbers that the other one used.
     """
     if not speed > 0:

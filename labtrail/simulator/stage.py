@@ -1,4 +1,4 @@
-"""The stage of a simulation: an agenda of acts, and the events that they let happen, in the order of their times."""
+"""The stage of a simulation: an agenda of acts, and the events that they emit, in the order of their times."""
 
 from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
@@ -12,7 +12,7 @@ from labtrail.simulator.world import Device, Place
 from models.rules.times import HOUR_US, SECOND_US
 
 HELD_BACK_US = 3 * HOUR_US
-"""An act may let things happen that far before it: the scans of a phone whose clock is slow."""
+"""An act may emit events this far before its own time: the scans of a phone whose clock is slow."""
 
 Act = Callable[..., None]
 
@@ -32,7 +32,7 @@ class Happening(Struct, frozen=True, gc=False):
 
 
 class Stage:
-    """Acts run one after the other in the order of their times and put events and further acts into the future."""
+    """Acts run one after the other in the order of their times and schedule events and further acts."""
 
     def __init__(self, rng: Random, truth: Truth | None) -> None:
         self.rng = rng
@@ -42,7 +42,7 @@ class Stage:
         self._count = 0
 
     def at(self, when_us: int, act: Act, *about: Any) -> None:
-        """Run the act at this moment; it is told the moment, and what it is about."""
+        """Run the act at this moment; it is given the moment, and what it is about."""
         self._count += 1
         heappush(self._acts, (when_us, self._count, act, about))
 
@@ -56,7 +56,7 @@ class Stage:
         actor: str,
         data: dict[str, Any],
     ) -> str:
-        """Let something happen, to the millisecond; the answer is the event's id."""
+        """Emit an event, timed to the millisecond; returns its id."""
         self._count += 1
         when_us -= when_us % 1000
         bits = self.rng.getrandbits(74)
@@ -75,7 +75,7 @@ class Stage:
         return event_id
 
     def run(self, end_us: int | None) -> Iterator[Happening]:
-        """What happens before `end_us`, in the order of times; for ever without an end."""
+        """What happens before `end_us`, in the order of times; indefinitely without an end."""
         acts, events = self._acts, self._events
         while acts and (end_us is None or acts[0][0] < end_us):
             when_us, _, act, about = heappop(acts)

@@ -1,4 +1,4 @@
-"""Simulated stock: what stands on the clinics' shelves, and what people do with it besides drawing blood."""
+"""Simulated stock: what is on the clinics' shelves, and what people do with it besides drawing blood."""
 
 from datetime import date, timedelta
 from itertools import count
@@ -26,7 +26,7 @@ class Lot(Struct, frozen=True):
 
 
 class Taken(Struct, frozen=True):
-    """A tube from the shelf. `fault`: the discrepancy that its lot must give."""
+    """A tube from the shelf. `fault`: the discrepancy that its lot must cause."""
 
     lot: str
     fault: str | None = None
@@ -55,7 +55,7 @@ class Stockroom:
     def _new_lot(self, item: str) -> Lot:
         taken = {lot.expires for lot in self._current.get(item, ())}
         expires = self._first_day + timedelta(days=self._rng.randint(90, 690))
-        while expires in taken:  # which of two lots expires first must be plain
+        while expires in taken:  # which of two lots expires first must be unambiguous
             expires += timedelta(days=1)
         return Lot(f"L{self._rng.randint(10_000, 99_999)}", expires)
 
@@ -160,7 +160,7 @@ class Stockroom:
         for item in self._rng.sample([*self._tubes, *self._small], 2):
             for lot, quantity in self.shelf(place, item).items():
                 if quantity < 0:
-                    continue  # the receipt is not entered yet: whoever counts here will find it
+                    continue  # the receipt is not entered yet: a count here will find it
                 variance = 0 if self._rng.random() < 0.7 else self._rng.randint(-3, 1)
                 counted = max(0, quantity + variance)
                 self.shelf(place, item)[lot] = counted
@@ -173,7 +173,7 @@ class Stockroom:
             self._say(when_us, place, "used", item, {"quantity": 1})
 
     def _drop(self, when_us: int, place: Place) -> None:
-        """A broken tube; one time in four a slip of the keyboard is voided first."""
+        """A broken tube; one time in four a typing error is voided first."""
         item = self._rng.choice(self._tubes)
         lots = [lot for lot, quantity in self.shelf(place, item).items() if quantity > 0]
         if not lots:
@@ -225,7 +225,7 @@ class Stockroom:
         self._say(when_us, giver, "transferred", item, {"lot": lot, "quantity": quantity, "to": taker.site.code})
 
     def _recall(self, when_us: int) -> None:
-        """The maker takes a lot back: most stop at once, what is left is thrown away the next morning."""
+        """The manufacturer recalls a lot: most stop at once, what is left is thrown away the next morning."""
         item = self._rng.choice(self._busy[:-1] or self._busy)
         lot = self._current[item].pop(0)
         self._current[item].append(self._new_lot(item))
@@ -244,5 +244,5 @@ class Stockroom:
             self._stage.at(due_us, self._throw_away, place, item, lot.name, "recalled")
 
     def on_hand(self) -> dict[str, int]:
-        """`SITE/ITEM/LOT`: how many stand there now, for all that was ever seen by the service."""
+        """`SITE/ITEM/LOT`: how many are there now, of every lot that the service has ever seen."""
         return {f"{site}/{item}/{lot}": n for (site, item), lots in self._shelves.items() for lot, n in lots.items()}

@@ -1,4 +1,4 @@
-"""What must come of a simulated stream: known to the simulator because it planned it, not because it was folded.
+"""The expected outcome of a simulated stream, as the simulator planned it: nothing here is folded from events.
 
 The form is that of a truth file: `Truth.at_cut()` gives plain values that go into JSON.
 """
@@ -23,7 +23,7 @@ class SpecimenTruth(Struct):
     tests: tuple[str, ...]
     statuses: list[tuple[int, Status | None]] = field(default_factory=list)
     must: list[tuple[int, str]] = field(default_factory=list)
-    """Discrepancies that must show, each from the moment on at which the evidence for it is there."""
+    """Expected discrepancies, each with the moment from which the evidence for it exists."""
     clean: bool = True
     """Nothing is planned to go wrong with it."""
     due: dict[str, int] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class SpecimenTruth(Struct):
     """(when, test, status, value)."""
 
     def goes_wrong(self, when_us: int | None = None, code: str | None = None) -> None:
-        """It is no longer clean; `code` must show from `when_us` on."""
+        """It is no longer clean; `code` is expected from `when_us` on."""
         self.clean = False
         if code is not None and when_us is not None:
             self.must.append((when_us, code))

@@ -57,7 +57,7 @@ def draw_fault(rng: Random) -> str:
 
 
 def transport_for(catalog: Catalog, container: str, tests: tuple[str, ...]) -> Transport:
-    """Refrigerated where a test does not keep for a day at room temperature and the tube bears the cold."""
+    """Refrigerated where a test does not keep for a day at room temperature and the tube tolerates the cold."""
     kind = catalog.containers[container]
     cold = [catalog.tests[test].stability_refrigerated_hours for test in tests]
     if kind.temperature_min_c > 8 or 0 in cold:
@@ -68,7 +68,7 @@ def transport_for(catalog: Catalog, container: str, tests: tuple[str, ...]) -> T
 
 
 def stability_us(catalog: Catalog, tube: Tube) -> int | None:
-    """The time from collection to receipt at a lab that all its tests bear; None: not known."""
+    """The time from collection to receipt at a lab that all its tests allow; None: not known."""
     tests = [catalog.tests[test] for test in tube.tests]
     limits = [
         test.stability_refrigerated_hours if tube.transport == "refrigerated" else test.stability_room_hours

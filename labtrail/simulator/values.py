@@ -72,14 +72,14 @@ CULTURES = {"UCX", "THRCX", "BLDCX"}
 
 
 def draw_value(test: str, rng: Random) -> Value:
-    """A believable result of this test; a test that is not known here is told as negative."""
+    """A believable result of this test; an unknown test is reported as negative."""
     ill = rng.random() < ILL_SHARE
     measured = MEASURED.get(test)
     if measured is None:
-        told = TOLD.get(test, Told("Negative", ("Positive",)))
+        words = TOLD.get(test, Told("Negative", ("Positive",)))
         if not ill:
-            return Value(told.usual, None, "normal")
-        return Value(rng.choice(told.others), None, "critical" if told.critical else "abnormal")
+            return Value(words.usual, None, "normal")
+        return Value(rng.choice(words.others), None, "critical" if words.critical else "abnormal")
     mean, spread = measured.mean, measured.spread
     if ill and measured.ill_mean is not None:
         mean = measured.ill_mean

@@ -17,7 +17,7 @@ from models.rules.identifiers import SERIAL_DIGITS_MAX, SERIAL_DIGITS_MIN, Kind,
 from models.rules.times import HOUR_US, MINUTE_US
 
 SERIAL_FIRST = 500_000
-"""Simulated numbers start here, so that a station in the same home, which starts at 1, does not meet them."""
+"""Simulated numbers start here, so that a station in the same home, which starts at 1, does not collide with them."""
 SERIAL_STEP_MAX = 3
 CLINICS_MAX = 10_000
 
@@ -63,7 +63,7 @@ class World:
         rng: Random,
         numbers_from: int = SERIAL_FIRST,
     ) -> None:
-        """`numbers_from`: the serials of all identifiers, and the orders' numbers, lie above this."""
+        """`numbers_from`: the serials of all identifiers, and the orders' numbers, are above this."""
         self.catalog = catalog
         self.rng = rng
         self.year = year

@@ -1,4 +1,4 @@
-"""Alerts: what is open, who takes it on, and the stream that tells screens to look again."""
+"""Alerts: what is open, acknowledging it, and the stream that tells screens to refresh."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any

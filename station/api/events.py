@@ -1,4 +1,4 @@
-"""`/api/v1/events`: events come in, and what became of them comes out."""
+"""`/api/v1/events`: events are posted, and their outcomes read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

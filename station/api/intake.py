@@ -1,6 +1,6 @@
 """The edge of the API for events: from a request's body to records for the log, or to the faults that refuse it.
 
-What is refused here (4xx, nothing of the request is appended) is what its sender alone can mend: no JSON, no
+What is refused here (4xx, nothing of the request is appended) is what its sender alone can fix: no JSON, no
 CloudEvent, too large, patient identity, another person's scan, a site or an act that is not the session's, a code
 with wrong check digits that a person has just scanned. All else is appended, and judged where it is committed:
 unknown names, data and (from programs) identifiers that do not verify, times without offset go into quarantine, where
@@ -42,7 +42,7 @@ _array = msgspec.json.Decoder(list[Raw])
 
 
 class Admitted(Struct, frozen=True):
-    """An event that may be appended: its record, its id, and its subject for telling how a specimen stands."""
+    """An event that may be appended: its record, its id, and its subject to report the specimen's status."""
 
     record: NewRecord
     id: str
@@ -140,7 +140,7 @@ def _admitted(raw: bytes, event: Any, session: Session) -> Admitted:
 
 
 def _verify(raw: bytes, catalog: Catalog, outside: re.Pattern[str] | None) -> None:
-    """A person is there and can scan again: a code whose check digits are wrong goes nowhere."""
+    """A person is there and can scan again: a code whose check digits are wrong is refused."""
     try:
         check(parse(raw), catalog, outside)
     except Refused as refused:

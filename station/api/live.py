@@ -1,6 +1,6 @@
-"""The live board: server-sent events that say "something has changed", so that pages look again.
+"""The live board: server-sent events that say "something has changed", so that pages refresh.
 
-One look at the database serves every screen; a slow screen misses steps, never the last one. No patient's data is
+One query serves every screen; a slow screen skips states, never the newest one. No patient's data is
 sent: only counts.
 """
 
@@ -32,7 +32,7 @@ class BoardFull(LabtrailError):
 
 
 class Board:
-    """Tells every open screen when something has changed. Use from one event loop."""
+    """Notifies every open screen when something has changed. Use from one event loop."""
 
     def __init__(self, engine: Engine, threads: Executor) -> None:
         self._engine, self._threads = engine, threads
@@ -42,7 +42,7 @@ class Board:
         self._closing = False
 
     async def follow(self, still: Callable[[], Awaitable[bool]]) -> AsyncIterator[ServerSentEventMessage]:
-        """The stream of one screen, from the present state on; it ends when `still` says that the session is over."""
+        """The stream of one screen, from the current state on; it ends when `still` says that the session is over."""
         woken = asyncio.Event()
         self._screens.add(woken)
         if self._looking is None:

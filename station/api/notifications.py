@@ -32,7 +32,7 @@ class Alert(Struct, frozen=True, rename="camel"):
     annotations: Labels = {}
 
     def told(self) -> Told:
-        """As it is kept. Raises Refusal for a time without an offset."""
+        """As it is stored. Raises Refusal for a time without an offset."""
         if self.starts_at.tzinfo is None:
             raise Refusal(400, "startsAt has no offset: Alertmanager writes one")
         return Told(

@@ -1,4 +1,4 @@
-"""Waiting for what becomes of appended events. One look at the tables serves all requests that wait."""
+"""Waiting for the outcomes of appended events. One query serves all waiting requests."""
 
 import asyncio
 import itertools
@@ -15,9 +15,9 @@ from models.database.engine import reading
 from models.views.outcomes import Asked, Judged, judge
 
 WAITING_MAX = 2000
-"""Requests that wait at the same time; one more is answered at once with what is known."""
+"""Requests that may wait at a time; one more is answered at once with what is known."""
 NOTIFIED_SECONDS = 0.1
-"""Between two looks when a commit in this process wakes us: only for what other processes commit."""
+"""The poll interval when commits of this process wake us: for what other processes commit."""
 POLL_SECONDS = {"sqlite": 0.005, "postgresql": 0.015}
 FAULT_SECONDS = 0.25
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class Outcomes:
         self._looks = Batcher(self._look, name="outcomes", waiting_max=WAITING_MAX, between=self._rest)
 
     async def wait(self, asked: Sequence[Asked], seconds: float) -> list[Judged | None]:
-        """What became of each; None for those that were not committed within `seconds`."""
+        """The outcome of each; None for those that were not committed within `seconds`."""
         found: list[Judged | None] = [None] * len(asked)
         with suppress(TimeoutError, asyncio.QueueFull):
             async with asyncio.timeout(seconds):  # wait_for of Python 3.11 may swallow a cancellation
@@ -42,7 +42,7 @@ class Outcomes:
         return found
 
     async def _look(self, requests: Sequence[Sequence[Asked]]) -> list[list[Judged | None]]:
-        """What is known of each request's events by now."""
+        """The outcomes of each request's events that are known by now."""
         self._pause = self._usual_pause
         if self._committed is not None:
             self._committed.clear()
@@ -57,7 +57,7 @@ class Outcomes:
         return [list(itertools.islice(found, len(request))) for request in requests]
 
     async def _rest(self) -> None:
-        """Until it is time for another look."""
+        """Wait until the next poll."""
         if self._committed is None:
             await asyncio.sleep(self._pause)
         else:

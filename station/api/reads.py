@@ -126,7 +126,7 @@ async def get_label(
     if dpi not in (203, 300, 600):
         raise Refusal(400, "dpi is 203, 300 or 600")
 
-    # where anybody on the machine may ask, a label shows the opaque reference: nobody knows who looks
+    # where the API is open, a label shows the opaque reference: nobody knows who is asking
     keys = None if station.settings.api_is_open else keys_of(station.settings)
 
     def draw(connection: Connection) -> bytes:

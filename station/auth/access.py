@@ -1,4 +1,4 @@
-"""What a route states of who may call it: `access=requires(...)`, `access=api(...)` or `access=public()`.
+"""How a route states who may call it: `access=requires(...)`, `access=api(...)` or `access=public()`.
 
 `station/auth/guard.py` enforces it; a route that states nothing is not served (`station/app.py` refuses to start).
 """
@@ -15,10 +15,10 @@ _ENDINGS = (".png", ".pdf", ".zpl")
 
 
 class Access(Struct, frozen=True):
-    """What a route asks of who calls it.
+    """What a route requires of its caller.
 
     `roles` empty: anybody. `scope`: what the call is about, so what must belong to a site of the session.
-    `people`: a person must be signed in; a program's token does not do, and an open API neither.
+    `people`: a person must be signed in; a program's token or an open API is not enough.
     `read`: what the audit trail says of a call that went through; empty: it is not about a patient.
     """
 

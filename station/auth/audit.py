@@ -1,4 +1,4 @@
-"""The audit trail's writer: what waits is written in one transaction, a read is answered once it is on record."""
+"""The audit trail's writer: pending entries are written in one transaction; a read is answered once recorded."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,18 +17,18 @@ BATCH_MAX = 500
 
 
 class AuditBusy(LabtrailError):
-    """More is to be noted than the database takes; try again shortly."""
+    """More entries are pending than the database can take; try again shortly."""
 
 
 class AuditTrail:
-    """Groups entries of requests that come at the same time. Use from one event loop."""
+    """Groups entries of concurrent requests. Use from one event loop."""
 
     def __init__(self, engine: Engine, threads: Executor) -> None:
         self._engine, self._threads = engine, threads
         self._entries = Batcher(self._write, name="audit trail", waiting_max=WAITING_MAX, batch_max=BATCH_MAX)
 
     async def note(self, entry: Entry) -> None:
-        """Returns when the entry is durable. Raises what the database raises, AuditBusy when too many wait."""
+        """Returns when the entry is durable. Raises what the database raises, AuditBusy when too many are pending."""
         try:
             noted = self._entries.ask(entry)
         except asyncio.QueueFull:

@@ -50,7 +50,7 @@ class DemoPeople(Struct, frozen=True):
 def create_demo_people(engine: Engine, settings: Settings, catalog: Catalog, now_us: int) -> DemoPeople:
     """One person of each role and a browser's token: made at the first call for a home, the same at every later one.
 
-    They stand in `demo-sign-in.json` of the home, readable by its owner only. Raises LabtrailError.
+    They are kept in `demo-sign-in.json` of the home, readable by its owner only. Raises LabtrailError.
     """
     path = settings.data / FILE
     known = msgspec.json.decode(path.read_bytes(), type=DemoPeople) if path.exists() else None

@@ -11,7 +11,7 @@ WAITING_MAX = 50
 
 
 class Gate:
-    """Checks a few PINs at a time, lets a bounded number wait, and turns the rest away."""
+    """Checks a few PINs at a time, lets a bounded number wait, and rejects the rest."""
 
     def __init__(self, pins: Pins, threads: Executor) -> None:
         self._pins, self._threads = pins, threads

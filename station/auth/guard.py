@@ -34,7 +34,7 @@ class Guard:
         self._station, self._sessions, self._audit = station, sessions, audit
 
     async def check(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-        """Refuses with 401 who is nobody, with 403 who may not."""
+        """Refuses with 401 callers who are not signed in, with 403 those who lack the right."""
         if connection.scope.get("method") == "OPTIONS":
             return
         access = access_of(handler)

@@ -112,14 +112,14 @@ def new_roles(engine: Engine, badge: str, held: Sequence[Grant], now_us: int) ->
 
 
 def disable(engine: Engine, badge: str, now_us: int) -> None:
-    """Bar a badge; open sessions end. Raises PeopleError."""
+    """Disable a badge; open sessions end. Raises PeopleError."""
     with writing(engine) as connection:
         disable_user(connection, badge, now_us)
         note(connection, [_entry("user disabled", badge, now_us)])
 
 
 def revoke(engine: Engine, number: int, now_us: int) -> None:
-    """Take a device's token back; sessions at it end. Raises PeopleError."""
+    """Revoke a device's token; its sessions end. Raises PeopleError."""
     with writing(engine) as connection:
         revoke_device(connection, number, now_us)
         note(connection, [_entry("device revoked", str(number), now_us)])

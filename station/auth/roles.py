@@ -60,5 +60,5 @@ ACTS: Mapping[str, frozenset[str]] = {
 
 
 def acts_of(role: str) -> frozenset[str]:
-    """The event types that a role may record; none for a role that there is not."""
+    """The event types that a role may record; none for an unknown role."""
     return ACTS.get(role, frozenset())

@@ -33,7 +33,7 @@ class Asking(Struct, frozen=True, kw_only=True):
     key: bytes = b""
 
     def may_see(self, sites: set[str] | frozenset[str]) -> bool:
-        """Whether something that has to do with these sites is theirs to see. Nothing to do with any: yes."""
+        """Whether they may see something that belongs to these sites. True for no sites."""
         return not sites or bool(self.sites & sites) or self.break_glass_until_us is not None
 
     def entry(self, action: str, now_us: int, subject: str = "", detail: str = "") -> Entry:
@@ -51,11 +51,11 @@ class Asking(Struct, frozen=True, kw_only=True):
 
 
 Session: TypeAlias = NamedDependency[Asking]
-"""The type of a handler's argument `session`: Litestar hands it in."""
+"""The type of a handler's argument `session`: Litestar injects it."""
 
 
 def session_or_none(request: Request[Any, Any, Any]) -> Asking | None:
-    """The session that the guard found; None before a sign-in, and where the guard has not come to it."""
+    """The session that the guard found; None before a sign-in, and where the guard has not run."""
     found = request.scope.get("state", {}).get(STATE_KEY)
     return found if isinstance(found, Asking) else None
 

@@ -1,7 +1,7 @@
 """Sessions: who signed in, by which cookie, for how long; and programs, by their tokens. The server decides.
 
 A cookie holds a random value and nothing else; the database knows it by its hash only. Every request looks the
-session up, so that a revoked device, a disabled badge or a sign-out holds at once, on every station.
+session up, so that a revoked device, a disabled badge or a sign-out takes effect at once, on every station.
 """
 
 import asyncio
@@ -67,7 +67,7 @@ class Sessions:
         self._sites, self._engine, self._threads, self._clock = sites, engine, threads, clock
 
     async def who(self, connection: ASGIConnection[Any, Any, Any, Any], access: Access) -> Asking:
-        """The session of a request. Raises the 401 of who is nobody, the 403 of a program in a person's place."""
+        """The session of a request. Raises 401 for an unknown caller, 403 for a program where it takes a person."""
         token = bearer_of(connection)
         if token is not None:
             device = await self.device(token)
@@ -87,7 +87,7 @@ class Sessions:
         raise NotAuthorizedException(detail=Message("sign in first"))
 
     async def find(self, cookie: str, *, touched: bool = True) -> Asking | None:
-        """The open session of a cookie's value; None when it is over or never was. `touched`: it goes on from now."""
+        """The open session of a cookie's value; None when there is none. `touched`: its idle time restarts."""
         now_us = self._clock()
         stored = await self._in_thread(self._find, token_hash(cookie), now_us)
         if stored is None:
@@ -97,7 +97,7 @@ class Sessions:
         return self.session(stored, now_us)
 
     async def by_key(self, key: bytes) -> Asking | None:
-        """The session as it stands now, by what the database knows it by; it is not prolonged."""
+        """The current session by its key in the database; it is not prolonged."""
         now_us = self._clock()
         stored = await self._in_thread(self._find, key, now_us)
         return None if stored is None else self.session(stored, now_us)
@@ -129,7 +129,7 @@ class Sessions:
         return await self.device(token) if token else None
 
     def cookie(self, which: Literal["session", "device"], value: str | None) -> Cookie:
-        """The cookie to set; `value` None: to forget."""
+        """The cookie to set; `value` None: to delete it."""
         keep_s = DEVICE_COOKIE_DAYS * 86_400 if which == "device" else self.limits.whole_us // 1_000_000
         return Cookie(
             key=getattr(self.names, which),

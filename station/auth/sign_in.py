@@ -70,7 +70,7 @@ class Authenticator:
 
         await station.write(begin)
         session = await self._sessions.find(token, touched=False)
-        if session is None:  # the badge or the device was barred in this moment
+        if session is None:  # the badge or the device was disabled meanwhile
             raise Refusal(401, "badge, PIN and this device do not go together: try again")
         return token, session
 

@@ -239,7 +239,7 @@ def _plain_rows() -> list[Any]:
 
 
 def _grid(rows: list[list[Any]], widths_mm: Sequence[float]) -> Table:
-    """A table over the whole width whose head comes again on every page."""
+    """A table over the whole width whose head is repeated on every page."""
     scale = WIDTH / sum(widths_mm)
     return Table(
         rows,
@@ -258,7 +258,7 @@ def _grid(rows: list[list[Any]], widths_mm: Sequence[float]) -> Table:
 
 
 def _p(text: str, style: ParagraphStyle) -> Paragraph:
-    """A paragraph; every character is seen: in the main font, else the wide one, else as its number."""
+    """A paragraph; every character is drawn: in the main font, else the wide one, else as its number."""
     main, wide = _glyphs(style.fontName), _glyphs(WIDE)
     pieces = []
     for char in text:

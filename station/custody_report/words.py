@@ -82,7 +82,7 @@ def noted(passed: HandOver) -> str:
 
 
 def details(data: Mapping[str, Any], say: Callable[[str], str] = str) -> str:
-    """An event's data as `key value` pairs in a line; long values are cut and show it. `say`: each word of it."""
+    """An event's data as `key value` pairs in a line; long values are cut and show it. `say` translates a word."""
     pairs = [_pair(key, value, say) for key, value in data.items() if value not in (None, [], {})]
     more = len(pairs) - NAMED_IN_DATA_MAX
     left_out = [say(N_("and {n} more")).format(n=more)] if more > 0 else []
@@ -110,7 +110,7 @@ def _plain(value: object, say: Callable[[str], str]) -> str:
 
 
 def printable(text: str) -> str:
-    """A text in which what would command a terminal is a replacement character: ids and notes are others' texts."""
+    """A text with a terminal's control characters replaced: ids and notes are untrusted."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 

@@ -19,5 +19,5 @@ def language_of(request: Request[Any, Any, Any]) -> str:
 
 
 def teller_of(request: Request[Any, Any, Any]) -> Tell:
-    """What tells the server's texts in the language of a request."""
+    """Translates the server's texts into the language of a request."""
     return teller(language_of(request))

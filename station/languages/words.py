@@ -1,6 +1,6 @@
 """The station's languages: gettext catalogs whose msgids are the English texts.
 
-`locale/` holds them; `make messages` brings new texts in and compiles them. A message of the floors below
+`locale/` holds them; `make messages` brings new texts in and compiles them. A message of the layers below
 (config/messages.py) is translated here, on its way to the page or the answer.
 """
 
@@ -57,6 +57,6 @@ def translate(language: str) -> Say:
 
 
 def teller(language: str) -> Tell:
-    """`tell(text)`: what the server says, in this language: a message, or the text of a page. Others' texts stay."""
+    """`tell(text)`: what the server says, in this language: a message, or the text of a page. Other texts stay."""
     text_of = _texts(language)
     return lambda text: in_language(text, text_of)

@@ -76,7 +76,7 @@ def _view(connection: Connection, sites: list[str], station: Station) -> BoardVi
 
 
 def _near_miss(one: NearMiss) -> NearMiss:
-    """With what stands in place of other codes as a message: only its English is stored."""
+    """With the placeholder for other codes as a message: only its English is stored."""
     expected, scanned = recognized(one.expected, (OTHER_CODE,)), recognized(one.scanned, (OTHER_CODE,))
     return replace(one, expected=expected, scanned=scanned)
 
@@ -111,7 +111,7 @@ async def board_page(
 async def board_inside(
     request: Request[Any, Any, Any], session: Session, station: Station, site: FromQuery[str] = ""
 ) -> Page:
-    """Its inside, for a refresh. The board refreshes by itself, so this does not keep a session alive."""
+    """Its inside, for a refresh. The board refreshes automatically, so this does not keep a session alive."""
     return await _board(request, "board_inside.html", session, station, site)
 
 
@@ -136,7 +136,7 @@ async def find_page(request: Request[Any, Any, Any]) -> Page:
 
 @post("/find", access=requires(), status_code=200)
 async def find_code(data: JSONBody[Code], station: Station) -> dict[str, str | None]:
-    """The page of whatever was scanned; null for nothing. Who may see that page is decided there."""
+    """The page for a scanned code; null when there is none. That page checks who may see it."""
     return {"path": await station.read(find, data.code.strip()[:200])}
 
 

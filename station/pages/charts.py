@@ -23,7 +23,7 @@ class Bar(Struct, frozen=True, kw_only=True):
     total: str
     parts: tuple[Part, ...]
     marks: tuple[float, ...] = ()
-    """Where a rule stands across the bar: a limit."""
+    """Where a rule is drawn across the bar: a limit."""
 
 
 def _parts(sizes: Sequence[tuple[str, float, str]], whole: float) -> tuple[Part, ...]:

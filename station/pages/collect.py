@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from config.policy import Policy
 
 DRAW_ORDER = {"C32": 1, "SST": 2, "CLOT": 2, "HEPL": 3, "HEPN": 3, "EDTK": 4, "EDTN": 4, "NAF+KOX": 5, "NAF": 5}
-"""Additive (HL7 0371) -> place in the order of draw (CLSI GP41). Blood culture goes first, what is not drawn last."""
+"""Additive (HL7 0371) -> place in the order of draw (CLSI GP41). Blood cultures first; what is not drawn, last."""
 VEIN = frozenset({"BLD", "SER", "PPP", "PLAS"})
 LOTS_SHOWN_MAX = 6
 COLLECTORS = (Role.MA, Role.LAB, Role.MANAGER)
@@ -51,7 +51,7 @@ class Draw(Struct, frozen=True, kw_only=True):
     tests: tuple[str, ...]
     from_vein: bool
     lots: tuple[Lot, ...]
-    """What lies on the shelf here, first to expire first; expired and recalled ones are left out."""
+    """What is on the shelf here, first to expire first; expired and recalled ones are left out."""
 
 
 class LotAnswer(Struct, frozen=True, kw_only=True):
@@ -165,13 +165,13 @@ def _usable(lots: Iterable[Lot], today: date) -> tuple[Lot, ...]:
 
 @get("/collect", access=requires(*COLLECTORS))
 async def orders_page(request: Request[Any, Any, Any], session: Session, station: Station) -> Page:
-    """The orders that wait, and a field to scan one."""
+    """The pending orders, and a field to scan one."""
     rows = await station.read(open_orders, session.sites)
     return page(request, "collect.html", orders=rows)
 
 
 async def order_of(order_id: str, session: Session, station: Station) -> OrderRow:
-    """The order, if it is one of the session's sites'. Raises what becomes 404 or 403."""
+    """The order, if it is one of the session's sites'. Raises the exception for 404 or 403."""
     row = await station.read(order, order_id)
     if row is None:
         raise NotFoundException(detail=Message("no such order is on record: scan it again"))

@@ -29,7 +29,7 @@ from station.services import Station
 SENDERS = (Role.MA, Role.LAB, Role.MANAGER)
 TRANSPORTS = ("ambient", "refrigerated", "frozen")
 BAG_TUBES_MAX = 60
-"""As many 4 mL tubes as a courier's secondary container takes without standing on each other."""
+"""As many 4 mL tubes as a courier's secondary container holds without stacking."""
 Transport = Literal["ambient", "refrigerated", "frozen"]
 
 
@@ -57,24 +57,24 @@ class TubeAnswer(Struct, frozen=True, kw_only=True):
 
 
 def judge_tube(row: SpecimenRow | None, manifest: str) -> TubeAnswer:
-    """Where the record stands against the tube. What is only late evidence is let through: it heals by itself."""
+    """What the record says against the tube. What is only late evidence is let through: it resolves by itself."""
     if row is None:
         return TubeAnswer(fault=N_("Nothing is on record of this tube"))
-    told = TubeAnswer(status=row.status, container=row.container or "", priority=row.priority or "")
+    answer = TubeAnswer(status=row.status, container=row.container or "", priority=row.priority or "")
     if row.status == Status.DISPATCHED and row.manifest == manifest:
-        return replace(told, fault=N_("This tube is already in this bag"), manifest=manifest)
+        return replace(answer, fault=N_("This tube is already in this bag"), manifest=manifest)
     if row.status == Status.DISPATCHED:
-        return replace(told, fault=N_("This tube is in another bag"), stop=True, manifest=row.manifest or "")
+        return replace(answer, fault=N_("This tube is in another bag"), stop=True, manifest=row.manifest or "")
     if row.status in (Status.REJECTED, Status.MISSING, Status.DISPOSED):
-        return replace(told, fault=N_("This tube must not travel"), stop=True)
+        return replace(answer, fault=N_("This tube must not travel"), stop=True)
     if row.status == Status.COLLECTED:
-        return replace(told, fault=N_("This tube's label was not scanned back"), stop=True)
-    return told
+        return replace(answer, fault=N_("This tube's label was not scanned back"), stop=True)
+    return answer
 
 
 @get("/dispatch", access=requires(*SENDERS))
 async def waiting_page(request: Request[Any, Any, Any], session: Session, station: Station) -> Page:
-    """What waits to be sent from here, the bags that wait for the courier, and a new bag."""
+    """The tubes to send from here, the bags that wait for the courier, and a new bag."""
 
     def read(connection: Connection) -> tuple[list[SpecimenRow], list[Bag]]:
         return waiting_for_dispatch(connection, session.sites), open_bags(connection, session.sites)
@@ -109,7 +109,7 @@ async def bag_page(
     tote: FromQuery[str] = "",
     seal: FromQuery[str] = "",
 ) -> Page | Redirect:
-    """One bag. What it is stands in its tubes' events; before the first tube, in the address."""
+    """One bag. Its details come from its tubes' events; before the first tube, from the address."""
     if not is_identifier(manifest, MANIFEST):
         raise NotFoundException(detail=Message("no such manifest"))
     known = await station.read(bag, manifest)
@@ -143,9 +143,9 @@ async def check_tube(data: JSONBody[TubeQuestion], station: Station) -> TubeAnsw
     """Whether a scanned tube may go into this bag."""
     if not is_identifier(data.scanned, SPECIMEN, station.settings.outside):
         return TubeAnswer(fault=N_("This is no tube"), stop=False)
-    told = judge_tube(await station.read(specimen, data.scanned), data.manifest)
-    kind = station.catalog.containers.get(told.container)
-    return replace(told, container=kind.name) if kind else told
+    answer = judge_tube(await station.read(specimen, data.scanned), data.manifest)
+    kind = station.catalog.containers.get(answer.container)
+    return replace(answer, container=kind.name) if kind else answer
 
 
 @get(

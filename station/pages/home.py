@@ -57,7 +57,7 @@ def inside(path: str) -> str:
 
 @get("/", access=requires())
 async def home(request: Request[Any, Any, Any], session: Session, station: Station) -> Page:
-    """What a person can do here, with how much waits behind each door."""
+    """What a person can do here, with how much is pending for each task."""
 
     def counts(connection: Any) -> dict[str, int]:
         sites, open_to = session.sites, OPEN_TO[session.role]
@@ -96,7 +96,7 @@ async def language(to: FromQuery[str], next: FromQuery[str] = "/") -> Redirect:
 
 @get("/sw.js", access=public())
 async def service_worker() -> File:
-    """At the root, so that it may look after every page; never from a cache, so that a new one is seen at once."""
+    """At the root, so that its scope is every page; never from a cache, so that a new one is seen at once."""
     return File(
         STATIC / "sw.js",
         media_type="text/javascript",

@@ -64,7 +64,7 @@ def unread(connection: Connection, tubes: Sequence[SpecimenRow]) -> list[Unread]
 
 
 def print_again(connection: Connection, station: Services, accession: str, badge: str, reason: str) -> Job:
-    """Queue another label on the printer of the last one. Raises Refusal that says what to do."""
+    """Queue another label on the printer of the last one. Raises Refusal, which says what to do."""
     now_us, last = station.clock(), standing(connection, accession)
     printer = last.printer if last else station.settings.print_on_collection
     if not printer:
@@ -90,7 +90,7 @@ async def post_again(
 
 @get("/labels/{accession:str}/newest", access=requires(*STICKERS, scope="specimen"))
 async def get_newest(request: Request[Any, Any, Any], accession: FromPath[str], station: Station) -> LabelState:
-    """What became of the newest label that was asked for."""
+    """The state of the newest label that was asked for."""
     jobs = await station.read(labels_of, accession)
     if not jobs:
         return LabelState(serial=f"{accession}-1", state="none")

@@ -1,4 +1,4 @@
-"""What people are being told of now, for the board: Alertmanager's notifications beside Labtrail's own alerts."""
+"""What people are being notified of now, for the board: Alertmanager's notifications beside Labtrail's own alerts."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -11,7 +11,7 @@ from models.rules.times import MINUTE_US
 from models.views.board import AlertRow
 
 SILENT_US = 15 * MINUTE_US
-"""The heartbeat comes each minute (config/alertmanager/alertmanager.yml); after this long its way is broken."""
+"""The heartbeat comes each minute (config/alertmanager/alertmanager.yml); after this long its path is broken."""
 SHOWN_MAX = 40
 SUMMARIES: Mapping[str, str] = {
     "StatResultOverdue": N_("STAT results overdue for {site}: {n}"),
@@ -52,7 +52,7 @@ SUMMARIES: Mapping[str, str] = {
 
 
 class Notice(Struct, frozen=True, kw_only=True):
-    """One alert that people are told of: whom, since when, and who takes care of the cases behind it.
+    """One alert that people are notified of: whom, since when, and who takes care of the cases behind it.
 
     `kind`: Labtrail's own kind, empty for an alert that is none of its. The counts are of Labtrail's open alerts.
     """
@@ -90,7 +90,7 @@ class Notices(Struct, frozen=True, kw_only=True):
 
 
 def notices(told: Alerting, alerts: Sequence[AlertRow], sites: Collection[str], now_us: int) -> Notices:
-    """Those of these sites and of none: pages before tickets, then the oldest. One alert told to several is one."""
+    """Those of these sites and of none: pages before tickets, then the oldest. An alert sent to several is one."""
     grouped: dict[str, list[Notification]] = {}
     for one in told.firing:
         if not one.site or one.site in sites:

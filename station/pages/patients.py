@@ -1,4 +1,4 @@
-"""What the pages know of a patient. Names never leave the server but on the page of an order, on the screen."""
+"""What the pages know of a patient. Names never leave the server except on the page of an order, on the screen."""
 
 import hmac
 

@@ -15,7 +15,7 @@ from station.services import Station
 
 @get("/pick-up", access=requires(Role.COURIER))
 async def pick_up_page(request: Request[Any, Any, Any]) -> Page:
-    """The same for every courier but for the badge, so that a phone may keep it."""
+    """The same for every courier except for the badge, so that a phone may cache it."""
     return page(request, "pickup.html")
 
 

@@ -31,7 +31,7 @@ CONDITIONS = {
     "CON": N_("Contaminated"),
     "AUT": N_("Autolyzed"),
 }
-"""HL7 0493, the codes that a person at the bench can tell."""
+"""HL7 0493, the codes that a person at the bench can determine."""
 
 
 class Scanned(Struct, frozen=True, kw_only=True):
@@ -68,7 +68,7 @@ async def bag_page(
 ) -> Page:
     """One bag: what should be in it, each tube not yet checked until it is scanned.
 
-    A bag that is bound for another site is in these hands all the same: whoever holds it is told where it belongs,
+    A bag that is bound for another site is in these hands all the same: the person is shown where it belongs,
     and may record (`anyway`) what they scan of it, since what happened is never refused. What else is in it, they see
     only where it is one of their sites'.
     """
@@ -105,7 +105,7 @@ async def bag_page(
 def _opened(connection: Connection, manifest: str, session: Session) -> tuple[Bag, bool]:
     """The bag as the person may see it, and whether tubes of it are kept from them.
 
-    Whose it is decide the sites that it goes from and to. That one of its tubes was received here opens that tube's
+    The sites that it goes from and to decide whose it is. That one of its tubes was received here opens that tube's
     record, not the bag.
     """
     found = bag(connection, manifest)
@@ -144,7 +144,7 @@ class Facts(Struct, frozen=True, kw_only=True):
 async def tube(
     data: JSONBody[Scanned], session: Session, station: Station, audit: NamedDependency[AuditTrail]
 ) -> Facts:
-    """What is on record of a tube in hand: whoever holds the tube may know where it comes from."""
+    """What is on record of a tube in hand: the person who holds it may know where it comes from."""
 
     def read(connection: Connection) -> SpecimenRow | None:
         return specimen(connection, data.scanned)

@@ -109,11 +109,11 @@ def _kinds(say: Say) -> Markup:
 
 
 def data(value: object) -> Markup:
-    """A value as JSON that can stand inside a `<script type="application/json">`."""
+    """A value as JSON that is safe inside a `<script type="application/json">`."""
     text = msgspec.json.encode(value).decode()
     for sign in "<>&\u2028\u2029":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return Markup(text)  # noqa: S704  # every sign that could end the element is escaped above
+    return Markup(text)  # noqa: S704  # every character that could end the element is escaped above
 
 
 def _many(say: Say) -> Callable[[int, str, str], str]:
@@ -153,7 +153,7 @@ def number(value: float | None) -> str:
 
 
 def colour(name: str | None) -> str:
-    """The colour of a cap on the screen; its name always stands beside it."""
+    """The colour of a cap on the screen; its name is always beside it."""
     return COLOURS.get(name or "", UNKNOWN_COLOUR)
 
 

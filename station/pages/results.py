@@ -38,7 +38,7 @@ class ResultsView(Struct, frozen=True, kw_only=True):
 
 @get("/results", access=requires(*REPORTERS))
 async def waiting_page(request: Request[Any, Any, Any], session: Session, station: Station) -> Page:
-    """The tubes in the lab whose results are not all there."""
+    """The tubes in the lab whose results are incomplete."""
     return page(request, "results.html", tubes=await station.read(waiting_for_results, session.sites))
 
 

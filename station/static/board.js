@@ -1,4 +1,4 @@
-// The board refreshes itself when something changes, at most once in a while; nothing moves under the reader's hand.
+// The board refreshes itself when something changes, at a limited rate; nothing moves under the reader's hand.
 import { $, N_, ask, say } from "./dom.js";
 import { verdict } from "./feedback.js";
 

@@ -10,7 +10,7 @@ export function say(text, values = {}) {
   return (Object.hasOwn(words, text) ? words[text] : text).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
-/** Marks a text that is said elsewhere, so that `make messages` finds it. */
+/** Marks a text that is shown elsewhere, so that `make messages` finds it. */
 export const N_ = (text) => text;
 
 /** The text for one, or for another number: many(3, "1 tube", "{n} tubes"). */

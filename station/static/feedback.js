@@ -1,4 +1,4 @@
-// How a scan's outcome is told: sound, vibration, colour, sign and words, each of them enough by itself.
+// How a scan's outcome is shown: sound, vibration, colour, sign and words, each of them sufficient alone.
 
 import { $, N_, h, icon, say } from "./dom.js";
 import { opaque } from "./identifiers.js";
@@ -25,7 +25,7 @@ function tone(kind) {
   }
 }
 
-/** Say what became of a scan. kind: ok, warn or bad. */
+/** Show the outcome of a scan. kind: ok, warn or bad. */
 export function verdict(kind, text, values) {
   const place = $("#verdict");
   const words = say(text, values);
@@ -45,7 +45,7 @@ export function notice(words) {
   place.hidden = !words;
 }
 
-/** The full-screen red page: nothing goes on until a person has said that they looked again. Logged as a near miss.
+/** The full-screen red page: nothing continues until a person confirms that they checked. Logged as a near miss.
  *  facts: [[name, value], …] to show; miss: {kind, expected, scanned, accession?, order?} or null where none is due. */
 export function red(title, facts, act, miss) {
   verdict("bad", title);
@@ -71,12 +71,12 @@ export function red(title, facts, act, miss) {
     );
     box.addEventListener("close", () => {
       box.remove();
-      // Chromium gives the focus back without a caret, so that typed keys would go nowhere: the scanner takes it anew
+      // Chromium gives the focus back without a caret, so that typed keys would be lost: focus the scan field again
       document.activeElement?.blur();
       $("#scan")?.focus({ preventScroll: true });
       resolve();
     });
-    // Chromium closes a dialog at the second Escape whatever the page says: this one stays
+    // Chromium closes a dialog at the second Escape whatever the page does: keep this one open
     box.addEventListener("keydown", (event) => event.key === "Escape" && event.preventDefault());
     document.body.append(box);
     box.showModal();

@@ -1,5 +1,5 @@
 // The courier's pick-up. Works without a signal: the bag, what was scanned of it and every unsent scan are kept on the
-// phone, each tube's scan and its mark together, so that a page that dies in between neither loses nor doubles one.
+// phone, each tube's scan and its mark together, so that a page that dies in between neither loses nor duplicates one.
 
 import { $, N_, ask, h, many, say } from "./dom.js";
 import { dialog, red, verdict } from "./feedback.js";
@@ -147,7 +147,7 @@ async function tube(code) {
   if (bag.scanned.includes(code)) return verdict("warn", N_("{accession}: scanned twice, counted once"), { accession: code });
   const known = bag.tubes.includes(code);
   const data = { manifest: bag.manifest, released_by: bag.released_by };
-  // a bag that was opened for a straggler has a new seal: it says nothing against the tubes that went in before
+  // a bag that was opened for a straggler has a new seal, which casts no doubt on the tubes that went in before
   const replaced = bag.closed_with === bag.seal && (bag.seals?.[code] ?? bag.seal) !== bag.seal;
   if (bag.closed_with && !replaced) data.seal = bag.closed_with;
   if (bag.temperature_c !== undefined) data.temperature_c = bag.temperature_c;

@@ -48,8 +48,8 @@ const keepBoth = (entry, note) =>
 const forget = (ids) => inStore(STORE, "readwrite", (store) => ids.map((id) => store.delete(id)).at(-1));
 const me = () => document.body.dataset.badge || "";
 
-/** Record that something happened. Resolves when it is safe on this device, to {id, answer}: the promise of what became
- *  of it, {outcome: "queued"} while there is no answer. `note` ({key, …}) is kept together with it, both or neither. */
+/** Record that something happened. Resolves when it is safe on this device, to {id, answer}: the promise of its
+ *  outcome, {outcome: "queued"} while there is no answer. `note` ({key, …}) is kept together with it, both or neither. */
 export function record(type, subject, data, { site, time = moment(), note } = {}) {
   const event = { specversion: "1.0", id: crypto.randomUUID(), source: "/station", type, subject, time, data };
   event.actor = me();
@@ -57,7 +57,7 @@ export function record(type, subject, data, { site, time = moment(), note } = {}
   return enter({ id: event.id, path: EVENTS, body: event }, note);
 }
 
-/** As `record`, and wait for what became of it. */
+/** As `record`, and wait for its outcome. */
 export async function send(...happened) {
   return (await record(...happened)).answer;
 }
@@ -146,7 +146,7 @@ async function post(some) {
   }
   if (answer.status === 401) document.dispatchEvent(new CustomEvent("labtrail:signed-out"));
   const faults = answer.json?.faults ?? [];
-  // without a named fault, a 403 is about the device or the session, not about the scan: it stays and is tried again
+  // without a named fault, a 403 is about the device or the session, not about the scan: it stays queued and is retried
   const judged = [400, 413, 422].includes(answer.status) || (answer.status === 403 && (faults.length || path !== EVENTS));
   if (!judged) return false;
   const wrong = faults.length ? faults : [{ id: some[0].id, detail: answer.json?.detail }];
@@ -157,7 +157,7 @@ async function post(some) {
   return refused.length > 0;
 }
 
-/** Try refused scans again, once the fault is mended. */
+/** Try refused scans again, once the fault is fixed. */
 export async function retry() {
   for (const entry of await entries()) if (entry.refused) await keep({ ...entry, refused: undefined });
   await tell();
@@ -170,7 +170,7 @@ export async function discard(id) {
   await tell();
 }
 
-/** Begin: ask the browser to keep the store, and send what an earlier page left. */
+/** Start: ask for persistent storage, and send what an earlier page left. */
 export async function startQueue() {
   navigator.storage?.persist?.();
   addEventListener("online", flush);

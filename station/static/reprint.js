@@ -1,4 +1,4 @@
-// Printing a tube's label again: a reason, the print queue, and what became of it. The old label is void once it is out.
+// Printing a tube's label again: a reason, the print queue, and its outcome. The old label is void once it is out.
 import { N_, ask, h, say } from "./dom.js";
 import { dialog, verdict } from "./feedback.js";
 
@@ -22,7 +22,7 @@ export async function printAgain(accession) {
   return told(await outcome(accession, asked.json));
 }
 
-/** The newest state of a print that was asked for, at the latest after LOOKS looks. */
+/** The newest state of a print that was asked for, after at most LOOKS polls. */
 async function outcome(accession, job) {
   for (let look = 0; look < LOOKS && UNDER_WAY.includes(job.state); look += 1) {
     await pause();

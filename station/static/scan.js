@@ -1,12 +1,12 @@
 // Scanning: wedge scanners (a burst of keys that ends with CR, LF, CRLF, Tab or nothing), the camera, and typing as the
-// last resort. Works wherever the focus is; focus returns to the scan field by itself.
+// last resort. Works wherever the focus is; focus returns to the scan field automatically.
 
 import { $, N_, say } from "./dom.js";
 import { verdict } from "./feedback.js";
 import { clean, fault, verify } from "./identifiers.js";
 
 const GAP_MS = 100; // keys further apart are not of one scan
-const SCANNER_MS = 45; // a scanner's keys are closer than this on average; nobody types so
+const SCANNER_MS = 45; // a scanner's keys are closer than this on average; nobody types that fast
 const IDLE_MS = 140; // a scan without a suffix is over after this silence
 const BLANK_MS = 250; // after an accepted scan, further ones are not taken for this long
 const SHORTEST = 4;
@@ -19,7 +19,7 @@ let working = false;
 
 const isText = (element) => element?.matches?.("input:not([type=checkbox]):not([type=radio]),textarea");
 
-/** Begin to scan: `take(code, how)` gets one code after the other, each awaited before the next. */
+/** Start scanning: `take(code, how)` gets one code after the other, each awaited before the next. */
 export function startScanning(take) {
   handler = take;
   const field = $("#scan");
@@ -90,7 +90,7 @@ function onSuffix(event, now, near) {
   };
   if (near && isBurst()) {
     stop();
-    // where the keys came haltingly, only the field has all of them; where there are separators, only the keys have
+    // after pauses between the keys, only the field has all of them; where there are separators, only the keys have
     const whole = state.target === field && !verify(clean(state.keys)) && field.value.endsWith(state.keys);
     finish(whole ? field.value : state.keys, "scanned", now);
   } else if (now - state.finished < GAP_MS * 2 && !(event.target === field && field.value)) stop(); // the LF of a CRLF
@@ -119,7 +119,7 @@ function finish(raw, how, at) {
   setTimeout(back, 0);
 }
 
-/** Take a code from whichever source. `at`: when it was scanned; a slow device may get to it much later. */
+/** Take a code from any source. `at`: when it was scanned; a slow device may get to it much later. */
 export function deliver(raw, how, at = performance.now()) {
   const code = clean(raw);
   const wrong = fault(code);

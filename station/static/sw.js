@@ -1,4 +1,4 @@
-// Offline: the station's own files, and the pick-up page. No other page and no answer of the API is ever kept, so no
+// Offline: the station's own files, and the pick-up page. No other page and no answer of the API is ever cached, so no
 // patient's data is.
 
 const SHELL = "labtrail-shell-1";
@@ -25,7 +25,7 @@ addEventListener("message", (event) => {
   if (event.data === "forget") event.waitUntil(caches.delete(PAGES));
 });
 
-/** From the network, which also renews what is kept; without it, what is kept. */
+/** From the network, which also updates the cache; without it, from the cache. */
 async function freshOrKept(request, name, keep) {
   const cache = await caches.open(name);
   try {

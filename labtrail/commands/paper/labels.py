@@ -68,7 +68,7 @@ def label(
     """Print a specimen's label, or draw it into a file.
 
     On a printer it goes through the print queue; a second label needs --reason and --badge and makes the first one
-    void. A file is a picture for looking at: it has no serial, and nothing is recorded.
+    void. A file is only a picture: it has no serial, and nothing is recorded.
     """
     if (printer is None) == (out is None):
         raise typer.BadParameter("give either a printer or a file", param_hint="--printer NAME | --out FILE")
@@ -110,7 +110,7 @@ def _ask(
     reason: str | None,
     badge: str,
 ) -> "Job":
-    """The job that is to be seen through. Raises CommandError for a second label without a reason."""
+    """The job to print. Raises CommandError for a second label without a reason."""
     from agents.printing import label_job
     from models.database.engine import writing
     from models.printing.jobs import queue_again, queue_first, standing
@@ -163,7 +163,7 @@ def checked_badge(badge: str) -> None:
 
 
 def finish(settings: "Settings", engine: "Engine", job: "Job") -> None:
-    """See a job through, here or in a running service, whichever takes it; exit 1 unless the label is out."""
+    """Run a job to its end, here or in a running service, whichever claims it; exit 1 unless the label is out."""
     from models.database.engine import reading
     from models.printing.jobs import find
     from models.printing.states import IN_HAND, JobState

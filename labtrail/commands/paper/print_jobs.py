@@ -84,7 +84,7 @@ def resolve(
 ) -> None:
     """Say whether an unconfirmed label printed.
 
-    Nothing prints it again by itself. If it did not print, `print-jobs retry` sends it again.
+    Nothing prints it again automatically. If it did not print, `print-jobs retry` sends it again.
     """
     from models.database.engine import writing
     from models.printing.jobs import resolve as resolve_job
@@ -146,7 +146,7 @@ def reprint(
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
-        help="Look at the print queue, and decide what printers can't say.\n\nNothing is printed twice by itself."
+        help="Look at the print queue, and decide what printers can't say.\n\nNothing is printed twice automatically."
     )
     group.command("list", epilog="Example: labtrail print-jobs list --state unconfirmed --data var/demo")(show)
     group.command(epilog="Example: labtrail print-jobs cancel 12 --badge B2600001721")(cancel)

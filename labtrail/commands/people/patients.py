@@ -19,7 +19,7 @@ def load(
 ) -> None:
     """Load patients' records from a CSV file.
 
-    All of it or nothing. They are encrypted with LABTRAIL_PATIENT_KEY; a record that is there is replaced. Messages
+    All of it or nothing. They are encrypted with LABTRAIL_PATIENT_KEY; an existing record is replaced. Messages
     name lines, never what is in them.
     """
     from models.database.engine import writing
@@ -42,8 +42,7 @@ def load(
 def rekey(data: Data = None) -> None:
     """Encrypt every record with the first key.
 
-    Write the new key first and the old one behind a comma into LABTRAIL_PATIENT_KEY, run this, then take the old
-    one out.
+    Set LABTRAIL_PATIENT_KEY to the new key, a comma and the old one, run this, then remove the old one.
     """
     from models.database.engine import writing
     from models.people.patients import change_key

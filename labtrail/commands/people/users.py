@@ -89,7 +89,7 @@ def list_people(data: Data = None) -> None:
 
 
 def disable(badge: Badge, data: Data = None) -> None:
-    """Bar a badge at once: open sessions end too."""
+    """Disable a badge at once: open sessions end too."""
     from station.auth.people import disable as bar
 
     with _home(data) as (_, _, engine):
@@ -117,14 +117,14 @@ def set_roles(badge: Badge, role: Roles, data: Data = None) -> None:
 
 def enroll(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Which one it is: Front desk 2, Van 7.")],
-    site: Annotated[str, typer.Option("--site", help="Where it stands; * for one that moves.")],
+    site: Annotated[str, typer.Option("--site", help="Where it is; * for one that moves.")],
     service: Annotated[
         str | None,
         typer.Option("--service", metavar="ROLE", help="A program with this role, no browser.", show_default=False),
     ] = None,
     data: Data = None,
 ) -> None:
-    """Enroll a browser, or a program; prints the token, this once."""
+    """Enroll a browser, or a program; prints the token, once."""
     from station.auth.people import new_device
 
     with _home(data) as (settings, catalog, engine):
@@ -156,7 +156,7 @@ def list_devices(data: Data = None) -> None:
 def revoke(
     number: Annotated[int, typer.Argument(metavar="NUMBER", help="From `devices list`.")], data: Data = None
 ) -> None:
-    """Take a device's token back at once: sessions at it end too."""
+    """Revoke a device's token at once: its sessions end too."""
     from station.auth.people import revoke as take_back
 
     with _home(data) as (_, _, engine):

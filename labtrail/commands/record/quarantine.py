@@ -1,4 +1,4 @@
-"""`labtrail quarantine`: what could not be taken as an event: look, try again, or set aside."""
+"""`labtrail quarantine`: records that could not be processed: show, requeue or discard them."""
 
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -58,7 +58,7 @@ def show(
 def _line(row: "QuarantineRow") -> str:
     from models.rules.times import utc_text
 
-    # raw bytes are somebody else's: as ASCII with escapes they can do nothing to a terminal
+    # raw bytes are untrusted: as ASCII with escapes they can do nothing to a terminal
     beginning = ascii(row.raw[:SHOWN_BYTES].decode("utf-8", "backslashreplace"))[1:-1]
     more = f" … ({len(row.raw)} bytes)" if len(row.raw) > SHOWN_BYTES else ""
     return (
@@ -70,9 +70,9 @@ def _line(row: "QuarantineRow") -> str:
 def requeue(
     numbers: Numbers = None, reason: OfReason = None, everything: Everything = False, data: Data = None
 ) -> None:
-    """Append open ones again, once mended.
+    """Append open ones again, once fixed.
 
-    All of them when none is named. What still can't be taken comes back under a new number.
+    All of them when none is named. What still can't be processed comes back under a new number.
     """
     from agents.log.port import NewRecord
     from models.rules.events import route
@@ -83,7 +83,7 @@ def requeue(
         rows = _wanted(engine, numbers, reason)
         for at in range(0, len(rows), AT_A_TIME):
             part = rows[at : at + AT_A_TIME]
-            # appended first: broken off in between, one may come twice, and a duplicate does no harm
+            # appended first: if interrupted in between, one may be appended twice, and a duplicate does no harm
             log.append([NewRecord(*route(raw), raw) for raw in _raw(engine, part)])
             store.decide_quarantine(part, "requeued", now_us())
     del everything
@@ -93,7 +93,7 @@ def requeue(
 def discard(
     numbers: Numbers = None, reason: OfReason = None, everything: Everything = False, data: Data = None
 ) -> None:
-    """Set open ones aside for good.
+    """Discard open ones for good.
 
     Their bytes stay on record.
     """
@@ -109,7 +109,7 @@ def discard(
 
 
 def _wanted(engine: "Engine", numbers: list[int] | None, reason: str | None) -> list[int]:
-    """Numbers of the open ones that are meant. Raises CommandError when a named one is not open."""
+    """Numbers of the open ones that were asked for. Raises CommandError when a named one is not open."""
     from models.database.engine import reading
     from models.views.exports import quarantine_rows
 

@@ -1,4 +1,4 @@
-"""`labtrail rebuild`: every table of state made anew from the recorded events."""
+"""`labtrail rebuild`: rebuild every table of state from the recorded events."""
 
 import typer
 
@@ -7,7 +7,7 @@ from labtrail.shared import Data, database_for, settings_for, store_for
 
 
 def rebuild(data: Data = None) -> None:
-    """Make the tables anew from the recorded events.
+    """Rebuild the tables from the recorded events.
 
     In one transaction; nothing is sent or printed again.
     """

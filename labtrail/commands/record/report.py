@@ -31,7 +31,7 @@ def report(
 ) -> None:
     """Write the daily report: the day's tubes, turnaround, discrepancies and supplies, with plots.
 
-    The day is that of the lab's time zone. Stock, and what is late, are as they stand now.
+    The day is that of the lab's time zone. Stock, and what is late, are as of now.
     """
     for path in out:
         if path.suffix.lower() not in ENDINGS:

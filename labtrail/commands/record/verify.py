@@ -61,7 +61,7 @@ def verify(
 
 
 def _evidence(settings: "Settings", checkpoint: Path | None, key: Path | None) -> "Evidence":
-    """The checkpoints to check against: those carried off if given, else those of the home, if any."""
+    """The checkpoints to check against: the given copies, else those of the home, if any."""
     from agents.ledger.checkpoints import Evidence, load_evidence, public_key
 
     where = checkpoint or settings.checkpoint_folder

@@ -1,4 +1,4 @@
-"""`labtrail doctor`: looks at everything that Labtrail needs, and says what to mend."""
+"""`labtrail doctor`: checks everything that Labtrail needs, and says what to fix."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ Grade = Literal["ok", "look", "MEND"]
 
 
 class Finding(NamedTuple):
-    """What was found about one thing, and what to do where it is not well."""
+    """What was found about one thing, and what to do where it is not OK."""
 
     grade: Grade
     what: str
@@ -238,9 +238,9 @@ def doctor(
     show: Annotated[bool, typer.Option("--settings", help="Show every setting, secrets hidden.")] = False,
     data: Data = None,
 ) -> None:
-    """Check the installation; say what to mend.
+    """Check the installation; say what to fix.
 
-    Settings, disk, catalog, broker, database, clock and printers; exit 1 if something must be mended.
+    Settings, disk, catalog, broker, database, clock and printers; exit 1 if something must be fixed.
     """
     settings = settings_for(data)
     if show:

@@ -23,7 +23,7 @@ def migrate(
 ) -> None:
     """Make or upgrade the tables of the database.
 
-    Safe to run again; `labtrail up` does it by itself.
+    Safe to run again; `labtrail up` does it automatically.
     """
     from config.home import make_home
 

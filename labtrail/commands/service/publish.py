@@ -28,15 +28,15 @@ class Lines(NamedTuple):
 
     lines: list[bytes]
     too_long: list[int]
-    """Numbers, from 1, of lines over LINE_BYTES_MAX, which are left out."""
+    """Numbers, from 1, of lines over LINE_BYTES_MAX, which are skipped."""
     bytes_read: int
 
 
 def read_lines(read: Callable[[int], bytes]) -> Iterator[Lines]:
-    """The lines of an input, as many at a time as are there: a slow pipe is not waited for.
+    """The lines of an input, as many at a time as are available: a slow pipe is not waited for.
 
     `read(n)` gives at most n bytes, none at the end. Lines lose their line end only (LF or CR LF); blank ones
-    are left out. Memory is bounded by two reads, whatever the length of a line.
+    are skipped. Memory is bounded by two reads, whatever the length of a line.
     """
     rest, number, skipping = b"", 0, False
     while chunk := read(READ_BYTES):

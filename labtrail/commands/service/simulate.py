@@ -64,12 +64,12 @@ def simulate(
     from labtrail.simulator.simulation import simulate as happened
     from labtrail.simulator.truth import Truth
 
-    told = Truth() if truth is not None else None
+    expected = Truth() if truth is not None else None
     begin, catalog = _start(start), _catalog(settings_for(data).catalog, clinics, catalog_out)
     days_of = arrivals if arrival else happened
-    _write(days_of(catalog, clinics=clinics, days=days, seed=seed, start=begin, orders=orders, truth=told))
-    if truth is not None and told is not None:
-        write_whole(truth, json.dumps(told.at_cut(), indent=1).encode() + b"\n")
+    _write(days_of(catalog, clinics=clinics, days=days, seed=seed, start=begin, orders=orders, truth=expected))
+    if truth is not None and expected is not None:
+        write_whole(truth, json.dumps(expected.at_cut(), indent=1).encode() + b"\n")
 
 
 def _catalog(folder: Path, clinics: int | None, larger: Path | None) -> "Catalog":

@@ -1,4 +1,4 @@
-"""`labtrail topics`: the topics in Kafka, made and checked; and setting the workers back to read again."""
+"""`labtrail topics`: create and check the topics in Kafka; rewind the workers."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
@@ -41,10 +41,10 @@ def topics(
     ] = None,
     data: Data = None,
 ) -> None:
-    """Make the topics in Kafka, and check partitions, copies and retention.
+    """Create the topics in Kafka, and check partitions, replicas and retention.
 
-    What differs from the plan is told, a line each, with what to do; --check then exits with 1. After restoring a
-    backup of the database, --rewind to before the backup: what the tables know already changes nothing.
+    Differences from the plan are listed, a line each, with what to do; --check then exits with 1. After restoring a
+    backup of the database, --rewind to before the backup: events that are in the tables change nothing.
     """
     from agents.log.kafka import KafkaLog
     from agents.log.kafka_client import access_of
@@ -97,7 +97,7 @@ def _moment(text: str) -> datetime:
 
 
 def _bring(admin: "KafkaAdminClient", plans: "list[TopicPlan]", *, check: bool, apply: bool, grow: bool) -> list[str]:
-    """Do what was asked; the differences that are left."""
+    """Do what was asked; the remaining differences."""
     from agents.log.kafka_topics import add_partitions, apply_settings, create_missing, differences
 
     if not check:
