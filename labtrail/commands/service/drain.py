@@ -8,6 +8,7 @@ import typer
 
 from labtrail.progress import progress
 from labtrail.shared import CommandError, Data, log_for, settings_for
+from labtrail.stopping import heed
 
 if TYPE_CHECKING:
     from agents.log.port import EventLog
@@ -34,6 +35,7 @@ def wait_until_committed(log: "EventLog", group: str, timeout_s: float) -> int:
     deadline = time.monotonic() + timeout_s
     with progress("committing", waiting) as bar:
         while left:
+            heed()
             if time.monotonic() >= deadline:
                 raise CommandError(_late(left, moved=left != first, timeout_s=timeout_s))
             time.sleep(LOOK_EVERY_S)

@@ -1,5 +1,6 @@
-"""SIGTERM is handled whenever it arrives."""
+"""SIGTERM and SIGINT are handled whenever they arrive."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ class Thing:
 
 def interrupted(*given, **named):
     thing = Thing()
-    watch = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGTERM))
+    watch = weakref.ref(thing, lambda _: signal.raise_signal({number}))
     del thing
     return real(*given, **named)
 
@@ -30,6 +31,7 @@ main()
 """
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize(
     ("module", "name", "command"),
     [
@@ -37,14 +39,17 @@ main()
         ("models.database.migrate", "require_current", ["up", "--port", "0"]),
         ("agents.log.open", "open_log", ["up", "--port", "0"]),
         ("config.settings", "load_settings", ["drain", "--timeout", "600"]),
+        ("agents.log.open", "open_log", ["drain", "--timeout", "600"]),
     ],
 )
 def test_a_signal_that_comes_in_a_callback_is_heard(
-    module: str, name: str, command: list[str], tmp_path: Path
+    module: str, name: str, command: list[str], number: signal.Signals, tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
     works("migrate", "--data", str(home))
-    script = LOST.format(module=module, name=name, arguments=[*command, "--data", str(home)])
+    works("publish", "-", "--data", str(home), stdin=b"{}")  # something to wait for
+    arguments = [*command, "--data", str(home)]
+    script = LOST.format(module=module, name=name, arguments=arguments, number=int(number))
     ended = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, timeout=SECONDS, check=False, env=environment()
     )
