@@ -10,10 +10,10 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "variables: PYTHON=$(PYTHON) PORT=$(PORT) DATA=$(DATA); to change one: make run PORT=9000"
 
-# what runs without a server and without a process, and one story of each kind that starts some
+# tests without a server or child process, and one story of each kind with them
 PLAIN := (unit or integration) and not (postgres or slow)
 QUICK := story or ($(PLAIN))
-# a file's cases stay together, in the order of the folders: what they share is made once
+# a file's tests stay on one worker, in the order of the folders: shared fixtures are built once
 PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: install run test test-rest test-all check bench torture messages lock clean

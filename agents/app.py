@@ -29,7 +29,7 @@ def credentials(settings: Settings) -> Any:
 
 
 def make_app(settings: Settings) -> AppT:
-    """An app that has no agents yet. It opens nothing before it is started."""
+    """An app without agents yet. It opens nothing before it is started."""
     return faust.App(
         GROUP,
         broker=faust_broker(settings),

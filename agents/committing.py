@@ -1,10 +1,10 @@
-"""Committing: one batch of the log after another into the tables, in a thread, without losing any.
+"""Committing: writes the log into the tables batch by batch, in a thread, without losing any.
 
-What several agents ask for while a commit is under way goes into the next one together: a clinic's collections and
-what was used for them reach the tables in step, and fewer transactions serve the same events.
+Batches that several agents submit while a commit is under way are committed together by the next one: a clinic's
+collections and the supplies used for them reach the tables together, in fewer transactions.
 
-A fault of the database is retried in place with back-off. What lasts stops the worker, with the batch not
-acknowledged: it comes again. A record that alone can't be recorded goes into quarantine, and the rest goes on.
+A database error is retried in place with back-off. If it persists, the worker stops without acknowledging the batch,
+which is then redelivered. A single record that can't be recorded goes into quarantine, and the rest goes on.
 """
 
 import asyncio
@@ -24,25 +24,26 @@ from models.recording.store import Store
 
 log = logging.getLogger(__name__)
 BATCH_MAX = 5000
-"""Of one agent: more than its stream's buffer holds (agents/app.py), so that topics read in step are committed so."""
+"""Of one agent: more than its stream's buffer holds (agents/app.py), so that what was read together is committed
+together."""
 WAITING_MAX = 100
-"""Batches that wait for the commit under way; an agent asks for one at a time."""
+"""Batches queued behind the commit under way; an agent submits one at a time."""
 RETRY_SECONDS_FIRST = 0.05
 RETRY_SECONDS_MAX = 5.0
-# what passes by itself, or with somebody's help: the database is away, busy, full, read-only, or refuses a right
+# passes on its own or once somebody fixes it: the database is down, busy, full, read-only, or denies a permission
 TRANSIENT = (DBAPIError, PoolTimeout)
-# what the content of a record can bring about
+# can be caused by the content of a record
 OF_A_RECORD = (DataError, IntegrityError)
 RACES_MAX = 3
-"""Tries of a batch that breaks a unique key, as when another worker has just recorded the same event."""
+"""Attempts for a batch that violates a unique key, as when another worker has just recorded the same event."""
 
 
 class CommitError(LabtrailError):
-    """The tables could not be written for so long that the worker stops; nothing is lost."""
+    """The tables could not be written for too long: the worker stops; nothing is lost."""
 
 
 class Committer:
-    """Commits batches one at a time. All agents of a process share one, and its thread."""
+    """Commits batches one at a time. All agents of a process share one committer and its thread."""
 
     def __init__(
         self,
@@ -60,7 +61,7 @@ class Committer:
         self._batches = Batcher(self._commit_all, name="committing", waiting_max=WAITING_MAX)
 
     async def commit(self, records: Sequence[Record]) -> None:
-        """Return when every record is durable in the tables. Raises CommitError when that can't be reached."""
+        """Return when every record is durable in the tables. Raises CommitError when that takes too long."""
         await self._batches.ask(records)
 
     async def _commit_all(self, batches: Sequence[Sequence[Record]]) -> Sequence[None]:
@@ -90,7 +91,7 @@ class Committer:
     def _attempt(self, records: Sequence[Record], races: int = 1) -> list[Outcome]:
         try:
             return self.store.commit(records, self.clock())
-        except Exception as fault:  # whatever one record makes happen must not stop the others
+        except Exception as fault:  # an error that one record causes must not stop the others
             if isinstance(fault, TRANSIENT) and not isinstance(fault, OF_A_RECORD):
                 raise
             if isinstance(fault, IntegrityError) and races < RACES_MAX:
@@ -105,12 +106,12 @@ class Committer:
             return self._attempt(records[:middle]) + self._attempt(records[middle:])
 
     async def close(self) -> None:
-        """Wait for the commit under way; one that is to be tried again is not."""
+        """Wait for the commit under way, but not for one that is to be retried."""
         await self._batches.close()
         await asyncio.to_thread(self._thread.shutdown, wait=True)
 
 
 def _brief(fault: Exception) -> str:
-    """The driver's own words, without the statement and its values: those may name a patient."""
+    """The driver's error message, without the statement and its values: those may name a patient."""
     cause = fault.orig if isinstance(fault, DBAPIError) else fault
     return f"{type(cause).__name__}: {str(cause).splitlines()[0][:200] if str(cause) else ''}"

@@ -1,4 +1,4 @@
-"""The leader's timers: what is late becomes an alert, what is recorded becomes leaves and signed checkpoints."""
+"""The leader's timers: opening alerts for what is late, adding new events to the tree, signing checkpoints."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ LEAVES_PER_STEP = 2000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Leader:
-    """What the leader's work needs. `clock` gives microseconds since 1970."""
+    """The leader's jobs and what they need. `clock` gives microseconds since 1970."""
 
     settings: Settings
     catalog: Catalog
@@ -33,7 +33,7 @@ class Leader:
     clock: Callable[[], int]
 
     def sweep(self) -> None:
-        """Open, resolve and escalate alerts as of now; note that it was done."""
+        """Open, resolve and escalate alerts as of now, and count the sweep."""
         for _ in range(STEPS_MAX):
             swept = sweep(self.engine, self.catalog, self.settings.policy, self.clock())
             if not swept.more:
@@ -41,7 +41,7 @@ class Leader:
         self.metrics.swept(self.clock())
 
     def grow_tree(self) -> None:
-        """Give new events their leaves."""
+        """Add new events to the tree as leaves."""
         for _ in range(STEPS_MAX):
             with reading(self.engine) as connection:
                 if not tree.has_new_events(connection):
@@ -50,13 +50,13 @@ class Leader:
                 tree.extend(connection, LEAVES_PER_STEP)
 
     def checkpoint(self) -> None:
-        """Sign the tree as it stands, for carrying off the machine."""
+        """Sign the current tree, to be copied off the machine."""
         self.grow_tree()
         key = load_or_make_key(self.settings.signing_key_file)
         take_checkpoint(self.engine, self.settings.checkpoint_folder, key, self.clock())
 
     def add_timers(self, app: Any) -> None:
-        """Register the timers. Only the leader's fire; a fault is logged, and the next round tries again."""
+        """Register the timers, which fire on the leader only; an error is logged, and the next round tries again."""
         for interval, work in (
             (self.settings.sweep_seconds, self.sweep),
             (self.settings.sweep_seconds, self.grow_tree),

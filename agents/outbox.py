@@ -1,8 +1,8 @@
-"""The outbox: what a committed transaction asked for is done here, alerts to `lab.alerts`, labels to the print queue.
+"""The outbox: sends what committed transactions asked for, alerts to `lab.alerts`, labels to the print queue.
 
-Several workers share it: each takes rows that no other one holds. An alert is taken for a while, appended, then
-deleted: no transaction waits for the log meanwhile, and after a crash the alert is sent again under the same id. A
-label is put into the queue in the transaction that takes it out of the outbox, so exactly once.
+Several workers share it: each takes rows that no other one holds. An alert is leased, appended, then deleted: no
+transaction stays open while the log is written, and after a crash the alert is sent again under the same id. A label
+is moved from the outbox to the print queue in one transaction, so exactly once.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from models.rules.times import MINUTE_US
 
 RETRY_US_MAX = MINUTE_US
 TAKEN_US = MINUTE_US
-"""How long an alert is left to the worker that took it; longer than an append to Kafka may take."""
+"""How long an alert is leased to the worker that took it; longer than an append to Kafka may take."""
 Queue = Callable[[Connection, str, str, int], None]
 """`(connection, accession, printer, now_us)`: put a specimen's label into the print queue."""
 
@@ -30,8 +30,8 @@ class PrintRequest(msgspec.Struct, frozen=True):
 
 
 def send(engine: Engine, log: EventLog, queue: Queue, now_us: int, limit: int) -> int:
-    """Do up to `limit` of what waits; how many were done. What fails is tried again, later each time."""
-    with reading(engine) as connection:  # most often nothing waits: then nobody is kept from writing
+    """Send up to `limit` pending rows; returns how many were sent. What fails is retried with back-off."""
+    with reading(engine) as connection:  # most often nothing is pending: then no write lock is taken
         if not effects.any_due(connection, now_us):
             return 0
     with writing(engine) as connection:
@@ -56,7 +56,7 @@ def send(engine: Engine, log: EventLog, queue: Queue, now_us: int, limit: int) -
 
 
 def _send_alerts(log: EventLog, alerts: Sequence[effects.Effect]) -> bool:
-    """Append them to the log; whether it took them."""
+    """Append them to the log; whether that succeeded."""
     try:
         log.append([NewRecord(ALERTS_TOPIC, one.key.encode(), one.payload) for one in alerts])
     except LabtrailError:

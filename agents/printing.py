@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 def printers_of(catalog: Catalog, settings: Settings) -> dict[str, Printer]:
-    """The catalog's printers; a line that makes none is logged and left out."""
+    """The catalog's printers; a line that does not define one is logged and skipped."""
     made = {}
     for name, row in catalog.printers.items():
         try:
@@ -41,7 +41,7 @@ def printers_of(catalog: Catalog, settings: Settings) -> dict[str, Printer]:
 
 
 def keys_of(settings: Settings) -> Keys | None:
-    """The keys of patients' records; None where none are set: labels then show the reference."""
+    """The keys of patients' records; None when not set: labels then show the reference."""
     return read_keys(settings.patient_key.reveal()) if settings.patient_key else None
 
 
@@ -70,7 +70,7 @@ def ask_for_label(
 ) -> Job | None:
     """Queue a specimen's first label in the caller's transaction; None when it has one already.
 
-    Who collected the tube is who asked. Raises LabelError when the specimen is not on record.
+    The collector counts as the person who asked. Raises LabelError when the specimen is not on record.
     """
     return queue_first(connection, label_job(connection, accession, printer, copies=copies), now_us)
 
@@ -106,7 +106,7 @@ class Printing:
         self._asked: set[str] = set()
 
     def queue(self, connection: Connection, accession: str, printer: str, now_us: int) -> None:
-        """Queue a label that an event asked for. One that can't be is logged: it must not hold up the outbox."""
+        """Queue a label that an event asked for. A failure is logged: it must not hold up the outbox."""
         try:
             ask_for_label(connection, accession, printer, now_us)
             self._asked.add(printer)
@@ -118,10 +118,10 @@ class Printing:
         self.jobs.start()
 
     def wake(self) -> None:
-        """What was queued is committed: the printers concerned go on."""
+        """Wake the printers whose jobs were queued and are now committed."""
         while self._asked:
             self.jobs.wake(self._asked.pop())
 
     def close(self) -> None:
-        """Finish what is in hand, within ten seconds."""
+        """Finish the jobs being printed, within ten seconds."""
         self.jobs.stop()

@@ -26,12 +26,12 @@ from models.recording.store import Store
 log = logging.getLogger(__name__)
 STOP_SECONDS_MAX = 9.0
 SWITCH_SECONDS = 0.0005
-"""How long a thread that computes (a label, a page) may keep the others from going on. A commit waits for its turn
-after every statement; with Python's 5 ms the slowest hundredth of the commits took a third longer."""
+"""How long a thread that computes (a label, a page) may hold the GIL. A commit waits for it after every statement;
+with Python's 5 ms the slowest hundredth of the commits took a third longer."""
 WATCH_SECONDS = 0.5
 GATHER_SECONDS = 0.2
-"""What several commits ask for within this time goes out together: else each commit is followed by a look at the
-outbox that competes with the next one."""
+"""Effects of several commits within this time are sent together: otherwise a read of the outbox follows each commit
+and competes with the next one."""
 
 
 class Service:
@@ -68,13 +68,13 @@ class Service:
         self.printing = Printing(settings, catalog, engine, eventlog, clock)
         self.app = make_app(settings)
         self.committed = asyncio.Event()
-        """Set after each commit of this process; whoever waits for it clears it."""
+        """Set after each commit of this process; the waiter clears it."""
         self._wake_outbox = asyncio.Event()
         self._fault: asyncio.Future[BaseException] | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Join the consumer group and begin. Returns when the agents run."""
+        """Join the consumer group and start. Returns when the agents run."""
         self._fault = asyncio.get_running_loop().create_future()
         add_agents(self.app, self.settings.partitions, self.committer, self.fail)
         leader = Leader(
@@ -89,7 +89,7 @@ class Service:
         await self.app.start()
         await asyncio.to_thread(self.printing.start)
         gc.collect()
-        gc.freeze()  # what is loaded by now stays: looking through it again and again took a fifth of all time
+        gc.freeze()  # objects loaded by now stay alive: scanning them in every collection took a fifth of all time
         sys.setswitchinterval(SWITCH_SECONDS)
         self._tasks = [
             asyncio.create_task(self._repeat(self._send_outbox), name="outbox"),
@@ -97,13 +97,13 @@ class Service:
         ]
 
     def fail(self, fault: BaseException) -> None:
-        """Something can't go on: whoever waits for `failed` is told, once."""
+        """Report that something can't go on to those who await `failed`; only the first fault counts."""
         log.error("%s", fault)
         if self._fault is not None and not self._fault.done():
             self._fault.set_result(fault)
 
     async def failed(self) -> BaseException:
-        """Wait until an agent, a timer or the consumer has failed; the first fault."""
+        """Wait until an agent, a timer or the consumer has failed; returns the first fault."""
         if self._fault is None:
             raise RuntimeError("the service has not been started")
         return await asyncio.shield(self._fault)
@@ -131,7 +131,7 @@ class Service:
         self._wake_outbox.set()
 
     async def _repeat(self, step: Callable[[], Awaitable[None]]) -> None:
-        """Do a step for ever; a fault is logged and tried again, it never stops the stream."""
+        """Repeat a step until cancelled; an error is logged and the step retried, it never stops the service."""
         pause = self.settings.sweep_seconds
         while True:
             try:
@@ -142,7 +142,7 @@ class Service:
 
     async def _send_outbox(self) -> None:
         with suppress(TimeoutError):
-            # wait_for of Python 3.11 swallows a cancellation that comes with the wake-up: a stop would hang
+            # wait_for of Python 3.11 swallows a cancellation that arrives with the wake-up: a stop would hang
             async with asyncio.timeout(self.settings.sweep_seconds):
                 await self._wake_outbox.wait()
         await asyncio.sleep(GATHER_SECONDS)
@@ -157,7 +157,7 @@ class Service:
                 self.printing.wake()
 
     async def _watch(self) -> None:
-        """A Faust service that crashes takes the process down: half a service loses more than none."""
+        """Stop the process when a Faust service has crashed: half a service does more harm than none."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             if self.app.crashed:

@@ -1,14 +1,13 @@
-"""The two stream agents: from the log into the tables. Each takes what waits, commits it, acknowledges it.
+"""The two stream agents: from the log into the tables. Each takes the pending events, commits and acknowledges them.
 
 | agent | topic | events |
 |---|---|---|
 | specimens | `lab.specimens` | `order.*`, `specimen.*`, `result.*` and their voids: custody, results, the ledger |
 | supplies | `lab.supplies` | `supply.*` and their voids: stock, lots, recalls, the ledger |
 
-Which table an event changes is decided in the store by what it says, not by the topic that it came in by: a
-collection uses supplies too. No exception leaves an agent: Faust would acknowledge the events that it was about. When
-a batch can't be committed, the fault is handed to the service, which stops; the agent waits for that with the batch
-not acknowledged.
+The store decides by an event's content which tables it changes, not by its topic: a collection uses supplies too.
+No exception leaves an agent: Faust would then acknowledge its events. When a batch can't be committed, the fault is
+passed to the service, which stops; the agent waits for that with the batch unacknowledged.
 """
 
 import asyncio
@@ -28,9 +27,9 @@ Fault = Callable[[BaseException], None]
 
 
 def add_agents(app: AppT, partitions: int, committer: Committer, on_fault: Fault) -> None:
-    """One agent a topic, concurrency 1: partitions give the parallelism.
+    """One agent per topic, concurrency 1: partitions give the parallelism.
 
-    `on_fault(exception)` is called when an agent can't go on: it then waits, with its batch not acknowledged.
+    `on_fault(exception)` is called when an agent can't go on: it then waits, with its batch unacknowledged.
     """
 
     async def commit_stream(stream: Any) -> None:
@@ -57,7 +56,7 @@ async def commit_all(stream: AsyncIterable[Any], committer: Committer, on_fault:
         ]
         try:
             await committer.commit(records)
-        except Exception as fault:  # noqa: BLE001 - none may leave; the service stops on it
+        except Exception as fault:  # noqa: BLE001 - none may escape; the service stops on it
             on_fault(fault)
             await asyncio.Event().wait()
         acknowledge(events)

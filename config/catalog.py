@@ -1,6 +1,6 @@
 """The catalog: what the clinics have (sites, routes, tests, tubes, supplies), read from a folder of CSV files.
 
-Everything that differs from one clinic network to the next and is not a secret stands in these files.
+Everything that differs from one clinic network to the next and is not a secret is in these files.
 The structs are plain values, so the pure modules in `models/` take them as arguments.
 """
 
@@ -55,7 +55,7 @@ class Test(msgspec.Struct, frozen=True, kw_only=True):
     stability_refrigerated_hours: float | None
     tat_routine_hours: float
     tat_stat_hours: float | None
-    """None: the routine turnaround holds for a STAT too."""
+    """None: the routine turnaround applies to a STAT too."""
 
 
 class Container(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,7 +153,7 @@ def _by(folder: Path, name: str, kind: type[T], key: Callable[[T], Any]) -> Mapp
 
 
 def _names(catalog: Catalog) -> None:
-    """Every name that one file uses must stand in the file that defines it."""
+    """Check that every name that one file uses is in the file that defines it."""
     checks = [
         ("routes", "site", catalog.sites, {s for pair in catalog.routes for s in pair}),
         ("tests", "container", catalog.containers, {t.container for t in catalog.tests.values()}),
@@ -177,7 +177,7 @@ def _names(catalog: Catalog) -> None:
 def load_catalog(folder: Path) -> Catalog:
     """Read and check a catalog folder.
 
-    Raises CatalogError, whose message names the file, the line and what to mend.
+    Raises CatalogError, whose message names the file, the line and what to fix.
     """
     catalog = Catalog(
         sites=_by(folder, "sites", Site, lambda r: r.code),

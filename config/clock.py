@@ -1,4 +1,4 @@
-"""The clock: the one place where this machine's is read as the microseconds that everything counts in."""
+"""The clock: the one place that reads this machine's clock, in the microseconds used everywhere."""
 
 import time
 

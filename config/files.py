@@ -1,4 +1,4 @@
-"""The one way to write a file whole: whoever reads it, and whatever happens, it is all there or as it was."""
+"""The one way to write a file atomically: a reader, even after a crash, sees all of it or the old one."""
 
 import os
 import secrets
@@ -6,11 +6,11 @@ from pathlib import Path
 
 
 def write_whole(path: Path, content: bytes, *, mode: int = 0o666, replace: bool = True) -> None:
-    """Write a file through a new one beside it, durable in its folder when this returns.
+    """Write a file by way of a temporary one beside it; durable in its folder when this returns.
 
-    `mode` of the file, less what the process's umask takes away. `replace` False: never over a file that is there,
-    which raises FileExistsError. A link is followed; a pipe or a device is written to as it is. Raises OSError that
-    names `path`; nothing is left beside it then, and `path` is as it was or whole.
+    `mode` of the file, before the process's umask. `replace` False: an existing file is not overwritten but raises
+    FileExistsError. A link is followed; a pipe or a device is written to directly. Raises OSError that names `path`;
+    no temporary file is then left, and `path` is unchanged or complete.
     """
     try:
         if path.exists() and not path.is_file():
@@ -31,7 +31,7 @@ def _write(path: Path, content: bytes, mode: int, replace: bool) -> None:
         if replace:
             partial.replace(path)
         else:
-            path.hardlink_to(partial)  # unlike a rename, never over what another process has just made
+            path.hardlink_to(partial)  # unlike a rename, this never overwrites what another process has just made
     finally:
         partial.unlink(missing_ok=True)
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)

@@ -1,7 +1,6 @@
 """Sentences of other programs (the JSON decoder, Litestar, Prometheus) as messages, so that they can be translated.
 
-They come as English text only. Which templates may fit is known where such a text comes in; none of ours is taken
-apart like this.
+They come as English text only. The caller knows which templates may match; our own texts are never parsed like this.
 """
 
 import re
@@ -16,7 +15,7 @@ CHARACTERS_MAX = 2000
 
 
 def recognized(text: str, templates: Iterable[str]) -> Message:
-    """A text as the message of the first template that it fits; as a message without values where none does."""
+    """A text as the message of the first template that it matches; as a message without values if none does."""
     if len(text) <= CHARACTERS_MAX:
         for template in templates:
             if (match := _form(template).fullmatch(text)) is not None:

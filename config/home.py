@@ -13,10 +13,10 @@ from config.values import Secret, SettingsError
 
 
 def make_home(settings: Settings) -> Settings:
-    """Make the home folder, readable by its owner only, and its two keys where none are set.
+    """Make the home folder, readable by its owner only, and its two keys if none are set.
 
-    Returns the settings with these keys in. They are not changed later: without them nobody can sign in, and
-    the patients' names can't be read. Raises SettingsError when the folder can't be made.
+    Returns the settings with these keys. They must not change later: without them nobody can sign in, and the
+    patients' names can't be read. Raises SettingsError when the folder can't be made.
     """
     try:
         settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -29,9 +29,9 @@ def make_home(settings: Settings) -> Settings:
 
 
 def _key_file(home: Path, name: str) -> Secret:
-    """The key in this home; made first if there is none, also when two processes start at once."""
+    """The key in this home; created if there is none, safely when two processes start at once."""
     path = home / f"{name}.key"
     if not path.exists():
-        with suppress(FileExistsError):  # the other process was first: its key is the one
+        with suppress(FileExistsError):  # the other process was first: use its key
             write_whole(path, f"{secrets.token_hex(32)}\n".encode(), mode=0o600, replace=False)
     return Secret(path.read_text().strip())

@@ -1,8 +1,8 @@
-"""Messages: texts for people that keep the template and the values they were made of.
+"""Messages: texts for people that keep the template and the values they were made from.
 
-A `Message` is its English text wherever a text is wanted: a log line, an export, the API. Where a person reads it in
-another language, `in_language` makes it again from the template, which is the msgid of the gettext catalogs
-(station/languages), and the values. Nothing takes an English sentence apart.
+A `Message` is its English text wherever a string is expected: a log line, an export, the API. For a reader of another
+language `in_language` formats the values with the translated template; the English template is the msgid in the
+gettext catalogs (station/languages). No English sentence is ever parsed.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,13 +13,13 @@ import msgspec
 from msgspec import Struct
 
 Say: TypeAlias = Callable[[str], str]
-"""Gives the text of a msgid in some language; one that it does not know, as it is."""
+"""Translates a msgid into some language; an unknown one is returned as it is."""
 Value: TypeAlias = "str | int | float | tuple[Value, ...]"
 """A value of a template. Only a `Message` is translated: what people and other programs wrote stays as it is."""
 
 
 def N_(text: str) -> str:
-    """Marks a text of ours that stands in a table, so that it is extracted into the catalogs."""
+    """Marks a text in a table, so that it is extracted into the catalogs."""
     return text
 
 
@@ -28,11 +28,11 @@ _JOINTS = {"": ", ", ";": "; ", "or": LAST_JOINT}
 
 
 class Message(str):
-    """`Message("waits for {step}", step=Message("label"))`: in English by itself.
+    """`Message("waits for {step}", step=Message("label"))`: as a string, the English text.
 
-    Formats stand in the template (`{hours:g}`, `{name!r}`). A tuple's values are joined by commas, by semicolons
+    Formats are part of the template (`{hours:g}`, `{name!r}`). A tuple's values are joined by commas, by semicolons
     (`{problems:;}`), or by the language's word (`{roles:or}`). A text without values may hold braces. Raises
-    KeyError for a gap without a value.
+    KeyError for a placeholder without a value.
     """
 
     text: str
@@ -71,7 +71,7 @@ def _shown(value: Value, say: Say) -> "Value | _Several":
 
 
 class _Several(list[str]):
-    """Texts that a gap of a template joins."""
+    """Texts that a placeholder of a template joins."""
 
     def __init__(self, texts: list[str], say: Say) -> None:
         super().__init__(texts)
@@ -88,7 +88,7 @@ class Stored(Struct, frozen=True, omit_defaults=True):
     values: "Mapping[str, str | int | float | Stored | tuple[str | int | float | Stored, ...]]" = {}
 
     def message(self) -> Message:
-        return Message(self.text, **{name: _told(value) for name, value in self.values.items()})
+        return Message(self.text, **{name: _loaded(value) for name, value in self.values.items()})
 
 
 def _stored(value: Value) -> "str | int | float | Stored | tuple[str | int | float | Stored, ...]":
@@ -97,7 +97,7 @@ def _stored(value: Value) -> "str | int | float | Stored | tuple[str | int | flo
     return value.stored if isinstance(value, Message) else value
 
 
-def _told(value: "str | int | float | Stored | tuple[str | int | float | Stored, ...]") -> Value:
+def _loaded(value: "str | int | float | Stored | tuple[str | int | float | Stored, ...]") -> Value:
     if isinstance(value, tuple):
         return tuple(one.message() if isinstance(one, Stored) else one for one in value)
     return value.message() if isinstance(value, Stored) else value
@@ -114,6 +114,6 @@ def dumped(text: str | Stored | None) -> str | None:
 
 
 def loaded(english: str, stored: str | None) -> str:
-    """What `dumped` stored as a message again; the English text where there is none, or it has been cut."""
+    """The message that `dumped` stored; the plain English text if there is none, or the text was truncated."""
     message = _decoder.decode(stored).message() if stored else None
     return english if message is None or message != english else message

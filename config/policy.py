@@ -1,6 +1,6 @@
 """Policy: the limits a medical director sets. Plain values, passed to the pure modules as an argument.
 
-Every field is also a setting (`config/settings.py`), and its description stands in `docs/settings.md`.
+Every field is also a setting (`config/settings.py`), and `docs/settings.md` describes it.
 """
 
 from typing import Annotated

@@ -1,7 +1,7 @@
 """Settings: environment `LABTRAIL_*` over a TOML file over defaults, as one frozen struct.
 
 The struct is the one table: name, type, limits, default and description of every setting. `docs/settings.md`
-is tested against it. `load_settings` takes the environment as an argument and reads nothing else but files.
+is tested against it. `load_settings` takes the environment as an argument and otherwise reads only files.
 """
 
 import re
@@ -27,7 +27,7 @@ DEFAULT_DATA = Path("var/labtrail")
 class Settings(Policy, frozen=True, kw_only=True, repr_omit_defaults=False):
     """Everything that differs from one installation to the next and is not in the catalog.
 
-    `{data}` inside a value stands for the home folder.
+    `{data}` inside a value means the home folder.
     """
 
     data: Annotated[Path, Meta(description="The home folder: embedded log, database, keys, checkpoints, labels.")] = (
@@ -174,14 +174,14 @@ class Settings(Policy, frozen=True, kw_only=True, repr_omit_defaults=False):
 
     @property
     def policy(self) -> Policy:
-        """The medical director's limits alone."""
+        """Only the medical director's limits."""
         return Policy(**{name: getattr(self, name) for name in Policy.__struct_fields__})
 
     @property
     def outside(self) -> re.Pattern[str] | None:
-        """The pattern of identifiers from outside, the only place where it is compiled; None when there is none.
+        """The pattern of identifiers from outside; None when there is none. It is compiled here only.
 
-        Its digits and letters are ASCII, as in the browsers' JavaScript, to which the pages hand the same text.
+        Digits and letters are ASCII, as in the browsers' JavaScript, which gets the same pattern from the pages.
         """
         return re.compile(self.outside_identifiers, re.ASCII) if self.outside_identifiers else None
 
@@ -192,14 +192,14 @@ class Settings(Policy, frozen=True, kw_only=True, repr_omit_defaults=False):
 
     @property
     def api_is_open(self) -> bool:
-        """Whether programs need no token: only who is on this machine can call an embedded home on loopback."""
+        """Whether programs need no token: an embedded home on loopback can be called from this machine only."""
         if self.api_open == "auto":
             return self.embedded and not self.public_url and self.on_loopback
         return self.api_open == "true"
 
     @property
     def on_loopback(self) -> bool:
-        """Whether the station is served to this machine alone."""
+        """Whether the station is served to this machine only."""
         return self.host in ("localhost", "::1") or self.host.startswith("127.")
 
     def shown(self) -> dict[str, str]:
@@ -225,9 +225,9 @@ def fields() -> list[Field]:
 def load_settings(environ: Mapping[str, str], *, data: Path | None = None) -> Settings:
     """The settings of this environment.
 
-    `data`: the home folder given on the command line; it goes before LABTRAIL_DATA. The TOML file is the one
-    that LABTRAIL_CONFIG names, else `labtrail.toml` in the home folder, if there. Raises SettingsError, whose
-    message names the variable and what to write.
+    `data`: the home folder given on the command line; it takes precedence over LABTRAIL_DATA. The TOML file is
+    the one that LABTRAIL_CONFIG names, else `labtrail.toml` in the home folder, if present. Raises SettingsError,
+    whose message names the variable and what to write.
     """
     rows = fields()
     given = from_environment(rows, environ)
@@ -245,7 +245,7 @@ def load_settings(environ: Mapping[str, str], *, data: Path | None = None) -> Se
 
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    """Variables that look like ours and are none: most often a misspelling."""
+    """Variables that look like ours but are not: most often a misspelling."""
     known = {row.variable for row in fields()} | {CONFIG_VARIABLE, DEBUG_VARIABLE}
     return sorted(
         n for n in environ if n.startswith(PREFIX) and n not in known and n.removesuffix("_FILE") not in known
@@ -259,7 +259,7 @@ def _with_data(value: object, home: Path) -> Any:
 
 
 def _check(settings: Settings) -> None:
-    """What a single field's type can't say."""
+    """Checks beyond the type of a single field."""
     if not re.match(r"sqlite:///.|kafka://[^/]", settings.broker):
         raise SettingsError("LABTRAIL_BROKER is of no known kind: write sqlite:///PATH or kafka://host:9092")
     if not re.match(r"sqlite:///.|postgresql\+psycopg://", settings.database):

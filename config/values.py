@@ -1,4 +1,4 @@
-"""Where the values of settings come from, and how a text becomes a value: whatever the settings are."""
+"""Reading settings from the environment and TOML, and converting texts to values, for any set of settings."""
 
 import math
 import tomllib
@@ -22,7 +22,7 @@ class SettingsError(LabtrailError):
 
 
 class Secret:
-    """A value that no repr, log line or doctor shows. `reveal` gives it; an empty secret is false."""
+    """A value that no repr, log line or doctor shows. `reveal` returns it; an empty secret is false."""
 
     __slots__ = ("_value",)
 
@@ -50,9 +50,9 @@ class Field(NamedTuple):
 
 
 def from_environment(fields: Sequence[Field], environ: Mapping[str, str]) -> dict[str, Any]:
-    """What the environment gives, by setting. NAME_FILE names a file that holds the value of NAME.
+    """The values from the environment, by setting. NAME_FILE names a file that holds the value of NAME.
 
-    An empty variable counts as not set where the setting can't be empty: compose files pass such on.
+    An empty variable counts as not set if the setting can't be empty: compose files pass on empty variables.
     """
     values: dict[str, Any] = {}
     for field in fields:
@@ -71,7 +71,7 @@ def from_environment(fields: Sequence[Field], environ: Mapping[str, str]) -> dic
 
 
 def from_toml(fields: Sequence[Field], path: Path) -> dict[str, Any]:
-    """What a TOML file gives, by setting. A name that is no setting is an error, not ignored."""
+    """The values from a TOML file, by setting. A name that is no setting is an error, not ignored."""
     try:
         table = tomllib.loads(read_text("the settings file", path))
     except tomllib.TOMLDecodeError as fault:

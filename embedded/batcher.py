@@ -1,7 +1,7 @@
-"""Batching: what many ask for at the same time is done together, and each gets an answer of its own.
+"""Batching: requests that arrive at the same time are done together, and each gets its own answer.
 
-What comes while one batch is under way goes into the next: fewer commits, fsyncs and queries serve the same work, and
-nobody waits for others when nothing is going on.
+Requests that arrive while a batch is under way go into the next one: the same work takes fewer commits, fsyncs and
+queries, and without load nothing is delayed.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ A = TypeVar("A")
 
 
 class Batcher(Generic[Q, A]):
-    """Does one batch after the other while anybody asks. Use from one event loop; create it anywhere."""
+    """Does one batch after the other while there are questions. Use from one event loop; create it anywhere."""
 
     def __init__(
         self,
@@ -24,10 +24,10 @@ class Batcher(Generic[Q, A]):
         batch_max: int | None = None,
         between: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """`do` answers each question, in order; what it raises is the answer to all of the batch.
+        """`do` answers each question, in order; an exception that it raises is the answer to all of the batch.
 
-        At most `waiting_max` questions wait, at most `batch_max` (None: all that wait) are done at once. `between` is
-        awaited after one batch and before the next one is gathered; it must not raise.
+        At most `waiting_max` questions are queued, at most `batch_max` (None: all queued) are done at once. `between`
+        is awaited after one batch and before the next one is gathered; it must not raise.
         """
         self._do, self._between, self._name = do, between, name
         self._waiting_max, self._batch_max = waiting_max, batch_max or waiting_max
@@ -37,9 +37,9 @@ class Batcher(Generic[Q, A]):
         self._closed = False
 
     def ask(self, question: Q) -> "asyncio.Future[A]":
-        """The answer to come. A caller that gives up disturbs no other; its question is still dealt with.
+        """A future of the answer. Cancelling it affects no other caller; its question is still dealt with.
 
-        Raises asyncio.QueueFull when too many wait, RuntimeError after close().
+        Raises asyncio.QueueFull when the queue is full, RuntimeError after close().
         """
         if self._closed:
             raise RuntimeError(f"{self._name}: closed")
@@ -52,18 +52,18 @@ class Batcher(Generic[Q, A]):
         return answer
 
     async def room(self) -> None:
-        """Return when ask() takes another question, or after close()."""
+        """Return when ask() accepts another question, or after close()."""
         while len(self._waiting) >= self._waiting_max:
             self._room.clear()
             await self._room.wait()
 
     async def flush(self) -> None:
-        """Return when everything that was asked is answered."""
+        """Return when all questions so far are answered."""
         while self._working is not None and not self._working.done():
             await asyncio.wait([self._working])
 
     async def close(self) -> None:
-        """Cancel the batch under way and all who wait for an answer."""
+        """Cancel the batch under way and all pending answers."""
         self._closed = True
         if self._working is not None:
             self._working.cancel()
@@ -74,7 +74,7 @@ class Batcher(Generic[Q, A]):
         batch: list[tuple[Q, asyncio.Future[A]]] = []
         try:
             while True:
-                await asyncio.sleep(0)  # who has just been answered may ask again
+                await asyncio.sleep(0)  # lets callers that were just answered ask again
                 if not self._waiting:
                     return
                 if batch and self._between is not None:
@@ -94,13 +94,13 @@ class Batcher(Generic[Q, A]):
         try:
             answers = await self._do([question for question, _ in batch])
             answered = list(zip(batch, answers, strict=True))
-        except Exception as fault:  # noqa: BLE001 - it belongs to those who asked
+        except Exception as fault:  # noqa: BLE001 - it is passed to the callers
             for _, answer in batch:
                 if not answer.done():
                     answer.set_exception(fault)
             return
         for (_, answer), value in answered:
-            if not answer.done():  # its caller has given up
+            if not answer.done():  # its caller has cancelled it
                 answer.set_result(value)
 
 

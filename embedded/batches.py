@@ -1,4 +1,4 @@
-"""Reading a stream in batches of whatever is waiting: no added delay when idle, big batches under load."""
+"""Reading a stream in batches of what is pending: no added delay when idle, big batches under load."""
 
 import time
 from collections.abc import AsyncIterator, Iterable
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 async def batches(stream: "StreamT", events_max: int) -> AsyncIterator[list["EventT"]]:
-    """Yield the events that wait in an agent's stream, 1 to `events_max` at a time, in order per partition.
+    """Yield the pending events of an agent's stream, 1 to `events_max` at a time, in order per partition.
 
     The stream's own buffer (`stream_buffer_maxsize`) is the only one between the log and the agent. Nothing
-    is acknowledged: call `acknowledge` once the work is durable. An event that is not acknowledged comes
-    again after a restart or a rebalance. What Faust does for each event of an iterated stream, as costly as
-    all the rest of Faust, is done here once per batch.
+    is acknowledged: call `acknowledge` once the work is durable. An unacknowledged event is redelivered
+    after a restart or a rebalance. Faust's work for each event of an iterated stream, as costly as all the rest
+    of Faust, is done here once per batch.
     """
     app, queue = stream.app, stream.channel.queue
     unacknowledged, last_seen = app.consumer.unacked, app.monitor.stream_inbound_time
@@ -25,18 +25,18 @@ async def batches(stream: "StreamT", events_max: int) -> AsyncIterator[list["Eve
         try:
             events = [await queue.get()]
         except StopAsyncIteration:
-            return  # so Faust tells whoever waits that the agent stops
+            return  # Faust's signal that the agent stops
         while len(events) < events_max and not queue.empty():
             events.append(queue.get_nowait())
         if not app.flow_control.is_active():
-            continue  # a rebalance began: what was handed over before it comes again
+            continue  # a rebalance began: what was delivered before it is redelivered
         generation, now = app.consumer_generation_id, time.monotonic()
         current = [event for event in events if event.message.generation_id == generation]
         for event in current:
             message = event.message
             message.tracked = True
-            unacknowledged.add(message)  # a stop waits for these
-            last_seen[message.tp] = now  # Faust's watchdog complains about partitions nobody reads
+            unacknowledged.add(message)  # a shutdown waits for these
+            last_seen[message.tp] = now  # Faust's watchdog warns of partitions that are not read
         if current:
             yield current
 

@@ -1,4 +1,4 @@
-"""The consuming half of the transport: one process per group reads, the others stand by."""
+"""The consuming half of the transport: one process per group reads, the others are on standby."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -17,14 +17,14 @@ from embedded.strict import StrictCommit
 from models.rules.times import DAY_US
 
 STAND_BY_SECONDS = 0.5
-"""Between two tries of a process that waits for the group to become free."""
+"""Between two attempts of a standby process to take the lease."""
 FETCH_RECORDS_MAX = 800
 FETCH_BYTES_MAX = 8 * 1024 * 1024
 RETENTION_SECONDS = 600.0
 
 
 class Cluster:
-    """What Faust's assignor asks of Kafka's cluster metadata."""
+    """The part of Kafka's cluster metadata that Faust's assignor uses."""
 
     def __init__(self, partitions: Mapping[str, int]) -> None:
         self._partitions = partitions
@@ -44,10 +44,10 @@ class Consumer(StrictCommit, base.Consumer):
         super().on_init()
         self._assigned: set[TP] = set()
         self._next: dict[TP, int] = {}
-        """The offset to hand over next: it moves when a record is handed over, not when it is read."""
+        """The next offset to hand over: it moves when a record is handed over, not when it is read."""
         self._topics: set[str] | None = None
         self._subscribed = asyncio.Event()
-        # Faust stops a partition when its buffer is four fifths full: what is fetched then must still fit
+        # Faust pauses a partition when its buffer is four fifths full: a fetch under way must still fit
         self._fetch_max = min(FETCH_RECORDS_MAX, self.app.conf.stream_buffer_maxsize // 5)
 
     async def on_start(self) -> None:
@@ -69,15 +69,15 @@ class Consumer(StrictCommit, base.Consumer):
         await asyncio.to_thread(self._log.close)
 
     def _appended(self) -> None:
-        """An append of this process, seen in the thread that made it."""
-        with suppress(RuntimeError):  # the loop has just ended: there is nobody to wake
+        """Wake the loop after an append of this process; called in the appending thread."""
+        with suppress(RuntimeError):  # the loop has just ended: nothing to wake
             self._event_loop.call_soon_threadsafe(self._wake.set)
 
-    # membership: who holds the lease reads every partition
+    # membership: the process that holds the lease reads every partition
 
     async def subscribe(self, topics: Iterable[str]) -> None:
         self._topics = set(topics)
-        self._subscribed.set()  # Faust's conductor waits for us, so the rebalance is another task's work
+        self._subscribed.set()  # Faust's conductor waits for this call, so another task does the rebalance
 
     @Service.task
     async def _membership(self) -> None:
@@ -110,7 +110,7 @@ class Consumer(StrictCommit, base.Consumer):
         self._assigned = assigned
         self.owed.clear()
         self._to_committed()
-        app.consumer_generation_id += 1  # Faust drops, unacknowledged, what was delivered in an older one
+        app.consumer_generation_id += 1  # Faust drops, unacknowledged, messages of an older generation
         await self.on_partitions_assigned(set(assigned), app.consumer_generation_id)
 
     def _declared_partitions(self, topic: str) -> int:
@@ -154,10 +154,10 @@ class Consumer(StrictCommit, base.Consumer):
         waiting, bytes_max = sum(lag.values()), FETCH_BYTES_MAX // max(1, len(lag))
         found: dict[TP, list[Record]] = {}
         for tp, behind in lag.items():
-            # each its share of what waits: a small topic does not run ahead of a large one through a backlog
+            # in proportion to what is pending: in a backlog a small topic must not run ahead of a large one
             limit = self._fetch_max * behind // waiting + 1
             records = self._log.read(tp, self._next[tp], limit, bytes_max)
-            # retention may have deleted what comes next, if this group joined at that moment
+            # retention may have deleted the next record, if this group joined at that moment
             self._next[tp] = records[0].offset if records else ends[tp]
             if records:
                 found[tp] = records
@@ -167,7 +167,7 @@ class Consumer(StrictCommit, base.Consumer):
         return self._next[tp] == offset
 
     async def _take_back(self) -> None:
-        """Nothing to do: the position moves at the hand-over only."""
+        """Nothing to do: the position moves only when a record is handed over."""
 
     def _to_message(self, tp: TP, record: Record) -> ConsumerMessage:
         offset, appended_us, key, value, headers = record
@@ -234,7 +234,7 @@ class Consumer(StrictCommit, base.Consumer):
         first = self._log.earliest()
         return {tp: first[tp] for tp in partitions}
 
-    # the rest of what Faust asks for
+    # the rest of Faust's interface
 
     async def create_topic(self, topic: str, partitions: int, *_args: object, **_options: object) -> None:
         await self.app.producer.create_topic(topic, partitions)

@@ -8,10 +8,10 @@ from embedded.records import LogError
 
 
 class Lease:
-    """An exclusive lock on a side file that the operating system drops when its process dies.
+    """An exclusive lock on a side file, released by the operating system when the process dies.
 
-    No clock and no time-out: a holder that is stopped (SIGSTOP) still holds it, so two never work at once.
-    SQLite takes the lock because it does so on every platform, and rightly for two holders in one process.
+    No clock and no timeout: a stopped holder (SIGSTOP) keeps it, so two never work at once. SQLite takes the lock,
+    because it does so on every platform, and correctly for two holders in one process.
     """
 
     def __init__(self, log: Path, group: str) -> None:
@@ -37,7 +37,7 @@ class Lease:
         return True
 
     def release(self) -> None:
-        """Let the next one take over; harmless if it isn't held."""
+        """Release it for the next holder; harmless if it isn't held."""
         if self._db is not None:
             self._db.close()
             self._db = None

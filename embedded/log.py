@@ -1,7 +1,7 @@
 """The log: topics with partitions, records and committed offsets in one SQLite file. No Faust in here.
 
-Several processes may append to one file, and read it. Inside one process there is one `Log` per file, shared
-by everyone who opens it: its appends go out together, and a reader in the same process wakes at once.
+Several processes may append to and read one file. Within one process there is one `Log` per file, shared by all
+who open it: its appends are written together, and an append wakes readers in the same process at once.
 """
 
 import sqlite3
@@ -38,7 +38,7 @@ unpack_headers = msgspec.msgpack.Decoder(Headers).decode
 
 
 class Log:
-    """One log file, open. Every method may be called from any thread; make it by `Log.open`."""
+    """An open log file. Every method may be called from any thread; create it with `Log.open`."""
 
     _opened: ClassVar[dict[Path, "Log"]] = {}
     _opening: ClassVar[threading.Lock] = threading.Lock()
@@ -62,7 +62,7 @@ class Log:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """The log in this file, made if need be. As many `close` as `open` close it. Raises LogError."""
+        """The log in this file, created if needed. Every `open` needs its `close`. Raises LogError."""
         try:
             path = path.absolute()
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ class Log:
             return log
 
     def close(self) -> None:
-        """The last of those who opened it closes the file."""
+        """The last of its openers closes the file."""
         with self._opening:
             self._users -= 1
             if self._users > 0:
@@ -101,7 +101,7 @@ class Log:
             wake()
 
     def ensure_topics(self, topics: Mapping[str, int]) -> None:
-        """Create the topics that aren't there: {name: partitions}. One that is there keeps its partitions."""
+        """Create the topics that don't exist: {name: partitions}. One that exists keeps its partitions."""
         self.refresh()
         new = {name: count for name, count in topics.items() if name not in self._partitions}
         for name, count in new.items():
@@ -113,7 +113,7 @@ class Log:
         def create(db: sqlite3.Connection) -> None:
             for name, count in new.items():
                 found = db.execute("SELECT 1 FROM partition WHERE topic = ?", (name,)).fetchone()
-                if found is None:  # another process may have been faster
+                if found is None:  # another process may have made it first
                     rows = [(name, number) for number in range(count)]
                     db.executemany("INSERT INTO partition(topic, number) VALUES(?, ?)", rows)
 
@@ -121,7 +121,7 @@ class Log:
         self.refresh()
 
     def append(self, records: Sequence[NewRecord]) -> list[Position]:
-        """Append records: all of them, durably, when it returns; none of them when it raises LogError.
+        """Append records atomically: all are durable when it returns, none is written when it raises LogError.
 
         At most APPEND_RECORDS_MAX records and APPEND_BYTES_MAX bytes at a time. Positions in the given order.
         """
@@ -132,7 +132,7 @@ class Log:
         return [Position(*place, offset) for place, offset in zip(places, job.offsets, strict=True)]
 
     def check(self, record: NewRecord) -> tuple[Row, TopicPartition]:
-        """What would be written, and where. Raises LogError for a record that `append` would refuse."""
+        """The row and partition of a record. Raises LogError for one that `append` would refuse."""
         topic, key, value, headers, partition = record
         packed = _pack(headers) if headers else None
         check_bytes(topic, key, value, packed)
@@ -142,7 +142,7 @@ class Log:
         return (self._ids[place], key, value, packed), place
 
     def _rows(self, records: Sequence[NewRecord]) -> tuple[list[Row], list[TopicPartition]]:
-        """Checked here, before they meet other callers' records: a bad one fails its own append only."""
+        """The rows, checked before they join other callers' records: a bad one fails its own append only."""
         if len(records) > APPEND_RECORDS_MAX:
             raise LogError(f"{len(records)} records at once: append at most {APPEND_RECORDS_MAX} at a time")
         checked = [self.check(record) for record in records]
@@ -152,7 +152,7 @@ class Log:
         return [row for row, _ in checked], [place for _, place in checked]
 
     def join(self, reader: str, starts: Mapping[TopicPartition, int]) -> None:
-        """Make a group known as a reader of these partitions, from these offsets on where it is new.
+        """Register a group as a reader of these partitions; where it is new, from these offsets on.
 
         From then on retention keeps what the group has not consumed.
         """
@@ -164,20 +164,20 @@ class Log:
         self.transact(insert)
 
     def commit(self, reader: str, offsets: Mapping[TopicPartition, int]) -> None:
-        """Note durably that the group has consumed everything below these offsets. It never goes back."""
+        """Record durably that the group has consumed everything below these offsets. Offsets never move back."""
         self._writer.run(Job(committed=(reader, {self._ids[place]: offset for place, offset in offsets.items()})))
 
     @property
     def waiting(self) -> int:
-        """Callers whose records wait for the write that is under way."""
+        """Number of callers whose records are queued behind the write under way."""
         return self._writer.waiting
 
     def transact(self, call: Callable[[sqlite3.Connection], None]) -> None:
-        """Run a function in a write transaction, shared with the appends that wait. Raises LogError."""
+        """Run a function in a write transaction, shared with the pending appends. Raises LogError."""
         self._writer.run(Job(call=call))
 
     def refresh(self) -> bool:
-        """Look whether anyone, other processes too, has written since the last look."""
+        """Whether this or another process has written since the last refresh."""
         with self._lock:
             try:
                 (version,) = self._db.execute("PRAGMA data_version").fetchone()
@@ -187,7 +187,7 @@ class Log:
             except sqlite3.Error as fault:
                 raise fault_error(self.path, fault) from fault
             self._version = version
-            # replaced whole, never changed: other threads may be reading them
+            # replaced, never mutated: other threads may be reading it
             self._ends = {(topic, number): end for _, topic, number, end in rows}
             if len(rows) != len(self._ids):
                 self._ids = {(topic, number): part for part, topic, number, _ in rows}
@@ -217,7 +217,7 @@ class Log:
 
     @property
     def known_ends(self) -> Mapping[TopicPartition, int]:
-        """The ends at the last `refresh`, without a look into the file."""
+        """The ends at the last `refresh`, without reading the file."""
         return self._ends
 
     def ends(self) -> dict[TopicPartition, int]:
@@ -243,13 +243,13 @@ class Log:
         return {place: done[part] for place, part in self._ids.items() if part in done}
 
     def lag(self, reader: str) -> dict[TopicPartition, int]:
-        """Records that a group has yet to consume, in every partition it has joined."""
+        """How many records a group has yet to consume, in every partition it has joined."""
         committed = self.committed(reader)
         ends = self.ends()
         return {place: ends[place] - offset for place, offset in committed.items()}
 
     def read(self, place: TopicPartition, offset: int, limit: int, bytes_max: int = APPEND_BYTES_MAX) -> list[Record]:
-        """Up to `limit` records of a partition from an offset on; no further one once it has `bytes_max`."""
+        """Up to `limit` records of a partition from an offset on; it stops once they reach `bytes_max`."""
         base = self._ids[place] << OFFSET_BITS
         sql = (
             "SELECT position - ?, appended_us, key, value, headers FROM record"

@@ -1,4 +1,4 @@
-"""The producing half of the transport: what agents send through Faust. The edge appends by the port."""
+"""The producing half of the transport: what agents send through Faust. Everything else appends through the port."""
 
 import asyncio
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
@@ -14,11 +14,11 @@ from embedded.log import Log
 from embedded.records import APPEND_RECORDS_MAX, Headers, LogError, NewRecord
 
 PENDING_MAX = APPEND_RECORDS_MAX
-"""Records waiting for the next write; who sends more waits."""
+"""Records pending for the next write; beyond that, senders wait."""
 
 
 def headers_tuple(headers: Mapping[str, str | bytes] | Iterable[tuple[str, str | bytes]] | None) -> Headers:
-    """Faust's headers (a mapping, pairs or None) as the log keeps them."""
+    """Faust's headers (a mapping, pairs or None) as the log stores them."""
     if not headers:
         return ()
     pairs = headers.items() if isinstance(headers, Mapping) else headers
@@ -26,7 +26,7 @@ def headers_tuple(headers: Mapping[str, str | bytes] | Iterable[tuple[str, str |
 
 
 class Producer(base.Producer):
-    """Sends in groups: what arrives during one write goes out with the next."""
+    """Sends in batches: records that arrive during one write are sent by the next."""
 
     logger = get_logger(__name__)
     _log: Log
@@ -55,10 +55,10 @@ class Producer(base.Producer):
         headers: Mapping[str, str | bytes] | Iterable[tuple[str, str | bytes]] | None,
         **_options: object,
     ) -> Awaitable[RecordMetadata]:
-        """Queue a record; the future it returns is done when the record is durable.
+        """Queue a record; returns a future that is done when the record is durable.
 
         The log stamps every record itself, so `timestamp` is not used. Raises LogError for a record that the
-        log would refuse, so that it fails alone.
+        log would refuse, so that it fails no other.
         """
         if not self.started or self.should_stop:
             raise NotReady("the producer is not running: send after the app has started")
@@ -86,14 +86,14 @@ class Producer(base.Producer):
         ]
 
     async def flush(self) -> None:
-        """Return when everything that was sent is durable, or has failed."""
+        """Return when every record sent so far is durable or has failed."""
         while self.buffer.size and self.buffer.state == "running":
             await self.buffer.flush()  # gives up after 0.1 s without progress
         await asyncio.sleep(0)  # the buffer takes a message out before it calls send()
         await self._appends.flush()
 
     async def create_topic(self, topic: str, partitions: int, *_args: object, **_options: object) -> None:
-        """Declare a topic; retention is the log's own, other options have no meaning here."""
+        """Declare a topic; the log has its own retention, other options have no effect."""
         if self.app.conf.topic_allow_declare:
             await asyncio.to_thread(self._log.ensure_topics, {topic: partitions})
 

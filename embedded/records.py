@@ -1,4 +1,4 @@
-"""What goes into the log and comes out of it, and the limits on each record."""
+"""The log's records as written and as read, and the limits on each."""
 
 from pathlib import Path
 from struct import unpack_from
@@ -8,8 +8,8 @@ from urllib.parse import unquote, urlsplit
 from config.errors import LabtrailError
 
 VALUE_BYTES_MAX = 1_000_000
-"""Far above what an event may have, so that a line that is too large still gets in, to be quarantined; and just
-below what Apache Kafka takes by default, so that both logs take the same."""
+"""Far above an event's limit, so that a line that is too large is still accepted, to be quarantined; and just below
+Apache Kafka's default limit, so that both logs accept the same."""
 KEY_BYTES_MAX = 4 * 1024
 HEADERS_BYTES_MAX = 16 * 1024
 APPEND_RECORDS_MAX = 10_000
@@ -17,7 +17,7 @@ APPEND_RECORDS_MAX = 10_000
 APPEND_BYTES_MAX = 64 * 1024 * 1024
 PARTITIONS_MAX = 256
 PARTITIONS = 4
-"""Of a topic that nobody declared: one process reads them all, so few are enough."""
+"""Of an undeclared topic: one process reads them all, so few are enough."""
 
 Headers = tuple[tuple[str, bytes], ...]
 TopicPartition = tuple[str, int]
@@ -28,7 +28,7 @@ class LogError(LabtrailError):
 
 
 class NewRecord(NamedTuple):
-    """A record to append. `partition` None: chosen by the key, as Kafka does."""
+    """A record to append. `partition` None: chosen by the key, as in Kafka."""
 
     topic: str
     key: bytes | None
@@ -38,7 +38,7 @@ class NewRecord(NamedTuple):
 
 
 class Position(NamedTuple):
-    """Where a record stands: offsets count from 0 in each partition, without holes."""
+    """Where a record is: offsets count from 0 in each partition, without gaps."""
 
     topic: str
     partition: int
@@ -53,11 +53,11 @@ class Record(NamedTuple):
     key: bytes | None
     value: bytes
     headers: bytes | None
-    """MessagePack of Headers, or None: most records have none, so they are unpacked where they are used."""
+    """MessagePack of Headers, or None: most records have none, so they are unpacked only when used."""
 
 
 def check_bytes(topic: str, key: object, value: object, headers: bytes | None) -> None:
-    """Whether the log takes this: bytes, and not too many. Raises LogError."""
+    """Check types and size. Raises LogError."""
     if not isinstance(value, bytes) or not isinstance(key, bytes | None):
         raise LogError(f"a record for {topic} is not bytes: encode key and value")
     if len(value) > VALUE_BYTES_MAX:

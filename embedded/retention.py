@@ -1,4 +1,4 @@
-"""Retention: what every group has consumed is deleted after a time, so that the file stops growing."""
+"""Retention: records that every group has consumed are deleted after a time, so that the file stops growing."""
 
 import sqlite3
 
@@ -11,10 +11,10 @@ EXPIRE_RECORDS_MAX = 5_000
 
 
 def expire(log: Log, before_us: int, unread_before_us: int | None = None) -> int:
-    """Delete records appended before a time that every group has consumed; returns how many.
+    """Delete records that were appended before `before_us` and consumed by every group; returns how many.
 
-    In a partition that no group reads, only records before `unread_before_us` go (None: none). Times are
-    microseconds since 1970. Freed pages are used again by later appends; the file does not shrink.
+    In a partition that no group reads, only records before `unread_before_us` are deleted (None: none). Times are
+    microseconds since 1970. Later appends reuse the freed pages; the file does not shrink.
     Raises LogError.
     """
     deleted = 0
@@ -42,7 +42,7 @@ def _expire_some(log: Log, place: TopicPartition, end: int, before_us: int, unre
             "SELECT position, appended_us FROM record WHERE position >= ? AND position < ? ORDER BY position LIMIT ?",
             (first, first + (end if consumed is None else consumed), EXPIRE_RECORDS_MAX),
         ).fetchall()
-        # the first young record ends it, whatever the clock said later: offsets go from the front only
+        # up to the first record that is recent, even if the clock went back after it: offsets are deleted in order
         old = next((at for at, row in enumerate(rows) if row[1] >= limit_us), len(rows))
         if old:
             sql = "DELETE FROM record WHERE position >= ? AND position <= ?"

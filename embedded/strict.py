@@ -1,22 +1,20 @@
-"""Delivery and commit without loss: mixed into the consumers of both transports.
+"""Delivery and commit without loss: a mixin for the consumers of both transports.
 
-Faust 0.15.3 loses events: its commit steps over one missing offset at the head of a partition, checks nothing
-while nothing has been committed yet, and takes the first record after a gap in the offsets (compaction,
-transaction markers) for acknowledged (issues #527 and #606 of faust-streaming/faust). Here the offsets that
-were handed over are kept in order, and the commit goes up to the first that is not acknowledged; gaps between
-them don't matter.
+Faust 0.15.3 loses events: its commit skips one missing offset at the head of a partition, checks nothing until the
+first commit, and treats the first record after a gap in the offsets (compaction, transaction markers) as acknowledged
+(issues #527 and #606 of faust-streaming/faust). Here the delivered offsets are kept in order, and the commit stops
+before the first unacknowledged one; gaps between them don't matter.
 
-A fetch is handed over as a whole in one task, where Faust starts four tasks for every single message: that is
-three quarters of its cost per event.
+A whole fetch is delivered in one task. Faust starts four tasks per message, three quarters of its cost per event.
 
-This is the one module that uses private names of Faust; read in faust-streaming 0.15.3. (The consumers implement the
-abstract methods of Faust's, which begin with an underscore as well.)
-- Replaced: `Consumer._drain_messages`, the fetch loop, and `_new_offset`, which a commit asks for each partition.
+This is the one module that uses private names of Faust; read in faust-streaming 0.15.3. (The consumers also implement
+the abstract methods of Faust's, which begin with an underscore too.)
+- Replaced: `Consumer._drain_messages`, the fetch loop, and `_new_offset`, which a commit calls for each partition.
   Extended: `Consumer._filter_committable_offsets`, `AIOKafkaConsumerThread._create_worker_consumer`.
 - Used: `Consumer._acked` and `_acked_index`, the acknowledged offsets above the committed one; `_unacked_messages`
-  with `_wait_for_ack` and `_clean_unacked_messages`; `_read_offset`, the last offset handed over;
+  with `_wait_for_ack` and `_clean_unacked_messages`; `_read_offset`, the last offset delivered;
   `_buffered_partitions`, whose streams are full; `_get_active_partitions`, neither full nor paused;
-  `AIOKafkaConsumerThread._ensure_consumer`, the consumer of aiokafka that the thread has started.
+  `AIOKafkaConsumerThread._ensure_consumer`, the aiokafka consumer that the thread has started.
 """
 
 import asyncio
@@ -36,37 +34,37 @@ if TYPE_CHECKING:
     from aiokafka.consumer.subscription_state import TopicPartitionState
 
 FETCH_SECONDS_MAX = 1.0
-"""A fetch waits no longer for a record, so that a stop is noticed."""
+"""The longest wait of a fetch for a record, so that a stop is noticed."""
 MESSAGES_PER_TURN = 100
-"""Handed over before other tasks of the event loop have their turn."""
+"""Delivered before other tasks of the event loop run."""
 FETCH_WAIT_MILLISECONDS_MAX = 100
 """How long the broker may hold an empty fetch. Faust has 1500 and no setting for it: a partition that is
-resumed meanwhile would wait that long for its first fetch."""
+resumed in the meantime would wait that long for its first fetch."""
 HELD_BYTES_MAX = 64 * 1024 * 1024
-"""No fetch while this much is handed over and not committed: large records, or an agent that stands still."""
+"""No fetch while this much is delivered and not committed: the records are large, or an agent hangs."""
 MESSAGE_BYTES = 1000
-"""What a message takes in memory beside its value."""
+"""Memory that a message takes beside its value."""
 STOP_SECONDS_MAX = 8.0
-"""How long a stop or a rebalance waits for the events being worked on; after that they come again."""
+"""How long a stop or a rebalance waits for the events being worked on; after that they are redelivered."""
 
 
 class StrictCommit(base.Consumer):
-    """Mixed in before a Faust consumer: its commits never pass an event that is not acknowledged."""
+    """A mixin, placed before a Faust consumer: its commits never pass an unacknowledged event."""
 
     def on_init(self) -> None:
         super().on_init()
         self._held: defaultdict[TP, deque[tuple[int, int]]] = defaultdict(deque)
-        """Offset and size of what is handed over and not committed; not the message, which its agent frees."""
+        """Offset and size of what is delivered and not committed; not the message, which its agent frees."""
         self._held_bytes = 0
         self._done: defaultdict[TP, set[int]] = defaultdict(set)
-        """Of those, the acknowledged ones."""
+        """The acknowledged ones among them."""
         self.owed: dict[TP, int] = {}
-        """Offsets whose commit failed, as the transport notes; they go with the next one."""
+        """Offsets whose commit failed, set by the transport; the next commit includes them."""
         self._seeks = 0
         self._wake = asyncio.Event()
 
     async def perform_seek(self) -> None:
-        """Go back to what is committed: all that was handed over since comes again."""
+        """Go back to the committed offsets: everything delivered since is redelivered."""
         self._forget()
         await super().perform_seek()
         self._forget()
@@ -77,13 +75,13 @@ class StrictCommit(base.Consumer):
         await super().seek(partition, offset)
 
     def _forget(self) -> None:
-        self._seeks += 1  # ends a hand-over that is under way
+        self._seeks += 1  # ends a delivery under way
         self._held.clear()
         self._done.clear()
         self._held_bytes = 0
 
     def _new_offset(self, tp: TP) -> int | None:
-        """The offset to commit: behind the last message before the first unacknowledged one."""
+        """The offset to commit: that after the last message before the first unacknowledged one."""
         held, done = self._held[tp], self._done[tp]
         done.update(self._acked[tp])
         self._acked[tp].clear()
@@ -101,7 +99,7 @@ class StrictCommit(base.Consumer):
         return self.owed | offsets
 
     async def wait_empty(self) -> None:
-        """Wait for the events being worked on, but not for ever: an agent may have given up."""
+        """Wait for the events being worked on, with a timeout: an agent may have failed."""
         deadline = time.monotonic() + STOP_SECONDS_MAX
         while not self.should_stop and self._unacked_messages and time.monotonic() < deadline:
             await self._wait_for_ack(timeout=1)
@@ -113,8 +111,8 @@ class StrictCommit(base.Consumer):
     async def _drain_messages(self, fetcher: base.Fetcher) -> None:
         """Faust's fetch loop; it ends when the fetcher or the consumer is stopped.
 
-        While the buffer of one stream is full, nothing is fetched for the others either: a small topic would run
-        ahead of a large one through a backlog, and what belongs together would come far apart.
+        While the buffer of one stream is full, nothing is fetched for the others either: in a backlog a small topic
+        would run ahead of a large one, and related events would arrive far apart.
         """
         while not (self.should_stop or fetcher.should_stop):
             await asyncio.sleep(0)
@@ -134,19 +132,19 @@ class StrictCommit(base.Consumer):
                 await self._take_back()
 
     async def fetch(self, active: set[TP], timeout: float) -> Mapping[TP, Sequence[Any]]:
-        """Records of the active partitions; after `timeout` seconds none."""
+        """Records of the active partitions; none if none arrive within `timeout` seconds."""
         found: Mapping[TP, Sequence[Any]] = await self._getmany(active, timeout)
         return found
 
     async def _hand_over(self, records: Mapping[TP, Sequence[Any]], active: set[TP], seeks: int) -> bool:
-        """Give the records to the streams of their topics, waiting while those are full; True if all went."""
+        """Deliver the records to their topics' streams, waiting while those are full; True if all were delivered."""
         generation, strict = self.app.consumer_generation_id, self.app.topics.acking_topics
         buffered, callback, complete = self._buffered_partitions, self.callback, True
         for count, (tp, record) in enumerate(self._in_order(records), 1):
             if not self.flow_active or seeks != self._seeks or generation != self.app.consumer_generation_id:
                 return False
             if tp not in active and tp not in buffered:
-                complete = False  # paused meanwhile
+                complete = False  # paused in the meantime
             elif self._is_next(tp, record.offset):
                 message = self._to_message(tp, record)
                 if tp.topic in strict:
@@ -159,11 +157,11 @@ class StrictCommit(base.Consumer):
         return complete
 
     def _in_order(self, records: Mapping[TP, Sequence[Any]]) -> Iterable[tuple[TP, Any]]:
-        """The order of the hand-over: of each partition its own."""
-        return self.scheduler.iterate(records)  # type: ignore[no-any-return]  # the library leaves it untyped
+        """The order of delivery: within a partition, that of the log."""
+        return self.scheduler.iterate(records)  # type: ignore[no-any-return]  # untyped in the library
 
     def _is_next(self, tp: TP, offset: int) -> bool:
-        """False for a record that was handed over before; gaps don't matter."""
+        """False for a record that was delivered before; gaps don't matter."""
         last = self._read_offset[tp]
         if last is not None and offset < last:
             return False
@@ -171,12 +169,12 @@ class StrictCommit(base.Consumer):
         return True
 
     async def _take_back(self) -> None:
-        """Records were fetched and not handed over: read them again."""
+        """Read again the records that were fetched and not delivered."""
         await self.perform_seek()
 
     def on_buffer_drop(self, tp: TP) -> None:
         super().on_buffer_drop(tp)
-        self._wake.set()  # read on at once
+        self._wake.set()  # fetch again at once
 
     def resume_partitions(self, tps: Iterable[TP]) -> None:
         super().resume_partitions(tps)
@@ -188,12 +186,12 @@ class StrictCommit(base.Consumer):
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """Faust's consumer thread, which asks the broker more often."""
+    """Faust's consumer thread, with more frequent fetches."""
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
-        """Go back to the committed offsets; to the first record kept where nothing, or 0, is committed.
+        """Go back to the committed offsets; where nothing or 0 is committed, to the first record kept.
 
-        aiokafka leaves such a partition where it stands: what was fetched and not handed over would be lost.
+        aiokafka does not move such a partition: what was fetched and not delivered would be lost.
         """
         committed: Mapping[TP, int] = await self.call_thread(self._go_back)
         return committed
@@ -207,13 +205,13 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return committed
 
     def verify_event_path(self, now: float, tp: TP) -> None:
-        """Faust's watchdog on slow partitions, which crashes on one that has no position yet: not that."""
+        """Faust's watchdog on slow partitions, but not on one without a position, where it would crash."""
         state = self.state_of(tp)
         if state and state.has_valid_position:
             super().verify_event_path(now, tp)
 
     def state_of(self, tp: TP) -> "TopicPartitionState | None":
-        """What aiokafka knows of a partition; None of one that is not assigned."""
+        """aiokafka's state of a partition; None if it is not assigned."""
         return partition_state(self._ensure_consumer(), driver.ensure_aiokafka_TP(tp))
 
     def _create_worker_consumer(self, transport: driver.Transport) -> "AIOKafkaConsumer":

@@ -19,7 +19,7 @@ TAKE_BACK_PAUSE_SECONDS = 0.5
 
 
 class Consumer(StrictCommit, driver.Consumer):
-    """Reads Kafka for one Faust app, in step; never commits past an unacknowledged event."""
+    """Reads Kafka for one Faust app, up to one watermark; never commits past an unacknowledged event."""
 
     def on_init(self) -> None:
         super().on_init()
@@ -30,7 +30,7 @@ class Consumer(StrictCommit, driver.Consumer):
         self._in_step.clear()
 
     async def fetch(self, active: set[TP], timeout: float) -> Mapping[TP, Sequence[Any]]:
-        """What is due of the active partitions, once all that have more brought some, or after `timeout` seconds."""
+        """Due records of the active partitions, once all with more have returned some, or after `timeout` s."""
         seeks, in_step = self._seeks, self._in_step
         in_step.keep(set(self.assignment()))
         deadline = time.monotonic() + timeout
@@ -40,27 +40,27 @@ class Consumer(StrictCommit, driver.Consumer):
                 break
             found: Mapping[TP, Sequence[Any]] = await super().fetch(wanted, left)
             if seeks != self._seeks:
-                return found  # fetched before the consumer went elsewhere: the hand-over refuses it, and goes back
+                return found  # fetched before a seek: the delivery refuses it, and goes back
             if not found:
                 break
             in_step.add(found)
         return in_step.take(active, self._has_more)
 
     def _has_more(self, tp: TP) -> bool:
-        """Whether the broker has records of this partition that were not fetched, as far as it has told by now."""
+        """Whether the broker has records of this partition that were not fetched, as far as is known."""
         state = self._kafka.state_of(tp)
         if state is None:
             return False
         try:
             return state.highwater is None or state.position < state.highwater
-        except AssertionError:  # aiokafka's word for a partition that has no position yet
+        except AssertionError:  # raised by aiokafka for a partition without a position
             return True
 
     def _in_order(self, records: Mapping[TP, Sequence[Any]]) -> Iterable[tuple[TP, Any]]:
         return by_time(records)
 
     async def _take_back(self) -> None:
-        # fetched and not handed over: reading on without having gone back would lose it
+        # fetched and not delivered: reading on without a seek back would lose it
         while not self.should_stop and self.assignment():
             try:
                 await self.perform_seek()
@@ -76,6 +76,6 @@ class Consumer(StrictCommit, driver.Consumer):
 
 
 class Transport(driver.Transport):
-    """What Faust makes from the URL."""
+    """The transport that Faust makes from the URL."""
 
     Consumer = Consumer

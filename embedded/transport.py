@@ -1,6 +1,6 @@
 """The Faust transport over the embedded log: `broker="sqlite:////var/lib/labtrail/log.db"`.
 
-Options in the URL: `poll=0.005` (seconds between looks for what other processes wrote), `keep_days=7`
+Options in the URL: `poll=0.005` (seconds between polls for what other processes wrote), `keep_days=7`
 (retention of what every group has consumed), `keep_unread_days=90` (retention in topics that no group reads).
 """
 
@@ -20,7 +20,7 @@ KEEP_UNREAD_DAYS = 90.0
 
 
 class Transport(base.Transport):
-    """What Faust makes from the URL. It opens nothing: Faust builds it while modules are being imported."""
+    """The transport that Faust makes from the URL. It opens nothing: Faust creates it while modules are imported."""
 
     Consumer = Consumer
     Producer = Producer

@@ -1,4 +1,4 @@
-"""The writing half of the log: one connection, one transaction for all that wait (group commit)."""
+"""The writing half of the log: one connection, one transaction for all pending jobs (group commit)."""
 
 import sqlite3
 import threading
@@ -12,7 +12,7 @@ from config.messages import Message
 from embedded.records import APPEND_BYTES_MAX, APPEND_RECORDS_MAX, LogError
 
 OFFSET_BITS = 40
-"""A record's rowid is its partition's id and its offset in one integer, so a partition lies in one piece."""
+"""A record's rowid is its partition's id and its offset in one integer, so a partition is contiguous."""
 BUSY_SECONDS = 30.0
 WAL_BYTES_KEPT = 64 * 1024 * 1024
 OPEN_TRIES = 50
@@ -34,7 +34,7 @@ Row = tuple[int, bytes | None, bytes, bytes | None]
 
 
 def fault_error(path: Path, fault: sqlite3.Error) -> LogError:
-    """The error a person sees for a fault of SQLite: one line that says what to do."""
+    """The error to show for an error of SQLite: one line that says what to do."""
     code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_FULL:
         return LogError(
@@ -73,7 +73,7 @@ def connect(path: Path) -> sqlite3.Connection:
                 db.execute("PRAGMA journal_mode=WAL")
                 break
             except sqlite3.OperationalError as fault:
-                # changing the mode of a new file does not wait for another process that does the same
+                # SQLite's busy timeout does not cover two processes that set a new file's mode at the same time
                 if fault.sqlite_errorcode != sqlite3.SQLITE_BUSY or not left:
                     raise
                 time.sleep(0.02)
@@ -86,7 +86,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def _check_format(db: sqlite3.Connection, path: Path) -> bool:
-    """False for a file that is empty yet. Raises LogError for one that is something else than our log."""
+    """False for a file that is still empty. Raises LogError for one that is not our log."""
     (application,) = db.execute("PRAGMA application_id").fetchone()
     (version,) = db.execute("PRAGMA user_version").fetchone()
     (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -124,7 +124,7 @@ def prepare(db: sqlite3.Connection, path: Path) -> None:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """A connection to a file that certainly is a log. Raises LogError."""
+    """A connection to a log file, with tables created if needed. Raises LogError."""
     try:
         db = connect(path)
         try:
@@ -138,7 +138,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 class Job:
-    """One caller's wish: rows to append, offsets to commit, or a function to run, in a shared transaction."""
+    """One caller's request: rows to append, offsets to commit, or a function to run, in a shared transaction."""
 
     __slots__ = ("call", "committed", "done", "fault", "offsets", "rows", "size")
 
@@ -158,10 +158,10 @@ class Job:
 
 
 class Writer:
-    """Callers from any thread; the first to come writes for all that wait, the others find their job done.
+    """Runs jobs from any thread: one caller leads and writes all pending jobs, the others wait for theirs.
 
-    What arrives during one fsync goes out with the next, so the rate grows with the number of callers.
-    A caller has at most one job waiting: the queue is as long as there are threads.
+    Jobs that arrive during one fsync are written with the next, so the rate grows with the number of callers.
+    A caller has at most one job pending: the queue is no longer than the number of threads.
     """
 
     def __init__(self, path: Path, after: Callable[[], None]) -> None:
@@ -174,7 +174,7 @@ class Writer:
 
     @property
     def waiting(self) -> int:
-        """Jobs that wait for the write that is under way."""
+        """Number of jobs queued behind the write under way."""
         return len(self._waiting)
 
     def close(self) -> None:
@@ -184,7 +184,7 @@ class Writer:
             self._db.close()
 
     def run(self, job: Job) -> Job:
-        """Durable when it returns. Raises LogError, and then nothing of the job is in the log."""
+        """Durable when it returns. When it raises LogError, nothing of the job is in the log."""
         with self._turn:
             self._waiting.append(job)
         while self._must_lead(job):
@@ -206,7 +206,7 @@ class Writer:
             return True
 
     def _lead(self) -> None:
-        """Write one batch of waiting jobs, wake their callers, hand over."""
+        """Write one batch of pending jobs, wake their callers, give up the lead."""
         batch = self._take()
         fault: BaseException | None = None
         try:
@@ -215,7 +215,7 @@ class Writer:
             fault = raised
         except BaseException as raised:
             fault = raised
-            raise  # the leader is interrupted; the others hear of it by their fault
+            raise  # the leader is interrupted; the others get it as their fault
         finally:
             with self._turn:
                 for job in batch:
@@ -249,7 +249,7 @@ class Writer:
                     _commit(db, *job.committed)
             db.execute("COMMIT")
         except BaseException:
-            if db.in_transaction:  # on a full disk SQLite has rolled back by itself
+            if db.in_transaction:  # on a full disk SQLite has rolled back on its own
                 db.execute("ROLLBACK")
             raise
 

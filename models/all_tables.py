@@ -1,6 +1,6 @@
-"""All tables, whichever package declares them: what migrations compare the database with.
+"""All tables of all packages: what migrations compare the database with.
 
-`python -m models.all_tables MESSAGE` drafts a migration of what an upgraded database lacks (for developers).
+`python -m models.all_tables MESSAGE` drafts a migration for what an upgraded database lacks (for developers).
 """
 
 import sys

@@ -1,7 +1,7 @@
 """Checkpoints of the ledger's tree as files, which are to be copied off the machine.
 
-Beside the signed checkpoints the folder holds the leaf hashes, 65,536 a file: with them a ledger made anew
-is compared leaf by leaf. Both are worth something only once they are on another machine.
+Beside the signed checkpoints the folder holds the leaf hashes, 65,536 a file: with them a forged ledger
+is compared leaf by leaf. Both are of use only once they are on another machine.
 """
 
 import os
@@ -37,19 +37,19 @@ LEAVES_A_FILE = 65_536
 PUBLIC_KEY_FILE = "ledger.pub"
 """Beside the checkpoints, to check them with."""
 NEWEST_KEPT = 1000
-"""So many checkpoints are all kept; of older ones the last of each day, which vouches for those before."""
+"""This many checkpoints are all kept; of older ones the last of each day, which covers those before it."""
 _NOTE_BYTES_MAX = 64 * 1024
 
 
 class Evidence(Struct, frozen=True):
-    """What was carried away: checkpoints whose signatures hold, and the leaves that give their roots."""
+    """What was copied off the machine: checkpoints with valid signatures, and the leaves that give their roots."""
 
     checkpoints: tuple[Checkpoint, ...]
     witness: Callable[[], Iterator[bytes]] | None
 
 
 def take_checkpoint(engine: Engine, folder: Path, key: Ed25519PrivateKey, now_us: int) -> Path | None:
-    """Sign the tree as it stands and write it into the folder; None when nothing is new since the last one.
+    """Sign the current tree and write it into the folder; None when nothing is new since the last one.
 
     Durable when it returns. Called by the one leader; a second caller does no harm.
     """
@@ -91,7 +91,7 @@ def read_checkpoint(path: Path, key: Ed25519PublicKey) -> Checkpoint:
 def newest_checkpoint(settings: "Settings") -> Checkpoint | None:
     """The newest checkpoint of the home, its signature checked. Raises CheckpointError.
 
-    None when there is none yet, or nothing to check it with: a station apart from the worker may not have it.
+    None when there is none yet, or no key to check it with: a station on another machine may lack it.
     """
     files = checkpoint_files(settings.checkpoint_folder)
     key = public_key(settings, settings.checkpoint_folder) if files else None
@@ -99,7 +99,7 @@ def newest_checkpoint(settings: "Settings") -> Checkpoint | None:
 
 
 def public_key(settings: "Settings", beside: Path, named: Path | None = None) -> Ed25519PublicKey | None:
-    """The key that signed: the named one, the one carried off with the checkpoints, or this home's own."""
+    """The key that signed: the named one, the one copied with the checkpoints, or this home's own."""
     carried = named or beside / PUBLIC_KEY_FILE
     if carried.exists() or named is not None:
         return verifier_from_text(carried.read_text())
@@ -109,9 +109,9 @@ def public_key(settings: "Settings", beside: Path, named: Path | None = None) ->
 
 
 def load_evidence(path: Path, key: Ed25519PublicKey) -> Evidence:
-    """What a checkpoint file, or a folder of them, proves; with the leaves beside it when they give its root.
+    """What a checkpoint file, or a folder of them, proves; with the leaves beside it if they give its root.
 
-    Raises CheckpointError for a checkpoint that can't be read or whose signature does not hold.
+    Raises CheckpointError for a checkpoint that can't be read or whose signature is invalid.
     """
     files = checkpoint_files(path) if path.is_dir() else [path]
     checkpoints = tuple(read_checkpoint(file, key) for file in files)
@@ -134,7 +134,7 @@ def _leaf_files(folder: Path) -> list[Path]:
 
 
 def _leaves_held(folder: Path) -> int:
-    """Up to which leaf the folder has whole hashes; a torn last one is written again."""
+    """Up to which leaf the folder has complete hashes; a torn last one is written again."""
     held = 0
     for number, path in enumerate(_leaf_files(folder)):
         count = path.stat().st_size // HASH_BYTES

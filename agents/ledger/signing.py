@@ -61,7 +61,7 @@ def _public_bytes(key: Ed25519PublicKey) -> bytes:
 
 
 def origin_of(key: Ed25519PublicKey) -> str:
-    """The name of the log that this key signs: the same on every worker, another for every installation."""
+    """The name of the log that this key signs: the same on every worker, different for every installation."""
     return f"labtrail/{sha256(_public_bytes(key)).hexdigest()[:12]}"
 
 
@@ -98,7 +98,7 @@ def sign(checkpoint: Checkpoint, key: Ed25519PrivateKey) -> str:
 
 
 def open_note(note: str, key: Ed25519PublicKey) -> Checkpoint:
-    """The checkpoint in a signed note; signatures of others (witnesses) are left alone. CheckpointError."""
+    """The checkpoint in a signed note; other signatures (of witnesses) are ignored. Raises CheckpointError."""
     body, blank, lines = note.rpartition("\n\n")
     if not blank:
         raise CheckpointError("this is no signed checkpoint: use a file from the checkpoint folder, unchanged")

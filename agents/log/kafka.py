@@ -1,6 +1,6 @@
 """Apache Kafka behind the EventLog port, by kafka-python: append, ends, committed, replay.
 
-The agents read Kafka through Faust; everything else that touches it goes through here and kafka_topics.py.
+The agents read Kafka through Faust; all other access goes through here and kafka_topics.py.
 """
 
 import threading
@@ -42,16 +42,16 @@ class KafkaLog:
     """The log of an Apache Kafka; it connects when first used. Every method may be called from any thread."""
 
     def __init__(self, access: KafkaAccess, topics: Iterable[str] = TOPICS) -> None:
-        """`topics`: those that ends() and replay() tell about; ensure_topics adds to them."""
+        """`topics`: those that ends() and replay() cover; ensure_topics adds to them."""
         self.access = access
         self._lock = threading.Lock()
         self._producer: KafkaProducer | None = None
         self._admin: KafkaAdminClient | None = None
         self._topics = set(topics)
-        self._known: set[str] = set()  # to be there
+        self._known: set[str] = set()  # to exist
 
     def close(self) -> None:
-        """Send what is still waiting, within the time limit, and let go of the connections."""
+        """Flush pending records within the time limit, then close the connections."""
         with self._lock:
             producer, admin = self._producer, self._admin
             self._producer = self._admin = None
@@ -68,7 +68,7 @@ class KafkaLog:
     def append(self, records: Sequence[NewRecord]) -> list[Position]:
         """Append records; every in-sync replica has them when it returns. Positions in the given order.
 
-        Raises KafkaFault when that is not so within the time limit: then some of them may be in the log.
+        Raises KafkaFault when that does not happen within the time limit: some of them may then be in the log.
         Append all of them again: the event id makes a second copy harmless.
         """
         _check(records)
@@ -95,7 +95,7 @@ class KafkaLog:
         return [Position(each.topic, each.partition, each.offset) for each in done]
 
     def _require(self, topics: set[str]) -> None:
-        """Raise KafkaFault for a topic that isn't there: the producer would only wait for it."""
+        """Raise KafkaFault for a topic that doesn't exist: the producer would wait for it until its timeout."""
         with self._lock:
             unknown = topics - self._known
         if unknown:
@@ -114,7 +114,7 @@ class KafkaLog:
                     self.access,
                     acks="all",
                     enable_idempotence=True,
-                    # what waits longer than its append is given up, never sent behind the caller's back
+                    # a record expires when its append times out: it is not sent later without the caller's knowledge
                     delivery_timeout_ms=milliseconds,
                     request_timeout_ms=milliseconds // 2,
                     max_block_ms=milliseconds,
@@ -125,10 +125,10 @@ class KafkaLog:
             return self._producer
 
     def _give_up(self, producer: KafkaProducer) -> None:
-        """Let the next append make a new producer.
+        """Abandon the producer; the next append makes a new one.
 
-        kafka-python 3.0 keeps a partition closed for good once a batch on its way there has expired. Appends
-        of other threads that wait in this producer fail too, and are repeated like this one.
+        kafka-python 3.0 keeps a partition closed for good once a batch in flight to it has expired. Pending appends
+        of other threads in this producer fail too, and are repeated like this one.
         """
         with self._lock:
             if self._producer is producer:
@@ -136,7 +136,7 @@ class KafkaLog:
         abandon(producer)
 
     def ensure_topics(self, topics: Mapping[str, int]) -> None:
-        """Create the topics that aren't there: {name: partitions}. One that is there stays as it is."""
+        """Create the topics that don't exist: {name: partitions}. One that exists stays as it is."""
         plans = [TopicPlan(name=name, partitions=count) for name, count in topics.items()]
         self.ask(lambda admin: create_missing(admin, plans))
         with self._lock:
@@ -204,7 +204,7 @@ class KafkaLog:
                 consumer.pause(place)
 
     def ask(self, question: Callable[[KafkaAdminClient], T]) -> T:
-        """The brokers' answer; asked again, within the time limit, while they move or restart."""
+        """The brokers' answer; retried, within the time limit, while they restart or elect leaders."""
         deadline = time.monotonic() + self.access.timeout_seconds
         while True:
             try:
@@ -224,7 +224,7 @@ class KafkaLog:
 
 
 def _check(records: Sequence[NewRecord]) -> None:
-    """Before any of them is sent: a bad record must not leave half of its batch in the log."""
+    """Check all before sending any: a bad record must not leave half of its batch in the log."""
     if len(records) > APPEND_RECORDS_MAX:
         raise KafkaFault(f"{len(records)} records at once: append at most {APPEND_RECORDS_MAX} at a time")
     size = 0

@@ -1,4 +1,4 @@
-"""Connections to Apache Kafka outside the agents: who we are there, and clients that leave nothing behind."""
+"""Connections to Apache Kafka outside the agents: credentials, and clients that leak no socket or thread."""
 
 import re
 import socket
@@ -27,11 +27,11 @@ T = TypeVar("T")
 
 
 class KafkaFault(LabtrailError):
-    """Kafka can't do what was asked, now; the message says what to look at. Trying again is safe."""
+    """Kafka can't do what was asked at present; the message says what to look at. Trying again is safe."""
 
 
 class KafkaAccess(msgspec.Struct, frozen=True, kw_only=True):
-    """Where Kafka is and how we prove who we are. `timeout_seconds` bounds every call."""
+    """Where Kafka is and how we authenticate. `timeout_seconds` bounds every call."""
 
     servers: tuple[str, ...]
     """`host:port` of one or more brokers; the others are learned from them."""
@@ -52,7 +52,7 @@ class KafkaAccess(msgspec.Struct, frozen=True, kw_only=True):
             "security_protocol": self.security,
             "bootstrap_timeout_ms": milliseconds,
             "request_timeout_ms": milliseconds,
-            # a broker that is back after a restart is found within a second, not after half a minute
+            # reconnect to a restarted broker within a second, not after half a minute
             "reconnect_backoff_max_ms": 1000,
         }
         if (context := self.tls()) is not None:
@@ -143,7 +143,7 @@ def _refused_user(access: KafkaAccess) -> str:
 
 
 def _unreachable(fault: Exception, access: KafkaAccess) -> KafkaFault:
-    """Why no client could be made. kafka-python tells only its own log, so look where the way in ends."""
+    """Why no client could be made. kafka-python reports it only to its own log, so probe the connection."""
     host, _, port = access.servers[0].rpartition(":")
     where = f"Kafka at {access.servers[0]}"
     try:

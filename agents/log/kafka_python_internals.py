@@ -19,7 +19,7 @@ T = TypeVar("T")
 def construct(kind: Callable[..., T], options: Mapping[str, Any]) -> T:
     """A client of this kind. Raises KafkaError or OSError when Kafka can't be reached in time.
 
-    A client whose construction fails would keep its sockets and its thread: they are closed here.
+    A client whose construction fails would leak its sockets and its thread: they are closed here.
     """
     made: list[KafkaNetClient] = []
 
@@ -37,9 +37,9 @@ def construct(kind: Callable[..., T], options: Mapping[str, Any]) -> T:
 
 
 def abandon(producer: KafkaProducer) -> None:
-    """Close a producer without waiting for what it could not send: who waits for that gets an error.
+    """Close a producer without waiting for unsent records: their callers get an error.
 
-    Its own `close` waits first, and when that takes too long leaves its thread and sockets behind.
+    Its own `close` waits first, and on timeout leaks its thread and sockets.
     """
     producer._sender.force_close()
     producer._sender.join(ABANDON_SECONDS)

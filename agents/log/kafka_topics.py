@@ -1,4 +1,4 @@
-"""Topics in Kafka: create what is missing, say what differs from the plan, set a group back to read again."""
+"""Topics in Kafka: create what is missing, report what differs from the plan, rewind a group to read again."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -21,17 +21,17 @@ DAY_MS = 86_400_000
 
 
 class TopicPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """How a topic should be. None: as many replicas as brokers, up to three; all but one in sync."""
+    """How a topic should be. None: as many replicas as brokers, up to three; all but one must be in sync."""
 
     name: str
     partitions: int
     replication: int | None = None
     min_insync: int | None = None
     retention_days: float | None = None
-    """None: kept for ever. The tables keep every event; the log is what a restored backup catches up from."""
+    """None: kept indefinitely. The tables keep every event; the log is what a restored backup catches up from."""
 
     def resolved(self, brokers: int) -> "TopicPlan":
-        """With the numbers that hold for a cluster of so many brokers."""
+        """With the defaults filled in for a cluster of this many brokers."""
         replication = self.replication or min(REPLICAS_WANTED, brokers)
         if (self.min_insync or 1) > replication:
             raise KafkaFault(
@@ -52,13 +52,13 @@ class TopicPlan(msgspec.Struct, frozen=True, kw_only=True):
             # arrival is judged by the brokers' clocks, not by a phone's or a worker's
             "message.timestamp.type": "LogAppendTime",
             "cleanup.policy": "delete",
-            # with too few replicas left the topic stops, rather than lose what was acknowledged
+            # with too few replicas in sync, refuse writes rather than lose acknowledged records
             "unclean.leader.election.enable": "false",
         }
 
 
 def described(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """{name: Kafka's description} of those that exist."""
+    """{name: Kafka's description} of the topics that exist."""
     found = {}
     for topic in admin.describe_topics(list(names)) if names else ():
         error = for_code(topic["error_code"])
@@ -70,7 +70,7 @@ def described(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, dict[s
 
 
 def create_missing(admin: KafkaAdminClient, plans: Sequence[TopicPlan]) -> list[str]:
-    """Create what isn't there; returns the names. Raises KafkaError; KafkaFault for a bad plan."""
+    """Create the topics that don't exist; returns their names. Raises KafkaError; KafkaFault for a bad plan."""
     there = described(admin, [plan.name for plan in plans])
     brokers = len(admin.describe_cluster()["brokers"])
     new = [plan.resolved(brokers) for plan in plans if plan.name not in there]
@@ -92,7 +92,7 @@ def create_missing(admin: KafkaAdminClient, plans: Sequence[TopicPlan]) -> list[
     answer = admin.create_topics(wanted, raise_errors=False)
     for topic in answer["topics"]:
         error = for_code(topic["error_code"])
-        if error not in (NoError, TopicAlreadyExistsError):  # another process may have been faster
+        if error not in (NoError, TopicAlreadyExistsError):  # another process may have made it first
             raise error(f"topic {topic['name']}: {topic['error_message']}")
     admin.wait_for_topics([plan.name for plan in new])
     return [plan.name for plan in new]
@@ -151,8 +151,8 @@ def apply_settings(admin: KafkaAdminClient, plans: Sequence[TopicPlan]) -> None:
 def add_partitions(admin: KafkaAdminClient, plans: Sequence[TopicPlan]) -> list[str]:
     """Raise the number of partitions to the plan; returns the topics changed.
 
-    Keys then go to other partitions, so two events of one specimen may change places: the tables do not
-    depend on their order.
+    Keys then map to other partitions, so two events of one specimen may be read in another order: the tables do
+    not depend on it.
     """
     there = described(admin, [plan.name for plan in plans])
     short = {
@@ -168,9 +168,9 @@ def add_partitions(admin: KafkaAdminClient, plans: Sequence[TopicPlan]) -> list[
 def rewind(
     admin: KafkaAdminClient, group: str, topics: Sequence[str], since: datetime | None
 ) -> dict[tuple[str, int], int]:
-    """Set a group back to the first record appended at or after `since` (None: the first kept).
+    """Rewind a group to the first record appended at or after `since` (None: the first kept).
 
-    Returns {(topic, partition): offset}. What it has read comes again; known ids change nothing.
+    Returns {(topic, partition): offset}. Records are redelivered from there; known ids change nothing.
     Raises KafkaFault while a worker of the group runs.
     """
     spec = OffsetSpec.EARLIEST if since is None else OffsetTimestamp(microseconds(since) // 1000)

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def open_log(broker_url: str, topics: Mapping[str, int] = TOPICS, kafka: "KafkaAccess | None" = None) -> EventLog:
-    """The log that LABTRAIL_BROKER names, `sqlite:///PATH` or `kafka://HOST:PORT`; its topics are made.
+    """The log that LABTRAIL_BROKER names, `sqlite:///PATH` or `kafka://HOST:PORT`; its topics are created.
 
-    In one process all that open the same embedded log share it, Faust's transport too: an append wakes the
-    agents at once. `kafka`: TLS, user and time limits of a Kafka; None: plain text. Close what you opened.
+    Within one process, everything that opens the same embedded log shares it, Faust's transport too, so an append
+    wakes the agents at once. `kafka`: TLS, user, time limits; None: plain text. The caller closes the log.
     Raises LabtrailError.
     """
     scheme = broker_url.partition("://")[0]
@@ -24,7 +24,7 @@ def open_log(broker_url: str, topics: Mapping[str, int] = TOPICS, kafka: "KafkaA
     if scheme == "sqlite":
         log = Log.open(log_path(broker_url))
     elif scheme == "kafka":
-        # kafka-python and Faust take a while to import, and only those who use Kafka need them
+        # kafka-python and Faust are slow to import, and needed with Kafka only
         from agents.log.kafka import KafkaLog
         from agents.log.kafka_client import KafkaAccess, servers_of
 

@@ -1,6 +1,6 @@
-"""The port through which events come in: append to the log, see how far it goes and how far it is consumed.
+"""The port of the event log: append, read back, see where it ends and how far it is consumed.
 
-The embedded log and Kafka stand behind it; both pass tests/support/embedded/event_log_suite.py.
+The embedded log and Kafka implement it; both pass tests/support/embedded/event_log_suite.py.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ TOPICS: Mapping[str, int] = {
     SUPPLIES_TOPIC: PARTITIONS,
     ALERTS_TOPIC: PARTITIONS,
 }
-"""{topic: partitions} of a log that `open_log` makes."""
+"""{topic: partitions} that `open_log` creates."""
 
 
 class EventLog(Protocol):
@@ -39,6 +39,6 @@ class EventLog(Protocol):
         """Every record appended at or after `since` (None: all kept), in order within each partition."""
 
     def ensure_topics(self, topics: Mapping[str, int]) -> None:
-        """Create the topics that aren't there: {name: partitions}. One that is there stays as it is."""
+        """Create the topics that don't exist: {name: partitions}. One that exists stays as it is."""
 
     def close(self) -> None: ...

@@ -1,7 +1,7 @@
 """Every metric of the service, declared once with its meaning, and the ones that a process counts itself.
 
 Names and labels are the contract's (section 9), explained for managers in docs/metrics.md. No label ever
-holds a patient, an accession, a badge or an order: label values come from the catalog and from the tables of
+names a patient, an accession, a badge or an order: label values come from the catalog and from the tables of
 event types, so the number of series is bounded by sites x items x tests, however many specimens there are.
 
 Counters and histograms belong to the process that counts (dashboards `sum` them); the `STATE_GAUGES`
@@ -54,7 +54,7 @@ TURNAROUND_BUCKETS_S = tuple(
 
 
 class Metric(msgspec.Struct, frozen=True):
-    """What a metric is called, what it says, and by what it is divided."""
+    """A metric's name, meaning and labels."""
 
     name: str
     help: str
@@ -228,8 +228,8 @@ class WorkerMetrics:
     """
 
     def __init__(self, registry: CollectorRegistry, catalog: Catalog) -> None:
-        # a `_created` series per child would double the series and tell nobody anything
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves this one untyped
+        # a `_created` series per child would double the series to no use
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped in the library
         self._tests = frozenset(catalog.tests)
         self._sites = frozenset(catalog.sites)
         self._events = _counter(EVENTS, registry)
@@ -240,7 +240,7 @@ class WorkerMetrics:
         self._timeliness = _counter(TIMELINESS, registry)
         self._retries = _counter(STORE_RETRIES, registry)
         self._sweep = Gauge(SWEEP.name, SWEEP.help, registry=registry)
-        for priority in PRIORITIES:  # a rate needs its zero: what has no result yet is 0, not absent
+        for priority in PRIORITIES:  # `rate` needs the series to start at 0, not to be absent until the first result
             for test in sorted(self._tests):
                 self._turnaround.labels(test, priority)
                 self._timeliness.labels(test, priority, "yes")
@@ -249,9 +249,9 @@ class WorkerMetrics:
                 self._transit.labels(site, priority)
 
     def committed(self, outcomes: Sequence[Outcome], now_us: int) -> None:
-        """One batch that was committed at `now_us`: counts each record's type and outcome, and its latency.
+        """Count a batch that was committed at `now_us`: each record's type, outcome and latency.
 
-        A record that another machine's clock puts in the future has the latency zero.
+        The latency is zero for a record whose time, by another machine's clock, is in the future.
         """
         for (kind, verdict), number in Tally((o.event_type, o.verdict) for o in outcomes).items():
             key = (kind if kind in TYPES else UNKNOWN_TYPE, verdict)
@@ -263,21 +263,21 @@ class WorkerMetrics:
             self._latency.observe(max(0, now_us - outcome.appended_us) / 1e6)
 
     def swept(self, now_us: int) -> None:
-        """A sweep for late cases was completed by this process."""
+        """Count a completed sweep of this process."""
         self._sweep.set(now_us / 1e6)
 
     def received(self, site: str, priority: str, transit_s: float) -> None:
-        """A specimen's first receipt at a lab, `transit_s` seconds after its collection at `site`."""
+        """Count a specimen's first receipt at a lab, `transit_s` seconds after its collection at `site`."""
         self._transit.labels(_known(site, self._sites), _priority(priority)).observe(max(0.0, transit_s))
 
     def resulted(self, test: str, priority: str, turnaround_s: float, limit_s: float) -> None:
-        """A test's first final result, `turnaround_s` after receipt at a lab; `limit_s` was promised."""
+        """Count a test's first final result, `turnaround_s` after receipt at a lab; `limit_s` is the allowed time."""
         test, priority = _known(test, self._tests), _priority(priority)
         self._turnaround.labels(test, priority).observe(max(0.0, turnaround_s))
         self._timeliness.labels(test, priority, "yes" if turnaround_s <= limit_s else "no").inc()
 
     def store_retried(self) -> None:
-        """A batch is tried again since the database did not answer."""
+        """Count a retry of a batch after a database error."""
         self._retries.inc()
 
 

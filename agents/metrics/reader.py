@@ -38,8 +38,8 @@ def watch_state(
 ) -> None:
     """Export the state of the lab, the log's lag and the process's own use of the machine from this registry.
 
-    The state reads the same on every worker and station. Nothing is read before the first scrape; the page
-    is made by `agents.metrics.state.exposition`.
+    The state is the same on every worker and station. Nothing is read before the first scrape;
+    `agents.metrics.state.exposition` renders the page.
     """
 
     def state() -> StateSnapshot:

@@ -2,9 +2,9 @@
 
 Three rules hold whatever the database does:
 
-* a scrape never waits longer than `wait_s`, so the counters of the process are seen during a database outage;
-* after a failed read the last values stay, with their old time: an outage shows as stale, never as zeros;
-* before the first good read nothing is exported: "not known" is no series, not a zero.
+* a scrape never waits longer than `wait_s`, so the counters of the process stay visible during a database outage;
+* after a failed read the last values stay, with their old time: an outage shows as stale values, never as zeros;
+* before the first successful read nothing is exported: an unknown value is an absent series, not a zero.
 """
 
 import asyncio
@@ -24,21 +24,21 @@ from models.views.gauges.lab import Cells
 from models.views.gauges.snapshot import StateSnapshot
 
 MAX_AGE_S = 5.0
-"""How old the values may be before a scrape asks for new ones."""
+"""How old the values may be before a scrape reads them again."""
 REST = 10.0
-"""A slow read is followed by this many times its duration without one, so it takes a tenth of the time."""
+"""After a slow read there is none for this many times its duration, so reads take at most a tenth of the time."""
 WAIT_S = 2.0
-"""How long a scrape waits for new values: below Prometheus' shortest usual scrape_timeout."""
+"""How long a scrape waits for fresh values: below Prometheus' shortest usual scrape_timeout."""
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
 class Refreshed(Generic[T]):
-    """A value that is read again, in a thread of its own, when someone asks and it is older than `max_age_s`.
+    """A value that is read again, in its own thread, when it is asked for and older than `max_age_s`.
 
-    At most one read is under way, however many ask and however long it hangs; after a slow one the value may
-    grow older than that.
+    At most one read runs at a time, however many callers there are and however long it hangs; after a slow read
+    the value may grow older than that.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Refreshed(Generic[T]):
         self._failing = False
 
     def latest(self) -> T | None:
-        """The value, new if it can be had within `wait_s`, else the last; None before the first good read."""
+        """The value, fresh if read within `wait_s`, else the last; None before the first successful read."""
         with self._lock:
             fresh = self._fresh_until is not None and self._monotonic() < self._fresh_until
             if not fresh and self._reading is None:
@@ -76,7 +76,7 @@ class Refreshed(Generic[T]):
         began = self._monotonic()
         try:
             value = self._read()
-        except Exception as fault:  # noqa: BLE001 - whatever a driver raises, the last values stay and show as stale
+        except Exception as fault:  # noqa: BLE001 - after any error of a driver the last values stay and show as stale
             if not self._failing:
                 log.warning("the gauges keep their last values: they can't be read (%s)", type(fault).__name__)
             with self._lock:
@@ -91,17 +91,17 @@ class Refreshed(Generic[T]):
 
 
 class StateCollector(Collector):
-    """Exports `STATE_GAUGES` from what was read; the read may be slow or raise anything."""
+    """Exports `STATE_GAUGES` from a read that may be slow or raise anything."""
 
     def __init__(self, state: Refreshed[StateSnapshot]) -> None:
         self._state = state
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
-        """The names alone, so that registering reads no database."""
+        """The names only, so that registering reads no database."""
         return [_family(metric) for metric in declared.STATE_GAUGES]
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """The gauges of the last good read."""
+        """The gauges of the last successful read."""
         state = self._state.latest()
         if state is None:
             return
@@ -113,17 +113,17 @@ class StateCollector(Collector):
 
 
 class LagCollector(Collector):
-    """Exports `LAG_GAUGES`: records waiting by (topic, partition), and when that was read (since 1970)."""
+    """Exports `LAG_GAUGES`: unconsumed records by (topic, partition), and when that was read (seconds since 1970)."""
 
     def __init__(self, lag: Refreshed[tuple[Mapping[tuple[str, int], int], float]]) -> None:
         self._lag = lag
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
-        """The names alone, so that registering asks no broker."""
+        """The names only, so that registering asks no broker."""
         return [_family(metric) for metric in declared.LAG_GAUGES]
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """The lag of the last good read."""
+        """The lag of the last successful read."""
         latest = self._lag.latest()
         if latest is None:
             return

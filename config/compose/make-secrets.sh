@@ -1,9 +1,9 @@
 #!/bin/sh
-# Make the passwords and keys that docker-compose.yml reads, each in a file of its own; what is there stays.
+# Make the passwords and keys that docker-compose.yml reads, each in a file of its own; existing ones stay.
 #
 #   sh config/compose/make-secrets.sh [FOLDER]
 #
-# Keep a copy of the folder where you keep keys: without patient_key nobody can read the patients' names any more,
+# Keep a copy of the folder where you keep keys: without patient_key nobody can decrypt the patients' names,
 # without pepper nobody can sign in.
 set -eu
 folder=${1:-$(dirname "$0")/secrets}
@@ -16,7 +16,7 @@ random() {
 	od -An -tx1 -N "$1" /dev/urandom | tr -d ' \n'
 }
 
-make() { # make NAME VALUE, unless it is there
+make() { # make NAME VALUE, unless it exists
 	if [ ! -s "$folder/$1" ]; then
 		printf '%s\n' "$2" >"$folder/$1.partial"
 		mv "$folder/$1.partial" "$folder/$1"
@@ -32,7 +32,7 @@ make patient_key "$(random 32)"
 # the station's token for Alertmanager comes from `labtrail devices enroll`, once the station runs: docs/metrics.md
 [ -e "$folder/alertmanager_token" ] || : >"$folder/alertmanager_token"
 
-# addresses hold the passwords: made from them again each time
+# addresses contain the passwords: written again each time
 address() { # address FILE USER PASSWORD-FILE
 	printf 'postgresql+psycopg://%s:%s@postgres:5432/labtrail\n' "$2" "$(cat "$folder/$3")" >"$folder/$1"
 }

@@ -1,7 +1,7 @@
-"""Alerting: what is late or wrong at a moment, and the sweep that keeps the `alerts` table in step with it.
+"""Cases: what is late or wrong at a moment, a pure function of the tables and the moment.
 
-`cases` is a pure reading of (tables, moment). `sweep` opens an alert for each case once, resolves it when the case is
-gone, and opens it again only for a new cause. What changes goes into the outbox in the same transaction.
+`models.alerts.sweep` opens an alert for each case once, resolves it when the case is gone, and opens it again only
+for a new cause. Changes go into the outbox in the same transaction.
 """
 
 from collections.abc import Iterator
@@ -52,7 +52,7 @@ def specimen_cases(connection: Connection, at_us: int) -> Iterator[Deadline]:
 
 
 def used_lately(connection: Connection, policy: "Policy", at_us: int) -> dict[tuple[str, str], int]:
-    """Use of each (site, item) over the last days that the use rate rests on, in millionths."""
+    """Use of each (site, item) over the days that the use rate is computed from, in millionths."""
     last = at_us // DAY_US
     rows = connection.execute(
         select(usage_daily.c.site, usage_daily.c.item, func.sum(usage_daily.c.quantity_u))
@@ -63,7 +63,7 @@ def used_lately(connection: Connection, policy: "Policy", at_us: int) -> dict[tu
 
 
 def restock_cases(connection: Connection, catalog: "Catalog", policy: "Policy", at_us: int) -> Iterator[Deadline]:
-    """Items to order, where the catalog has a par level and anything is on record."""
+    """Items to order, among those with a par level and anything on record."""
     used = used_lately(connection, policy, at_us)
     rows = connection.execute(select(stock_items.c.site, stock_items.c.item, stock_items.c.state)).all()
     for site, item, raw in sorted(rows, key=lambda row: (row[0], row[1])):
@@ -71,27 +71,27 @@ def restock_cases(connection: Connection, catalog: "Catalog", policy: "Policy", 
         if par is None:
             continue
         state = _state.decode(bytes(raw))
-        stands = restock(state.on_hand_u, state.on_order_u, used.get((site, item), 0), par, policy)
-        if stands.due:
-            low = stands.reason == "reorder-point" and state.low_since_us is not None
+        level = restock(state.on_hand_u, state.on_order_u, used.get((site, item), 0), par, policy)
+        if level.due:
+            low = level.reason == "reorder-point" and state.low_since_us is not None
             yield Deadline.of(
                 Message(
                     "{on_hand:g} on hand, {on_order:g} on order, order {suggested:g}",
-                    on_hand=stands.on_hand,
-                    on_order=stands.on_order,
-                    suggested=stands.suggested,
+                    on_hand=level.on_hand,
+                    on_order=level.on_order,
+                    suggested=level.suggested,
                 ),
                 kind=AlertKind.RESTOCK,
                 subject=f"{site}/{item}",
                 site=site,
-                severity=Severity.CRITICAL if stands.on_hand <= 0 else Severity.WARNING,
+                severity=Severity.CRITICAL if level.on_hand <= 0 else Severity.WARNING,
                 due_us=state.low_since_us if low and state.low_since_us is not None else state.at[0],
-                cause=f"{stands.reason} after {state.last_in}",
+                cause=f"{level.reason} after {state.last_in}",
             )
 
 
 def lot_cases(connection: Connection, policy: "Policy", at_us: int) -> Iterator[Deadline]:
-    """Stock that expires soon, and stock of a lot that its maker took back."""
+    """Stock that expires soon, and stock of a recalled lot."""
     rows = connection.execute(
         select(stock.c.site, stock.c.item, stock.c.lot, stock.c.on_hand_u).where(stock.c.on_hand_u > 0)
     ).all()
@@ -124,7 +124,7 @@ def lot_cases(connection: Connection, policy: "Policy", at_us: int) -> Iterator[
 
 
 def quarantine_cases(connection: Connection) -> Iterator[Deadline]:
-    """One case for all that is in quarantine, since the earliest time that any of it states (0: none does)."""
+    """One case for all that is in quarantine, since the earliest time that any record states (0: none does)."""
     count, earliest_us, last = connection.execute(
         select(func.count(), func.min(quarantine.c.time_us), func.max(quarantine.c.id)).where(
             quarantine.c.state == "open"
@@ -143,7 +143,7 @@ def quarantine_cases(connection: Connection) -> Iterator[Deadline]:
 
 
 def standing_cases(connection: Connection, catalog: "Catalog", policy: "Policy", at_us: int) -> Iterator[Deadline]:
-    """The cases that no specimen's row holds."""
+    """The cases of stock and quarantine, which no specimen's row holds."""
     yield from restock_cases(connection, catalog, policy, at_us)
     yield from lot_cases(connection, policy, at_us)
     yield from quarantine_cases(connection)
@@ -160,7 +160,7 @@ def accession_of(case: Deadline) -> str | None:
 
 
 def cloud_event(kind: str, row: dict[str, Any], time_us: int) -> bytes:
-    """The CloudEvent about an alert for `lab.alerts`. Its id is the same whenever it is sent again."""
+    """The CloudEvent about an alert for `lab.alerts`. A repeated send has the same id."""
     moment = moment_of(time_us)
     return msgspec.json.encode(
         {

@@ -1,4 +1,4 @@
-"""What Alertmanager told whom: its webhooks, kept so that Labtrail's view of an alert and its view can be compared.
+"""Alertmanager's notifications: its webhooks, kept to compare its view of an alert with Labtrail's.
 
 Acts, not evidence, and nothing about a patient: the labels of Prometheus' alerts are sites, items and printers.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 KEEP_US = 30 * DAY_US
 """Resolved notifications are kept this long."""
 SETTLED_US = 10 * MINUTE_US
-"""So long the two views may differ: a rule waits, groups are sent together, a resolved alert is held."""
+"""How long the two views may differ: a rule has a delay, groups are sent together, a resolved alert is held."""
 LIST_MAX = 1000
 WATCHDOG = "Watchdog"
 
@@ -38,7 +38,7 @@ class Told(Struct, frozen=True, kw_only=True):
 
 
 class Notification(Told, frozen=True, kw_only=True):
-    """What a receiver was last told of an alert, when, and how often while it fired."""
+    """The last notification of an alert to a receiver, when, and how often while it fired."""
 
     receiver: str
     told_us: int
@@ -46,7 +46,7 @@ class Notification(Told, frozen=True, kw_only=True):
 
 
 class Page(NamedTuple):
-    """Which of Labtrail's alerts one of Prometheus' pages stands for."""
+    """The Labtrail alerts that one of Prometheus' pages covers."""
 
     kind: str
     priority: str | None = None
@@ -85,7 +85,7 @@ _n = notifications.c
 
 
 def record_told(connection: Connection, receiver: str, told: Sequence[Told], now_us: int) -> None:
-    """Note what a receiver was told. The same webhook twice counts twice: Alertmanager sends again what it doubts."""
+    """Record a receiver's notifications. The same webhook twice counts twice: Alertmanager repeats on failure."""
     before = {
         fingerprint: (starts_us, times)
         for fingerprint, starts_us, times in connection.execute(
@@ -117,7 +117,7 @@ def record_told(connection: Connection, receiver: str, told: Sequence[Told], now
 
 
 def alerting(connection: Connection, now_us: int) -> Alerting:
-    """What is told now, and where Labtrail's open alerts and the pages have differed for more than ten minutes."""
+    """What is firing now, and where Labtrail's open alerts and the pages have differed for more than ten minutes."""
     rows = connection.execute(
         select(notifications).where(_n.status == "firing").order_by(_n.alert, _n.site, _n.receiver).limit(LIST_MAX)
     )

@@ -1,4 +1,4 @@
-"""The sweep: keeps the `alerts` table in step with what is late or wrong. Run by one leader, safe for several."""
+"""The sweep: keeps the `alerts` table in sync with what is late or wrong. Run by one leader, safe with several."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ _LEADER = 0x4C54_5357  # any number that is the same on every worker
 
 
 class Swept(Struct, frozen=True):
-    """What one sweep did. `more`: specimens are left for another one at once."""
+    """What one sweep did. `more`: specimens are left, so sweep again at once."""
 
     opened: int
     resolved: int
@@ -36,13 +36,12 @@ class Swept(Struct, frozen=True):
 def sweep(engine: Engine, catalog: "Catalog", policy: "Policy", now_us: int) -> Swept:
     """Open, resolve and escalate alerts as of now, in one transaction.
 
-    What stands is looked at before the transaction that writes: it keeps every other writer waiting, and most often
-    there is nothing to write.
+    The writing transaction blocks every other writer, so whether there is anything to write, which is rare, is read
+    before it.
     """
     with reading(engine) as connection:
         due = connection.execute(_due(now_us).limit(1)).first() is not None
-        stands = _standing(connection, catalog, policy, now_us)
-        changed = _differ(*stands)
+        changed = _differ(*_standing(connection, catalog, policy, now_us))
         late = bool(_unanswered(connection, policy, now_us))
     if not (due or changed or late):
         return Swept(0, 0, 0, more=False)
@@ -52,7 +51,7 @@ def sweep(engine: Engine, catalog: "Catalog", policy: "Policy", now_us: int) -> 
         ):
             return Swept(0, 0, 0, more=False)
         opened, resolved, looked_at = _specimens(connection, now_us)
-        if changed:  # judged again, by what is on record now
+        if changed:  # read again, as the tables are now
             turned = _turn(connection, *_standing(connection, catalog, policy, now_us), now_us)
             opened, resolved = opened + turned[0], resolved + turned[1]
         escalated = _escalate(connection, policy, now_us)
@@ -62,7 +61,7 @@ def sweep(engine: Engine, catalog: "Catalog", policy: "Policy", now_us: int) -> 
 def _standing(
     connection: Connection, catalog: "Catalog", policy: "Policy", now_us: int
 ) -> tuple[list[Deadline], list[dict[str, Any]]]:
-    """The cases of stock and quarantine that stand, and the alerts that are open about such."""
+    """The current cases of stock and quarantine, and the open alerts of those kinds."""
     return (
         list(standing_cases(connection, catalog, policy, now_us)),
         _open(connection, alerts.c.kind.in_(STANDING_KINDS)),
@@ -70,13 +69,14 @@ def _standing(
 
 
 def _differ(want: list[Deadline], have: list[dict[str, Any]]) -> bool:
-    """Whether the open alerts are not those wanted. A case whose cause was resolved before counts: `_turn` tells."""
+    """Whether the open alerts are not those wanted. A case whose cause was resolved before counts as a difference;
+    `_turn` sorts it out."""
     wanted = {(case.kind, case.subject): _changing(case) for case in want}
     return wanted != {(row["kind"], row["subject"]): tuple(row[name] for name in _CHANGING) for row in have}
 
 
 class AlertRow(Struct, frozen=True, kw_only=True):
-    """A row of `alerts`, as it is when it opens."""
+    """A row of `alerts`, as opened."""
 
     kind: str
     subject: str
@@ -92,7 +92,7 @@ class AlertRow(Struct, frozen=True, kw_only=True):
 
 
 _CHANGING = ("cause", "detail", "message", "severity")
-"""What may change of a case that goes on."""
+"""What may change while a case lasts."""
 
 
 def _changing(case: Deadline) -> tuple[str, str, str | None, str]:
@@ -104,7 +104,7 @@ def _due(now_us: int) -> Select[Any]:
 
 
 def _specimens(connection: Connection, now_us: int) -> tuple[int, int, int]:
-    """Alerts of the specimens whose moment has come. A worker may be writing one: it is left for the next sweep."""
+    """Update alerts of the specimens that are due. One that a worker is writing is left for the next sweep."""
     rows = connection.execute(
         _due(now_us).order_by(specimens.c.alert_check_us).limit(SPECIMENS_MAX).with_for_update(skip_locked=True)
     ).all()
@@ -138,7 +138,7 @@ def _open(connection: Connection, which: Any) -> list[dict[str, Any]]:
 
 
 def _turn(connection: Connection, want: list[Deadline], have: list[dict[str, Any]], now_us: int) -> tuple[int, int]:
-    """Make the open alerts those wanted. Returns how many were opened and resolved."""
+    """Open and resolve alerts so that the open ones are those wanted. Returns how many were opened and resolved."""
     wanted = {(case.kind, case.subject): case for case in want}
     open_now = {(row["kind"], row["subject"]): row for row in have}
     gone = [row for key, row in open_now.items() if key not in wanted]
@@ -173,15 +173,15 @@ def _turn(connection: Connection, want: list[Deadline], have: list[dict[str, Any
         if (case := wanted.get(key)) is not None
         and tuple(row[name] for name in _CHANGING) != (new_values := _changing(case))
     ]
-    if changed:  # the case goes on under what is now known of it; nobody is told twice
+    if changed:  # the open alert gets the new values; nobody is notified twice
         connection.execute(
             update(alerts)
             .where(alerts.c.id == bindparam("of"))
             .values({name: bindparam(f"new_{name}") for name in _CHANGING}),
             changed,
         )
-    _tell(connection, "opened", [asdict(row) for row in rows], now_us)
-    _tell(connection, "resolved", gone, now_us)
+    _notify(connection, "opened", [asdict(row) for row in rows], now_us)
+    _notify(connection, "resolved", gone, now_us)
     return len(rows), len(gone)
 
 
@@ -205,19 +205,19 @@ def _unanswered(connection: Connection, policy: "Policy", now_us: int) -> list[d
 
 
 def _escalate(connection: Connection, policy: "Policy", now_us: int) -> int:
-    """Critical alerts that nobody has acknowledged in time go to the next person, once."""
+    """Escalate critical alerts that nobody has acknowledged in time, once."""
     waiting = _unanswered(connection, policy, now_us)
     if waiting:
         connection.execute(
             update(alerts).where(alerts.c.id == bindparam("of")).values(escalated_us=now_us),
             [{"of": row["id"]} for row in waiting],
         )
-        _tell(connection, "escalated", waiting, now_us)
+        _notify(connection, "escalated", waiting, now_us)
     return len(waiting)
 
 
 def acknowledge(engine: Engine, alert_id: int, by: str, now_us: int) -> dict[str, Any] | None:
-    """Note who has taken on an open alert; the first one stands. None when there is no such open alert."""
+    """Record who acknowledged an open alert; the first one counts. None when there is no such open alert."""
     with writing(engine) as connection:
         rows = _open(connection, alerts.c.id == alert_id)
         if not rows:
@@ -227,10 +227,10 @@ def acknowledge(engine: Engine, alert_id: int, by: str, now_us: int) -> dict[str
             connection.execute(
                 update(alerts).where(alerts.c.id == alert_id).values(acknowledged_by=by, acknowledged_us=now_us)
             )
-            _tell(connection, "acknowledged", rows, now_us)
+            _notify(connection, "acknowledged", rows, now_us)
         return rows[0]
 
 
-def _tell(connection: Connection, what: str, rows: list[dict[str, Any]], now_us: int) -> None:
-    told = [("alert", row["subject"], cloud_event(what, row, now_us), now_us) for row in rows]
-    insert(connection, outbox, ("kind", "key", "payload", "created_us"), told)
+def _notify(connection: Connection, what: str, rows: list[dict[str, Any]], now_us: int) -> None:
+    entries = [("alert", row["subject"], cloud_event(what, row, now_us), now_us) for row in rows]
+    insert(connection, outbox, ("kind", "key", "payload", "created_us"), entries)

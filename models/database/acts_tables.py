@@ -1,4 +1,4 @@
-"""The acts: what Labtrail or a person did about what is on record, and what is still to be sent."""
+"""The acts: what Labtrail or people did about what is on record, and what is still to be sent."""
 
 from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, Table, Text, text
 
@@ -28,16 +28,16 @@ alerts = Table(
     moment("resolved_us"),
     Index("uq_alerts_open", "kind", "subject", unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN),
     Index("ix_alerts_open_accession", "accession", sqlite_where=_OPEN, postgresql_where=_OPEN),
-    # a sweep looks for these every two seconds: it must not read every alert there ever was
+    # a sweep reads these every two seconds: it must not read every alert ever opened
     Index("ix_alerts_unanswered", "severity", "opened_us", sqlite_where=_UNANSWERED, postgresql_where=_UNANSWERED),
     Index("ix_alerts_subject", "subject"),
 )
 
-notifications = Table(  # what Alertmanager told its receivers
+notifications = Table(  # what Alertmanager sent to its receivers
     "notifications",
     metadata,
     Column("receiver", Text, nullable=False),
-    Column("fingerprint", Text, nullable=False),  # Alertmanager's own number of the alert's labels
+    Column("fingerprint", Text, nullable=False),  # Alertmanager's hash of the alert's labels
     Column("alert", Text, nullable=False),
     Column("severity", Text, nullable=False),
     Column("site", Text),
@@ -45,7 +45,7 @@ notifications = Table(  # what Alertmanager told its receivers
     Column("status", Text, nullable=False),  # firing, resolved
     Column("starts_us", BigInteger, nullable=False),
     Column("told_us", BigInteger, nullable=False),
-    Column("times", Integer, nullable=False),  # how often it was told while firing
+    Column("times", Integer, nullable=False),  # how often it was sent while firing
     PrimaryKeyConstraint("receiver", "fingerprint"),
     Index("ix_notifications_status", "status", "told_us"),
 )

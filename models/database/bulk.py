@@ -1,8 +1,8 @@
 """Writing and reading many rows at once: the hot path of the store.
 
-The statements are built from the tables once. SQLite takes them row by row, in one call of the driver; PostgreSQL
-takes a batch as one statement over one array for each column, so that a batch is one round trip and one execution,
-and the text of a statement (so its plan, kept by the server) is the same for every size of batch.
+The statements are built from the tables once. SQLite runs them row by row, in one call of the driver; on PostgreSQL
+a batch is one statement over one array per column, so that it is one round trip and one execution, and the text of a
+statement (and so its cached plan) is the same for every size of batch.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -27,7 +27,7 @@ def _quoted(names: Iterable[str]) -> str:
 
 
 def _arrays(table: Table, columns: tuple[str, ...]) -> str:
-    """One placeholder for each column, as the rows that they stand for."""
+    """One placeholder per column, unnested into rows."""
     return f"unnest({', '.join(f'%s::{kind_of(table.c[c])[1]}' for c in columns)})"
 
 
@@ -54,7 +54,7 @@ def _insert_sql(dialect: str, table: Table, columns: tuple[str, ...], update: Up
 
 
 def insert(connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
-    """Insert rows; a row that is there already is an error."""
+    """Insert rows; an existing row is an error."""
     if rows:
         sql = _insert_sql(connection.dialect.name, table, columns, None)
         _run(connection, sql, table, columns, rows)
@@ -79,10 +79,10 @@ def upsert(
     rows: Sequence[Row],
     update: Update | None = None,
 ) -> None:
-    """Insert rows, or replace the columns of those that are there (`update`: only these; `()`: none).
+    """Insert rows, or replace the columns of existing ones (`update`: only these; `()`: none).
 
     An entry of `update` is a column, or a column with the SQL expression of its new value. Of several rows with the
-    same primary key the last one stands; with an expression they are an error on PostgreSQL, which changes a row
+    same primary key the last one wins; with an expression they are an error on PostgreSQL, which changes a row
     only once in a statement.
     """
     if rows:
@@ -121,7 +121,7 @@ def chunks(keys: Iterable[Any], size: int = KEYS_PER_QUERY) -> Iterator[tuple[An
 
 @lru_cache(256)
 def _select_sql(dialect: str, table: Table, columns: tuple[str, ...], key: str, count: int) -> str:
-    # SQLite plans a long list of values as well as a short one; PostgreSQL takes one array
+    # SQLite plans a long list of values as well as a short one; on PostgreSQL it is one array
     marks = f"IN ({', '.join(['?'] * count)})" if dialect == "sqlite" else f"= ANY(%s::{kind_of(table.c[key])[1]})"
     return f'SELECT {_quoted(columns)} FROM "{table.name}" WHERE "{key}" {marks}'  # noqa: S608
 
@@ -140,7 +140,7 @@ def _pairs_sql(dialect: str, table: Table, columns: tuple[str, ...], keys: tuple
 def ask_pairs(
     connection: Connection, table: Table, columns: tuple[str, ...], keys: tuple[str, str], pairs: Iterable[Row]
 ) -> Answer:
-    """The distinct rows whose two text `keys` are one of these pairs, in no particular order."""
+    """Ask for the distinct rows whose two text `keys` are one of these pairs, in no particular order."""
     answers = []
     sqlite = connection.dialect.name == "sqlite"
     for chunk in chunks(pairs, KEYS_PER_QUERY // 2):
@@ -152,11 +152,11 @@ def ask_pairs(
 
 
 def ask_in(connection: Connection, table: Table, columns: tuple[str, ...], key: str, keys: Iterable[Any]) -> Answer:
-    """All rows whose `key` column has one of these values, in no particular order."""
+    """Ask for all rows whose `key` column has one of these values, in no particular order."""
     answers = []
     sqlite = connection.dialect.name == "sqlite"
     for chunk in chunks(keys):
-        # few distinct statement texts, so that the driver's statement cache holds them
+        # few distinct statement texts, so that they fit in the driver's statement cache
         padded = chunk + (chunk[-1],) * (-len(chunk) % 50 if sqlite and len(chunk) > 1 else 0)
         sql = _select_sql(connection.dialect.name, table, columns, key, len(padded) if sqlite else 1)
         answers.append(ask(connection, sql, padded if sqlite else (array_of(table.c[key], chunk),)))
@@ -170,19 +170,19 @@ def _joined(answers: list[Answer]) -> Answer:
 def select_pairs(
     connection: Connection, table: Table, columns: tuple[str, ...], keys: tuple[str, str], pairs: Iterable[Row]
 ) -> list[Row]:
-    """What `ask_pairs` asks for, at once."""
+    """The rows of `ask_pairs`, read at once."""
     return ask_pairs(connection, table, columns, keys, pairs)()
 
 
 def select_in(
     connection: Connection, table: Table, columns: tuple[str, ...], key: str, keys: Iterable[Any]
 ) -> list[Row]:
-    """What `ask_in` asks for, at once."""
+    """The rows of `ask_in`, read at once."""
     return ask_in(connection, table, columns, key, keys)()
 
 
 class Known:
-    """Rows of one table by their key: each key is asked for once, and what is asked before `of` goes together."""
+    """Rows of one table by their key: each key is read once, and what is asked for before `of` is sent together."""
 
     def __init__(
         self, connection: Connection, table: Table, columns: tuple[str, ...], key: str | tuple[str, str]

@@ -2,7 +2,7 @@
 whole numbers compare, sort and add the same on every database and in every order.
 
 Three kinds: **evidence** (only ever added to), **state** (a pure function of the evidence: `labtrail rebuild`
-makes it anew), and **acts** (what Labtrail or a person did about it: alerts, acknowledgements, print jobs).
+recomputes it), and **acts** (what Labtrail or a person did about it: alerts, acknowledgements, print jobs).
 """
 
 from collections.abc import Callable
@@ -29,8 +29,8 @@ metadata = MetaData(
 
 
 class Bytes(LargeBinary):
-    """Bytes. What somebody has made text by hand in SQLite (`UPDATE … replace(raw, …)`) is read as its UTF-8
-    bytes, so that the ledger's check finds what was altered instead of failing on the type."""
+    """Bytes. A value that a manual `UPDATE … replace(raw, …)` in SQLite has turned into text is read as its UTF-8
+    bytes, so that the ledger's check reports the alteration instead of failing on the type."""
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], bytes | None] | None:
         if dialect.name != "sqlite":
@@ -38,10 +38,10 @@ class Bytes(LargeBinary):
         return lambda value: value.encode(errors="surrogateescape") if isinstance(value, str) else value
 
 
-# SQLite numbers rows by itself only in a column of the exact type INTEGER
+# SQLite numbers rows automatically only in a column of the exact type INTEGER
 Serial = BigInteger().with_variant(Integer(), "sqlite")
 
 
 def moment(name: str) -> Column[int]:
-    """A column of microseconds since 1970 UTC; null where the moment is not known."""
+    """A column of microseconds since 1970 UTC; null where it is not known."""
     return Column(name, BigInteger, nullable=True)

@@ -18,13 +18,13 @@ BUSY_MS = 30_000
 POOL_MAX = 8
 CONNECT_SECONDS = 10
 ABANDONED_MS = 45_000
-"""A writing transaction whose client does nothing for so long is ended by PostgreSQL: a worker that stands still
-(paused, swapped out, cut off) must not keep its locks from the others."""
+"""PostgreSQL's idle timeout of a writing transaction: a worker that hangs (paused, swapped out, cut off) must not
+keep its locks."""
 TRANSACTION_MS = 120_000
-"""A writing transaction is ended by PostgreSQL after so long, whatever it does: a worker that stands still with half
-of its statements sent is to the server not one that does nothing."""
+"""PostgreSQL's time limit of a writing transaction: to the server, a worker that hangs with half of its statements
+sent is not idle."""
 POSTGRES_MIN = 17
-"""The first version that ends a transaction after a time, whatever its client does."""
+"""The first version with `transaction_timeout`."""
 
 
 class DatabaseError(LabtrailError):
@@ -45,7 +45,7 @@ def make_engine(url: str) -> Engine:
         engine = create_engine(
             parsed,
             hide_parameters=True,
-            pool_use_lifo=True,  # the connection that has just written still has its pages at hand
+            pool_use_lifo=True,  # the last connection used still has its pages cached
             connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False},
         )
         event.listen(engine, "connect", _sqlite_connect)
@@ -63,7 +63,7 @@ def make_engine(url: str) -> Engine:
         connect_args={
             "options": options,
             "connect_timeout": CONNECT_SECONDS,
-            # a server that vanished is noticed within half a minute, not after the system's two hours
+            # a dead connection is noticed within half a minute, not after the system's two hours
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 3,
@@ -84,7 +84,7 @@ def _postgres_connect(connection: Any, _: Any) -> None:
 
 
 def _sqlite_connect(connection: Any, _: Any) -> None:
-    connection.isolation_level = None  # the driver must not begin transactions of its own: _sqlite_begin does
+    connection.isolation_level = None  # the driver must not begin transactions: _sqlite_begin does
     for pragma in (
         f"busy_timeout={BUSY_MS}",
         "journal_mode=WAL",
@@ -96,12 +96,12 @@ def _sqlite_connect(connection: Any, _: Any) -> None:
 
 
 def _sqlite_begin(connection: Connection) -> None:
-    # a transaction that will write takes the write lock at once: taking it later could fail half-way
+    # a writing transaction takes the write lock at once: taking it later could fail half-way
     write = connection.get_execution_options().get("labtrail_write", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
-# SQLite's own wait for the write lock polls, and whoever polls luckily goes first: threads of one process queue here
+# SQLite polls for the write lock, in no fair order: threads of one process queue here instead
 _turns: WeakKeyDictionary[Engine, Lock] = WeakKeyDictionary()
 
 
@@ -109,9 +109,9 @@ _turns: WeakKeyDictionary[Engine, Lock] = WeakKeyDictionary()
 def writing(engine: Engine, *, pipelined: bool = False, long: bool = False) -> Iterator[Connection]:
     """One transaction that writes: committed at the end, rolled back if an exception leaves it.
 
-    `pipelined`: on PostgreSQL, statements go together (models/database/postgres/pipeline.py), also the first with
-    BEGIN and the last with COMMIT; the driver, which would send these two by themselves, leaves it to us.
-    `long`: a person's work on all of the tables, which may take its time.
+    `pipelined`: on PostgreSQL, statements are sent together (models/database/postgres/pipeline.py), the first with
+    BEGIN and the last with COMMIT, which the driver would send separately.
+    `long`: no time limit, for a person's work on all of the tables.
     """
     turn = _turns.setdefault(engine, Lock()) if engine.dialect.name == "sqlite" else nullcontext()
     options: dict[str, Any] = {"labtrail_write": True}
@@ -136,7 +136,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
     if engine.dialect.name == "postgresql":
         connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     with connection, connection.begin():
-        _without_limits(connection)  # it holds no lock, and may well compute between two of its queries
+        _without_limits(connection)  # it holds no lock, and may compute between two queries
         yield connection
 
 
@@ -145,5 +145,5 @@ def _without_limits(connection: Connection) -> None:
         connection.exec_driver_sql(
             "SELECT set_config(name, '0', true)"
             " FROM unnest(ARRAY['idle_in_transaction_session_timeout', 'transaction_timeout']) AS t(name)"
-            " WHERE current_setting(name, true) IS NOT NULL"  # of PostgreSQL 16 only the first
+            " WHERE current_setting(name, true) IS NOT NULL"  # PostgreSQL 16 has only the first
         )

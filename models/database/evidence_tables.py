@@ -1,4 +1,4 @@
-"""The evidence: tables that are only ever added to (but for the heads that say how far each has grown)."""
+"""The evidence: tables that are append-only (except for the heads, which say how far each has grown)."""
 
 from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, Table, Text, UniqueConstraint, text
 
@@ -44,7 +44,7 @@ leaves = Table(  # the events in the order of the one Merkle tree (RFC 6962)
     metadata,
     Column("leaf_index", BigInteger, primary_key=True, autoincrement=False),
     Column("event_seq", BigInteger, nullable=False, unique=True),
-    Column("event_id", Text, nullable=False),  # so that a deleted event can still be named
+    Column("event_id", Text, nullable=False),  # to name a deleted event
     Column("link_hash", Bytes, nullable=False),
 )
 
@@ -77,7 +77,7 @@ quarantine = Table(
     Column("partition", Integer, nullable=False),
     Column("offset", BigInteger, nullable=False),
     Column("appended_us", BigInteger, nullable=False),
-    moment("time_us"),  # when it says that it happened, as far as can be told
+    moment("time_us"),  # the time that it states, if one can be read
     Column("state", Text, nullable=False),  # open, requeued, discarded
     moment("decided_us"),
     UniqueConstraint("topic", "partition", "offset"),

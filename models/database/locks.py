@@ -1,15 +1,15 @@
-"""Locks on what one transaction folds, so that several workers never fold the same thing from half the evidence.
+"""Locks on what a transaction folds, so that no worker folds from evidence that another is still adding to.
 
 SQLite has one writer at a time: nothing to do. On PostgreSQL each specimen, order, lot, and site-and-item is an
-advisory lock that falls with the transaction. Deadlock is impossible because every transaction takes them in the
+advisory lock that ends with the transaction. Deadlock is impossible because every transaction takes them in the
 same order: first all of class 1 (specimens, orders, lots) in ascending order of their numbers, and only after that
-all of class 2 (site and item). What is found to be needed later in class 1 makes the transaction start again with
-the larger set (`Widen`). Stock comes last because its few keys are what all workers share: they are held for the
-last part of the transaction only. Facts that are only read (an order's patient, a lot's expiry) take the shared form.
+all of class 2 (site and item). When a key of class 1 turns out to be needed later, the transaction restarts with the
+larger set (`Widen`). Stock comes last because all workers share its few keys: they are held only for the last part of
+the transaction. Facts that are only read (an order's patient, a lot's expiry) take a shared lock.
 
-Between two beginnings others go on, and what is to be locked may grow each time (a lot that is recalled while tubes
-of it are drawn). So every transaction first takes one lock for all, shared; one that began again too often, or needs
-very many locks, takes it alone, and then needs no other of class 1.
+Other workers commit between two attempts, so the set may grow each time (a lot that is recalled while tubes of it are
+used). Every transaction therefore first takes one global lock, shared; one that restarted too often, or needs very
+many locks, takes it exclusively, and then needs no other of class 1.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ _MIXED = (
 
 _ALL = "everything"
 HELD_MAX = 3000
-"""A transaction that needs more locks takes all at once: PostgreSQL's table of locks has a few thousand places for
+"""A transaction that needs more locks takes all at once: PostgreSQL's lock table has a few thousand entries for
 all connections together (max_connections × max_locks_per_transaction)."""
 
 
@@ -37,7 +37,7 @@ Held = set[str] | None
 
 
 class Widen(Exception):
-    """More must be locked: roll back and begin again with `exclusive` added."""
+    """More must be locked: roll back and restart with `exclusive` added."""
 
     def __init__(self, exclusive: set[str]) -> None:
         super().__init__("the transaction touches more than it has locked")
@@ -69,7 +69,7 @@ def hold(connection: Connection, exclusive: Iterable[str], shared: Iterable[str]
 
 
 def hold_all(connection: Connection) -> None:
-    """Take all of class 1 at once: every other transaction that folds waits until this one has ended."""
+    """Take all of class 1 at once: every other folding transaction waits until this one has ended."""
     run(connection, _EXCLUSIVE, (Numbers([_number(_ALL)]),))
 
 

@@ -1,4 +1,4 @@
-"""What is known of lots, folded from `lot_facts`: read by the recording and by whatever shows stock."""
+"""What is known of lots, folded from `lot_facts`: read when recording and when showing stock."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -12,7 +12,7 @@ from models.rules.specimen import LotFacts
 
 
 class LotRow(Struct, frozen=True):
-    """A row of `lot_facts`: what one receipt or recall says about its lot."""
+    """A row of `lot_facts`: what one receipt or recall states about its lot."""
 
     item: str
     lot: str
@@ -23,18 +23,18 @@ class LotRow(Struct, frozen=True):
 
 
 def known_lots(connection: Connection, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], LotFacts]:
-    """What is known of these (item, lot) pairs: the expiry last stated, the first recall notice."""
+    """What is known of these (item, lot) pairs: the last stated expiry, the first recall notice."""
     rows = select_pairs(connection, lot_facts, LotRow.__struct_fields__, ("item", "lot"), set(wanted))
     return lots_of(LotRow(*row) for row in rows)
 
 
 def items_of_lot(connection: Connection, lot: str) -> set[str]:
-    """The items of which a lot with this number is on record."""
+    """The items that have a lot with this number on record."""
     return set(connection.execute(select(lot_facts.c.item).where(lot_facts.c.lot == lot)).scalars())
 
 
 def lots_of(rows: Iterable[LotRow]) -> dict[tuple[str, str], LotFacts]:
-    """The same from these rows of `lot_facts`."""
+    """The same as `known_lots`, from these rows of `lot_facts`."""
     facts: dict[tuple[str, str], LotFacts] = {}
     for row in sorted(rows, key=lambda r: (r.time_us, r.event_id)):
         old = facts.get((row.item, row.lot), LotFacts())

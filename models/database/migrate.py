@@ -17,7 +17,7 @@ FOLDER = Path(__file__).parent / "migrations"
 
 
 class SchemaError(LabtrailError):
-    """The database's tables are not those of this version."""
+    """The database's schema is not that of this version."""
 
 
 def _config(**attributes: Any) -> Config:
@@ -36,10 +36,10 @@ def revisions(engine: Engine) -> tuple[str | None, str]:
 
 
 def migrate(engine: Engine, year: int | None = None) -> list[str]:
-    """Bring the database up to date in one transaction; the revisions applied, none if it was.
+    """Bring the database up to date in one transaction; returns the revisions applied.
 
-    On PostgreSQL also makes the partitions of the years to come. `year`: the present one (UTC), from which they are
-    counted; by default that of the database server's clock.
+    On PostgreSQL it also makes partitions for the coming years. `year`: the current one (UTC); by default that of
+    the database server's clock.
     """
     script = ScriptDirectory.from_config(_config())
     with writing(engine, long=True) as connection:
@@ -62,7 +62,7 @@ def require_current(engine: Engine) -> None:
 
 
 def draft(message: str, metadata: MetaData) -> None:
-    """Write a new migration from what the tables have and an empty upgraded database has not (for developers)."""
+    """Write a new migration for what the tables have and an empty upgraded database lacks (for developers)."""
     engine = make_engine("sqlite://")
     migrate(engine)
     with writing(engine) as connection:

@@ -1,4 +1,4 @@
-"""The state: tables that are a pure function of the evidence, of specimens first, then of supplies."""
+"""The state: tables that are a pure function of the evidence, first for specimens, then for supplies."""
 
 from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, String, Table, Text, text
 
@@ -35,16 +35,16 @@ specimens = Table(
     Column("destination", Text),
     moment("collected_us"),
     moment("labeled_us"),
-    moment("dispatched_us"),  # first of each; every leg is in `legs`
+    moment("dispatched_us"),  # the first of each kind; every leg is in `legs`
     moment("picked_up_us"),
     moment("received_us"),
     moment("resulted_us"),
     moment("lab_received_us"),
     Column("parent", Text, index=True),
     Column("discrepancies", Text, nullable=False),  # JSON array of codes, sorted
-    Column("deadlines", Text),  # JSON array of models.deadlines.Deadline, or null
+    Column("deadlines", Text),  # JSON array of models.rules.deadlines.Deadline, or null
     Column("alerts_open", Integer, nullable=False, server_default="0"),
-    moment("alert_check_us"),  # when the sweep must look at this specimen next
+    moment("alert_check_us"),  # when the sweep must next check this specimen
     Index("ix_specimens_status_site", "status", "site"),
     Index(
         "ix_specimens_alert_check_us",
@@ -161,18 +161,18 @@ stock = Table(
     Index("ix_stock_lot", "item", "lot"),
 )
 
-stock_items = Table(  # the fold's state for each site and item, up to the latest movement
+stock_items = Table(  # the fold's state for each site and item, after the latest movement
     "stock_items",
     metadata,
     Column("site", Text, nullable=False),
     Column("item", Text, nullable=False),
     Column("on_hand_u", BigInteger, nullable=False),
     Column("on_order_u", BigInteger, nullable=False),
-    Column("state", Bytes, nullable=False),  # JSON of models.stock.StockState
+    Column("state", Bytes, nullable=False),  # JSON of models.rules.stock.StockState
     PrimaryKeyConstraint("site", "item"),
 )
 
-stock_marks = Table(  # states along the way, so that a late movement need not fold everything again
+stock_marks = Table(  # earlier states, so that a late movement need not refold everything
     "stock_marks",
     metadata,
     Column("site", Text, nullable=False),
@@ -192,7 +192,7 @@ usage_daily = Table(  # what was used on each UTC day, for days of cover
     PrimaryKeyConstraint("site", "item", "day"),
 )
 
-lot_facts = Table(  # what receipts and recalls say about a lot, whichever site said it
+lot_facts = Table(  # what receipts and recalls of any site state about a lot
     "lot_facts",
     metadata,
     Column("item", Text, nullable=False),

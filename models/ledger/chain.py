@@ -1,4 +1,4 @@
-"""The ledger: the hash chain of each subject, the check of a chain, and the text of a checkpoint.
+"""The ledger: each subject's hash chain and its check, and the text of a checkpoint.
 
 A chain starts from `genesis(subject)`; event number `sequence` (1, 2, …) of the subject has the hash
 `link(hash before, sequence, bytes as received)`. A link hash is also the data of one leaf of the Merkle tree
@@ -20,7 +20,7 @@ from models.rules.times import microseconds, utc_text
 
 _GENESIS = b"labtrail/v1/chain\x00"
 _LOOKAHEAD_ROWS = 1000
-"""How far a fault's cause is looked for; a longer move is still found, but called an alteration."""
+"""How many rows are searched for a fault's cause; a longer move is still found, but reported as an alteration."""
 _DELETED_RUN_MAX = 100
 
 
@@ -46,7 +46,7 @@ class LinkRow(Struct, frozen=True, gc=False):
 
 
 class Fault(Struct, frozen=True, kw_only=True):
-    """The first place where the ledger does not hold. `sequence` counts from 1 within the subject's chain."""
+    """The first place where the ledger is inconsistent. `sequence` counts from 1 within the subject's chain."""
 
     kind: FaultKind
     sentence: str
@@ -70,7 +70,7 @@ def check_chain(subject: str, rows: Iterator[LinkRow], length: int, head: bytes)
     """The first fault of a chain, or None.
 
     `rows`: the subject's recorded events by sequence; `length`, `head`: what the chain is recorded to be.
-    Memory is constant while the chain holds; at a fault at most 1,000 more rows are read to name its kind.
+    Memory is constant while the chain is intact; at a fault at most 1,000 more rows are read to classify it.
     """
     before, previous, last = b"", genesis(subject), None
     count = 0
@@ -95,7 +95,7 @@ def check_chain(subject: str, rows: Iterator[LinkRow], length: int, head: bytes)
 
 
 def _cause(subject: str, previous: bytes, rows: Sequence[LinkRow], length: int) -> Fault:
-    """What was done to the row that does not fit: found by trying where its and the next rows' bytes fit."""
+    """What was done to the row that does not match: found by trying where its and the next rows' bytes match."""
     row = rows[0]
     at = row.sequence
     for offset, other in enumerate(rows[1:], 1):
@@ -124,7 +124,7 @@ _SAYS: dict[FaultKind, str] = {
 
 
 def sentence(kind: FaultKind, subject: str | None, sequence: int | None, event_id: str | None) -> str:
-    """A fault in words for a person."""
+    """A fault as a sentence."""
     which = f"event {sequence} of {subject}" if subject is not None else "an event"
     return f"{which}{f' (id {event_id})' if event_id else ''} {_SAYS[kind]}"
 
@@ -156,7 +156,7 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
 
 
 def parse_checkpoint(body: str) -> Checkpoint:
-    """A checkpoint's text as values. Raises ValueError, which says what is wrong with it."""
+    """The checkpoint of a text. Raises ValueError, which says what is wrong with it."""
     lines = body.split("\n")
     if len(lines) < 5 or lines[-1] != "" or not lines[0]:
         raise ValueError("a checkpoint has an origin, a size, a root and a time, each on its line")

@@ -1,10 +1,10 @@
 """The Merkle tree of RFC 6962 section 2: root, frontier, inclusion and consistency proofs.
 
 Hashes are 32 bytes of SHA-256; a leaf is hashed behind a 0x00 byte, a node behind a 0x01 byte, so no leaf can
-be passed off as a node. The root of no leaves is the SHA-256 of nothing.
+pass for a node. The root of no leaves is the SHA-256 of nothing.
 
 Proofs are made from `read(level, index)`: the hash over the complete subtree of 2**level leaves that starts
-at leaf index * 2**level. Level 0 is the leaf hash itself. Who stores the tree decides which levels to keep.
+at leaf index * 2**level. Level 0 is the leaf hash itself. Whatever stores the tree decides which levels to keep.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -21,7 +21,7 @@ KeepSubtree = Callable[[int, int, bytes], None]
 
 
 def leaf_hash(data: bytes) -> bytes:
-    """The hash of a leaf holding `data` (RFC 6962 section 2.1)."""
+    """The hash of a leaf with this data (RFC 6962 section 2.1)."""
     return sha256(b"\x00" + data).digest()
 
 
@@ -36,7 +36,7 @@ def split(size: int) -> int:
 
 
 class Frontier(Struct, frozen=True):
-    """What must be kept of a tree to append to it: a complete subtree per bit of `size`, largest first."""
+    """The part of a tree needed to append to it: a complete subtree per bit of `size`, largest first."""
 
     size: int = 0
     hashes: tuple[bytes, ...] = ()
@@ -44,7 +44,7 @@ class Frontier(Struct, frozen=True):
     def extended(self, leaves: Iterable[bytes], keep: KeepSubtree | None = None) -> "Frontier":
         """The frontier after these leaf hashes; O(log size) memory, about one node hash for each leaf.
 
-        `keep(level, index, hash)` is told of every complete subtree as it is closed, smaller ones first.
+        `keep(level, index, hash)` is called for every subtree when it is complete, smaller ones first.
         """
         size, stack = self.size, list(self.hashes)
         for leaf in leaves:
@@ -72,7 +72,7 @@ class Frontier(Struct, frozen=True):
 
     @staticmethod
     def from_bytes(stored: bytes) -> "Frontier":
-        """What `to_bytes` gave. Raises ValueError when that is not what it is."""
+        """The inverse of `to_bytes`. Raises ValueError for other bytes."""
         size, body = int.from_bytes(stored[:8], "big"), stored[8:]
         if len(stored) < 8 or size > SIZE_MAX or len(body) != size.bit_count() * HASH_BYTES:
             raise ValueError(f"{len(stored)} bytes are no frontier of a Merkle tree")
@@ -80,7 +80,7 @@ class Frontier(Struct, frozen=True):
 
 
 def trailing_ones(number: int) -> int:
-    """How many of the lowest bits are set: the complete subtrees that the leaf with this index closes."""
+    """How many of the lowest bits are set: the number of subtrees that the leaf with this index completes."""
     return (number ^ (number + 1)).bit_length() - 1
 
 
@@ -143,7 +143,7 @@ def consistency_proof(read: ReadSubtree, first: int, second: int) -> list[bytes]
 
 
 def root_from_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> bytes | None:
-    """The root that this proof leads to (RFC 9162 section 2.1.3.2); None when its length is wrong."""
+    """The root that results from this proof (RFC 9162 section 2.1.3.2); None when its length is wrong."""
     if not 0 <= index < size:
         return None
     position, last, node = index, size - 1, leaf
@@ -166,7 +166,7 @@ def is_included(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root
 
 
 def is_consistent(first: int, first_root: bytes, second: int, second_root: bytes, proof: Sequence[bytes]) -> bool:
-    """Whether the proof shows the first tree to be the beginning of the second (RFC 9162 section 2.1.4.2)."""
+    """Whether the proof shows the first tree to be a prefix of the second (RFC 9162 section 2.1.4.2)."""
     if not 0 <= first <= second:
         return False
     if first in (0, second):

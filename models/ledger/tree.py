@@ -1,10 +1,9 @@
-"""The Merkle tree over all recorded events, as it stands in the tables: growing it, its head, proofs from it.
+"""The Merkle tree over all recorded events, as stored in the tables: extending it, its head, proofs from it.
 
-One leader gives recorded events their leaf numbers, behind the transactions that record them. On PostgreSQL
-these commit out of the order of their numbers, so a number that was not there a moment ago may appear later:
-each step looks again at the last `WINDOW` numbers, and a slow cursor goes over all older ones for ever, so
-that even the transaction of a worker that was stopped for hours is taken in. No event gets two leaves (the
-unique `event_seq`).
+One leader gives recorded events their leaf numbers after they are committed. On PostgreSQL transactions commit out
+of the order of their event numbers, so a missing number may appear later: each step looks again at the last `WINDOW`
+numbers, and a slow cursor cycles over all older ones indefinitely, so that even the transaction of a worker that was
+paused for hours is picked up. No event gets two leaves (the unique `event_seq`).
 """
 
 from collections.abc import Iterator
@@ -19,9 +18,9 @@ from models.database.evidence_tables import events, leaves, tree_nodes, tree_sta
 from models.ledger.merkle import Frontier, ReadSubtree, inclusion_proof, leaf_hash, node_hash, subtree_root
 
 WINDOW = 1000
-"""How many of the last event numbers are looked at again in each step."""
+"""How many of the last event numbers are checked again in each step."""
 SCRUB = 1000
-"""How many older event numbers are looked at again in each step that finds something new."""
+"""How many older event numbers are checked again in each step that finds something new."""
 KEPT_LEVELS = 8
 """Of the subtrees, those of 256, 65,536, … leaves are stored: a proof reads at most 255 hashes of each."""
 _ROW = 1
@@ -59,8 +58,8 @@ def has_new_events(connection: Connection) -> bool:
 def extend(connection: Connection, limit: int = 5000) -> int:
     """Give leaf numbers to at most `limit` new events and return how many; call again while that is `limit`.
 
-    Runs in the caller's transaction, whose first statement it must be: it takes the tree's row, so that a
-    second leader waits and then goes on from what the first one has written.
+    Must be the first statement of the caller's transaction: it locks the tree's row, so that a second leader
+    waits and then continues from what the first one has written.
     """
     frontier = _locked_head(connection)
     newest = _newest(connection)
@@ -84,7 +83,7 @@ def extend(connection: Connection, limit: int = 5000) -> int:
 
 
 def head(connection: Connection) -> Frontier:
-    """The tree as it stands."""
+    """The tree's current state."""
     stored = connection.execute(select(tree_state.c.frontier)).scalar()
     return Frontier() if stored is None else Frontier.from_bytes(stored)
 
@@ -148,13 +147,13 @@ def _newest(connection: Connection) -> int:
 def _locked_head(connection: Connection) -> Frontier:
     """The tree's state, its row locked until the transaction ends."""
     if not connection.execute(update(tree_state).values(id=_ROW)).rowcount:
-        # the very first step; two leaders at once: the second fails on the key, and finds the row next time
+        # the first step ever; of two concurrent leaders the second fails on the key, and finds the row next time
         connection.execute(insert(tree_state).values(id=_ROW, size=0, frontier=Frontier().to_bytes()))
     return head(connection)
 
 
 def _scrubbed(connection: Connection, before: int, most: int) -> list[Any]:
-    """Older events without a leaf in the next stretch of numbers, `most` at the most; moves the cursor on."""
+    """Older events without a leaf in the next range of numbers, at most `most`; advances the cursor."""
     if most <= 0:
         return []
     stored = connection.execute(select(meta.c.value).where(meta.c.name == _CURSOR)).scalar()

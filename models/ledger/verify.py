@@ -1,9 +1,8 @@
 """The check of the whole ledger: every chain, every leaf, every signed checkpoint; names the first fault.
 
-Two streamed passes in constant memory. The first goes over the chains: what was done to a recorded event
-without making its chain anew. The second goes over the leaves (`models/ledger/verify_tree.py`): what was done to
-whole chains, found by the hashes that the tree holds, and what was done to the tree itself, found by the
-checkpoints that were signed and carried away.
+Two streamed passes in constant memory. The first, over the chains, finds changes to a recorded event whose chain was
+not recomputed. The second, over the leaves (`models/ledger/verify_tree.py`), finds changes to whole chains by the
+hashes in the tree, and changes to the tree itself by the signed checkpoints that were copied off the machine.
 """
 
 from collections.abc import Iterator, Sequence
@@ -55,8 +54,8 @@ def verify(
     """Check everything that is recorded.
 
     `checkpoints`: signed ones, their signatures already checked. `witness`: leaf hashes from leaf 0 on that
-    were carried away with them and give their roots, so that a ledger made anew is compared leaf by leaf.
-    `tick` is told the rows read since it was last told.
+    were copied with them and give their roots, so that a forged ledger is compared leaf by leaf.
+    `tick` is called with the number of rows read since the last call.
     """
     of_chains = _check_chains(connection, tick)
     of_tree = check_tree(connection, checkpoints, witness, tick)
@@ -73,12 +72,12 @@ def verify(
 
 
 def _first(of_chains: _Chains, tree: Fault | None) -> Fault | None:
-    """Which of the two passes' first faults to name; what one knows of a lost event completes the other's."""
+    """Which of the two passes' first faults to report; details of a lost event from one complete the other's."""
     chain = of_chains.first
     if chain is None or tree is None:
         return chain or tree
     if tree.subject and tree.event_seq is not None and tree.event_seq < (chain.event_seq or 0):
-        return tree  # a row whose own hash was made anew breaks the chain only at the next row
+        return tree  # a row whose own hash was recomputed breaks the chain only at the next row
     lost = (FaultKind.DELETED, FaultKind.TRUNCATED)
     if of_chains.faults == 1 and chain.kind in lost and tree.kind in lost and chain.event_id is None:
         words = sentence(chain.kind, chain.subject, chain.sequence, tree.event_id)
@@ -127,7 +126,7 @@ def _note(state: _Chains, fault: Fault) -> None:
 
 
 def _check_subject(subject: str, rows: Iterator[Row[Any]], state: _Chains) -> Fault | None:
-    """The earlier of the chain's fault and of a column that does not say what the event's bytes say."""
+    """The earlier of the chain's fault and of a column that differs from the event's bytes."""
     of_columns: list[Fault] = []
     recorded: list[tuple[int, bytes]] = []
 
@@ -149,7 +148,7 @@ def _check_subject(subject: str, rows: Iterator[Row[Any]], state: _Chains) -> Fa
     length, head = recorded[0]
     of_chain = check_chain(subject, from_the_first(), length, head)
     for _ in stream:
-        pass  # count and compare the rest of a chain that broke
+        pass  # count and compare the rest of a broken chain
     found = [fault for fault in (of_chain, *of_columns) if fault is not None]
     return min(found, key=lambda fault: fault.event_seq or 0, default=None)
 

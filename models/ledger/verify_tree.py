@@ -17,7 +17,7 @@ Tick = Callable[[int], None]
 
 
 def streamed(connection: Connection, query: Select[Any], tick: Tick | None) -> Iterator[Row[Any]]:
-    """The rows of a query, never more than 1,000 of them in memory; `tick` is told of each such part."""
+    """The rows of a query, at most 1,000 of them in memory; `tick` is called with the size of each such part."""
     with connection.execute(query.execution_options(yield_per=_BATCH_ROWS)) as rows:
         for part in rows.partitions():
             yield from part
@@ -31,9 +31,9 @@ def check_tree(
     witness: Iterator[bytes] | None,
     tick: Tick | None,
 ) -> "TreeCheck":
-    """Check the tree; what was found stands in the answer's fields."""
+    """Check the tree; the findings are in the returned object's fields."""
     counts = select(tree_state.c.size, tree_state.c.frontier, select(func.max(leaves.c.leaf_index)).scalar_subquery())
-    recorded = connection.execute(counts).first()  # one statement: the tree may grow meanwhile
+    recorded = connection.execute(counts).first()  # in one statement, as the tree may grow in between
     size, stored, last = recorded if recorded is not None else (0, Frontier().to_bytes(), None)
     check = TreeCheck(connection, checkpoints, witness)
     check.leaves_until(size, tick)
@@ -101,7 +101,7 @@ class TreeCheck:
         self.frontier = self.frontier.extended(batch)
 
     def _event(self, place: int, row: Row[Any]) -> None:
-        """A leaf against the event that it is for."""
+        """Check a leaf against its event."""
         if row.id is None:
             self._lost = self._lost or (place, row)
             return
@@ -126,7 +126,7 @@ class TreeCheck:
         self._found(place, _named(kind, row.subject, row.chain_seq, row.id, row.event_seq))
 
     def _unleafed_before(self, row: Row[Any]) -> RowMapping | None:
-        """The event just before in the same chain, when it has no leaf although its successor has one."""
+        """The previous event of the same chain, if it has no leaf although its successor has one."""
         query = (
             select(events.c.seq, events.c.id, events.c.chain_seq)
             .where(events.c.subject == row.subject, events.c.chain_seq == row.chain_seq - 1)
@@ -135,7 +135,7 @@ class TreeCheck:
         return self._connection.execute(query).mappings().first()
 
     def _compare(self, place: int, row: Row[Any], leaf: bytes) -> None:
-        """A leaf against the one that was carried away; where they part, the next ones tell what was done."""
+        """Compare a leaf with the copied one; where they differ, the following ones show what was done."""
         if self._differs is not None and self._witness is not None:
             self._witness = None
             at, there, carried, carried_next = self._differs
@@ -159,7 +159,7 @@ class TreeCheck:
             self._differs = (place, row, carried_leaf, next(self._witness, None))
 
     def _roots(self) -> None:
-        """The root so far against the checkpoints of just this size."""
+        """Check the root so far against the checkpoints of exactly this size."""
         for checkpoint in self._checkpoints:
             if checkpoint.size != self.frontier.size:
                 continue
@@ -169,10 +169,10 @@ class TreeCheck:
                 self._found(self._good, self._rewritten(self._good, checkpoint.size, checkpoint))
             else:
                 self.faults += 1
-        # a checkpoint larger than the tree is named at the end
+        # a checkpoint larger than the tree is reported at the end
 
     def _rewritten(self, start: int, end: int, checkpoint: Checkpoint | None) -> Fault:
-        """Leaves start <= i < end do not give the signed or recorded root: names the first event of them."""
+        """Leaves start <= i < end do not give the signed or recorded root: report the first event of them."""
         start, end = self._narrowed(start, end)
         query = (
             select(events.c.subject, events.c.chain_seq, events.c.id, events.c.seq)
@@ -210,7 +210,7 @@ class TreeCheck:
         return start, end
 
     def end(self, size: int, stored: bytes, count: int) -> None:
-        """What only the end of the leaves can tell: lost events, the recorded head, larger checkpoints."""
+        """Checks after the last leaf: lost events, the recorded head, larger checkpoints."""
         if self._differs is not None and self._witness is not None:
             at, there, _, _ = self._differs
             self._found(at, _unlike(FaultKind.REWRITTEN, at, there))
@@ -257,7 +257,7 @@ _UNLIKE: dict[FaultKind, str] = {
 
 
 def _unlike(kind: FaultKind, place: int, row: Row[Any]) -> Fault:
-    """A leaf that is not the one that was carried away with the checkpoints."""
+    """The fault of a leaf that differs from the one copied with the checkpoints."""
     known = f"event {row.chain_seq} of {row.subject} (id {row.id})"
     which = known if row.id is not None else f"the event {row.event_id}"
     return Fault(

@@ -1,4 +1,4 @@
-"""What people did beside scanning: the audit trail, break-glass access, near misses."""
+"""What people did besides scanning: the audit trail, break-glass access, near misses."""
 
 from collections.abc import Iterable, Sequence
 
@@ -15,11 +15,11 @@ from models.rules.identifiers import BADGE, MANIFEST, SPECIMEN, TOTE, is_identif
 from models.rules.times import moment_of
 
 ROWS_MAX = 1000
-"""Rows of a list at most."""
+"""The maximum number of rows in a list."""
 
 
 OTHER_CODE = N_("(another code, {n} characters)")
-"""In place of a scanned code that is none of ours."""
+"""Replaces a scanned code that is not ours."""
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -66,7 +66,7 @@ class Glass(Struct, frozen=True, kw_only=True):
 def break_the_glass(
     connection: Connection, key: bytes, badge: str, device_id: int, site: str, reason: str, now_us: int, until_us: int
 ) -> None:
-    """Open everything to one session until `until_us`, and tell about it by the outbox of the same transaction."""
+    """Open everything to one session until `until_us`, and announce it through the outbox in the same transaction."""
     values = {"badge": badge, "device_id": device_id, "site": site, "reason": reason}
     made = insert(break_glass).values(**values, from_us=now_us, until_us=until_us).returning(break_glass.c.id)
     number = connection.execute(made).scalar_one()
@@ -95,7 +95,7 @@ def break_the_glass(
 
 
 def glass_rows(connection: Connection, *, unreviewed: bool = False) -> list[Glass]:
-    """Break-glass accesses, the newest first; `unreviewed`: only those that no manager has looked at."""
+    """Break-glass accesses, the newest first; `unreviewed`: only those that no manager has reviewed."""
     query = select(break_glass).order_by(break_glass.c.id.desc()).limit(ROWS_MAX)
     if unreviewed:
         query = query.where(break_glass.c.reviewed_us.is_(None))
@@ -103,7 +103,7 @@ def glass_rows(connection: Connection, *, unreviewed: bool = False) -> list[Glas
 
 
 def review_glass(connection: Connection, number: int, by: str, now_us: int) -> bool:
-    """Note which manager has looked at it: the first one stands, and nobody reviews their own. False: neither."""
+    """Record which manager reviewed it: the first one counts, nobody may review their own. False: not recorded."""
     own = (break_glass.c.id == number) & break_glass.c.reviewed_us.is_(None) & (break_glass.c.badge != by)
     change = update(break_glass).where(own).values(reviewed_by=by, reviewed_us=now_us)
     return bool(connection.execute(change).rowcount)
@@ -136,7 +136,7 @@ def kept_code(connection: Connection, code: str) -> str:
 
 
 def record_near_miss(connection: Connection, miss: NearMiss) -> int:
-    """Put it on record; its number."""
+    """Put it on record; returns its number."""
     values = msgspec.structs.asdict(miss) | {"overridden": int(miss.overridden)}
     return int(connection.execute(insert(near_misses).values(**values).returning(near_misses.c.id)).scalar_one())
 

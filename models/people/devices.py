@@ -1,4 +1,4 @@
-"""Devices: enrolled browsers and programs, known by a token whose hash alone is kept."""
+"""Devices: enrolled browsers and programs, known by a token of which only the hash is stored."""
 
 from typing import Any, Literal
 
@@ -25,7 +25,7 @@ class Device(Struct, frozen=True):
 
 
 def enroll(connection: Connection, device: Device, token_hash: bytes) -> Device:
-    """Put a device on record with the hash of its token; the device with its number."""
+    """Put a device on record with the hash of its token; returns it with its number."""
     values = msgspec.structs.asdict(device)
     del values["id"]
     made = connection.execute(insert(devices).values(**values, token_hash=token_hash).returning(devices.c.id))
@@ -45,7 +45,7 @@ def list_devices(connection: Connection) -> list[Device]:
 
 
 def revoke_device(connection: Connection, device_id: int, now_us: int) -> None:
-    """The device's token opens nothing any more, and the sessions at it are over. Raises PeopleError."""
+    """Invalidate the device's token and end its sessions. Raises PeopleError."""
     change = update(devices).where(devices.c.id == device_id, devices.c.revoked_us.is_(None))
     if connection.execute(change.values(revoked_us=now_us)).rowcount == 0:
         raise PeopleError(f"no device {device_id} is enrolled: see labtrail devices list")

@@ -1,8 +1,8 @@
-"""Patients' records: who an opaque patient reference is. The only place where names are, and they are encrypted.
+"""Patients' records: who an opaque patient reference is. Names are stored here only, encrypted.
 
-Events never carry a name; a label, and nothing else, reads it here. Name, birth date and MRN are sealed together
-with AES-256-GCM under a key that is not in the database, bound to the reference: a row copied to another
-reference does not open. Several keys may be given, the first seals, so that a key can be changed.
+Events never carry a name; only labels read it. Name, birth date and MRN are encrypted together with AES-256-GCM
+under a key that is not in the database, bound to the reference: a row copied to another reference can't be decrypted.
+Several keys may be given, so that a key can be changed; the first one encrypts.
 """
 
 import csv
@@ -54,7 +54,7 @@ class PatientRecord(Struct, frozen=True, kw_only=True):
 
 
 class Keys(Struct, frozen=True):
-    """The keys by name; the first one seals."""
+    """The keys by name; the first one encrypts."""
 
     by_name: dict[str, bytes]
 
@@ -67,9 +67,9 @@ class Keys(Struct, frozen=True):
 
 
 def read_keys(text: str) -> Keys:
-    """The setting LABTRAIL_PATIENT_KEY: 64 hex digits, and after a key change older ones behind commas.
+    """The setting LABTRAIL_PATIENT_KEY: 64 hex digits, and after a key change older ones, separated by commas.
 
-    Raises PatientError, which shows nothing of a key.
+    Raises PatientError, which shows no part of a key.
     """
     parts = [part.strip() for part in text.split(",")]
     if not 1 <= len(parts) <= KEYS_MAX or not all(re.fullmatch(r"[0-9a-fA-F]{64}", part) for part in parts):
@@ -89,7 +89,7 @@ def seal(record: PatientRecord, patient: str, keys: Keys, nonce: bytes) -> bytes
 
 
 def unseal(sealed: bytes, patient: str, key_name: str, keys: Keys) -> PatientRecord:
-    """The record of a row. Raises PatientError when the key is not there or the row was altered."""
+    """The record of a row. Raises PatientError when the key is missing or the row was altered."""
     key = keys.by_name.get(key_name)
     if key is None:
         raise PatientError(
@@ -124,7 +124,7 @@ def save_patients(
     now_us: int,
     entropy: Callable[[int], bytes] = os.urandom,
 ) -> int:
-    """Write records over what was there, in the transaction of `connection`; how many."""
+    """Insert or replace records in the transaction of `connection`; returns how many."""
     make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     count = 0
     batch: dict[str, dict[str, object]] = {}
@@ -147,7 +147,7 @@ def save_patients(
 
 
 def change_key(connection: Connection, keys: Keys, now_us: int, entropy: Callable[[int], bytes] = os.urandom) -> int:
-    """Seal every record that an older key sealed with the first one; how many. Raises PatientError."""
+    """Encrypt every record of an older key with the first one; returns how many. Raises PatientError."""
     done = 0
     old = patients.c.key_name != keys.first
     for _ in range(ROWS_MAX // AT_A_TIME + 1):
@@ -227,7 +227,7 @@ def _record(row: dict[str, str | None], line: int, today: date) -> tuple[str, Pa
 
 
 def duplicates(records: Sequence[tuple[str, PatientRecord]]) -> list[str]:
-    """References that stand in a file twice."""
+    """References that occur in a file more than once."""
     seen: set[str] = set()
     twice: set[str] = set()
     for patient, _ in records:

@@ -1,4 +1,4 @@
-"""Sessions on the server, and the count of wrong PINs. A cookie's value is known here as its hash only."""
+"""Sessions on the server, and the count of wrong PINs. Of a cookie's value only the hash is stored."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -14,20 +14,20 @@ from models.rules.times import MINUTE_US
 FAILURES_FREE = 5
 """Wrong PINs of one badge at one device before the first wait."""
 WAIT_MINUTES_MAX = 15
-"""The longest wait. It holds for that badge at that device only: nobody can lock out a person, let alone a clinic."""
+"""The longest wait. It applies to that badge at that device only: nobody can lock out a person or a clinic."""
 DEVICE_FAILURES_MAX = 60
-"""Wrong PINs at one device, whoever's, within `FORGET_US`: then the device waits too, a minute at a time."""
+"""Wrong PINs at one device, of any badge, within `FORGET_US`: then the device is blocked too, a minute at a time."""
 FORGET_US = 60 * MINUTE_US
 SEEN_STEP_US = MINUTE_US // 4
-"""A touch is written when the last written one is older than this: not every request writes."""
+"""Activity is written only when the last written one is older than this, so not with every request."""
 
 
 KEPT_DAYS = 400
-"""Sessions that are over are kept this long, to tell who was signed in where."""
+"""Ended sessions are kept this long, to show who was signed in where."""
 
 
 class Limits(NamedTuple):
-    """How long a session lasts: untouched, and in all."""
+    """How long a session lasts: idle, and in total."""
 
     idle_us: int
     whole_us: int
@@ -71,7 +71,7 @@ def open_session(
 
 
 def find_session(connection: Connection, key: bytes, limits: Limits, now_us: int) -> Stored | None:
-    """The session of a cookie; None when it was ended, is too old, or its person or device is barred."""
+    """The session of a cookie; None when it was ended, has expired, or its person or device is disabled."""
     s, u, d = sessions.c, users.c, devices.c
     columns = (
         s.key,
@@ -100,7 +100,7 @@ def find_session(connection: Connection, key: bytes, limits: Limits, now_us: int
 
 
 def touch(connection: Connection, key: bytes, now_us: int) -> None:
-    """The person is still there."""
+    """Record activity, which restarts the idle timeout."""
     change = update(sessions).where(sessions.c.key == key, sessions.c.seen_us < now_us)
     connection.execute(change.values(seen_us=now_us))
 
@@ -111,15 +111,15 @@ def end_session(connection: Connection, key: bytes, why: str, now_us: int) -> No
 
 
 def begin_attempt(connection: Connection, device_id: int, badge: str, now_us: int) -> int | None:
-    """Count one try of a PIN as wrong before it is looked at, so that tries at the same time all count.
+    """Count an attempt as failed before the PIN is checked, so that concurrent attempts all count.
 
-    None: go on, and `forget_failures` if it was right. Else the moment from which the badge may be tried again.
+    None: check it, and `forget_failures` if it was right. Else the moment from which the badge may be tried again.
     """
     f = sign_in_failures.c
     connection.execute(delete(sign_in_failures).where(f.last_us < now_us - FORGET_US))
     columns = ("device_id", "badge", "count", "last_us", "locked_until_us")
     upsert(connection, sign_in_failures, columns, [(device_id, badge, 0, now_us, 0)], ())
-    # the rows of the device are held until the end: tries at the same time go one after the other
+    # the device's rows stay locked until the end: concurrent attempts run one after the other
     own = select(f.badge, f["count"], f.last_us, f.locked_until_us).where(f.device_id == device_id)
     rows = connection.execute(own.order_by(f.badge).with_for_update()).all()
     tries, until = next((count, locked) for whose, count, _, locked in rows if whose == badge)
@@ -137,12 +137,12 @@ def begin_attempt(connection: Connection, device_id: int, badge: str, now_us: in
 
 
 def forget_failures(connection: Connection, device_id: int, badge: str) -> None:
-    """The PIN was right."""
+    """Reset the count: the PIN was right."""
     f = sign_in_failures.c
     connection.execute(delete(sign_in_failures).where(f.device_id == device_id, f.badge == badge))
 
 
 def end_sessions(connection: Connection, which: Any, why: str, now_us: int) -> None:
-    """End the open sessions that this condition on the table `sessions` names; `why` is kept."""
+    """End the open sessions that meet this condition on the table `sessions`; `why` is stored."""
     over = update(sessions).where(which, sessions.c.ended_us.is_(None))
     connection.execute(over.values(ended_us=now_us, ended_why=why))

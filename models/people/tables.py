@@ -1,6 +1,6 @@
 """The tables of people, devices and what they did. Acts, not evidence: nothing here changes what an event means.
 
-Of patients only what is encrypted is in these tables; PINs and tokens are here as hashes only.
+Patients' data in these tables are encrypted; of PINs and tokens there are only hashes.
 """
 
 from sqlalchemy import (
@@ -30,7 +30,7 @@ users = Table(
     Column("disabled_us", BigInteger),
 )
 
-grants = Table(  # which role a person has at which site ('*': at all)
+grants = Table(  # which role a person has at which site ('*': all)
     "grants",
     metadata,
     Column("badge", Text, nullable=False),
@@ -67,12 +67,12 @@ sessions = Table(
     Column("seen_us", BigInteger, nullable=False),
     Column("ended_us", BigInteger),
     Column("ended_why", Text),
-    Column("glass_until_us", BigInteger),  # break-glass holds until then
+    Column("glass_until_us", BigInteger),  # break-glass access lasts until then
     ForeignKeyConstraint(["badge"], ["users.badge"]),
     ForeignKeyConstraint(["device_id"], ["devices.id"]),
 )
 
-sign_in_failures = Table(  # wrong PINs of one badge at one device since the last right one
+sign_in_failures = Table(  # wrong PINs of one badge at one device since the last correct one
     "sign_in_failures",
     metadata,
     Column("device_id", BigInteger, nullable=False),
@@ -84,7 +84,7 @@ sign_in_failures = Table(  # wrong PINs of one badge at one device since the las
     Index("ix_sign_in_failures_last_us", "last_us"),
 )
 
-break_glass = Table(  # access beyond one's sites in an emergency, to be looked at by a manager
+break_glass = Table(  # access beyond one's sites in an emergency, to be reviewed by a manager
     "break_glass",
     metadata,
     Column("id", Serial, primary_key=True, autoincrement=True),
@@ -104,7 +104,7 @@ break_glass = Table(  # access beyond one's sites in an emergency, to be looked 
     ),
 )
 
-audit = Table(  # who read what, signed in, was refused; only ever added to
+audit = Table(  # who read what, signed in, was refused; append-only
     "audit",
     metadata,
     Column("id", Serial, primary_key=True, autoincrement=True),
@@ -134,7 +134,7 @@ near_misses = Table(  # a wrong match that was caught before harm
     Column("order_id", Text, nullable=False),
     Column("expected", Text, nullable=False),
     Column("scanned", Text, nullable=False),
-    Column("overridden", Integer, nullable=False),  # 1: went on deliberately
+    Column("overridden", Integer, nullable=False),  # 1: continued deliberately
     Column("reason", Text, nullable=False),
     Index("ix_near_misses_time_us", "time_us"),
 )
@@ -144,6 +144,6 @@ patients = Table(
     metadata,
     Column("patient", Text, primary_key=True),  # the opaque reference that events carry
     Column("sealed", LargeBinary, nullable=False),  # nonce and ciphertext of a PatientRecord as JSON
-    Column("key_name", Text, nullable=False, index=True),  # which key, by a part of its hash
+    Column("key_name", Text, nullable=False, index=True),  # which key, named by a part of its hash
     Column("changed_us", BigInteger, nullable=False),
 )

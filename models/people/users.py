@@ -61,7 +61,7 @@ def set_grants(connection: Connection, badge: str, held: Iterable[Grant]) -> Non
 
 
 def change_grants(connection: Connection, badge: str, held: Iterable[Grant], now_us: int) -> None:
-    """Other roles from now on: open sessions are over. Raises PeopleError."""
+    """Replace a person's roles and sites, and end their open sessions. Raises PeopleError."""
     if find_user(connection, badge) is None:
         raise PeopleError(f"nobody with the badge {badge} is on record: see labtrail users list")
     set_grants(connection, badge, held)
@@ -90,13 +90,13 @@ def _user(row: Row[Any], held: list[Grant]) -> User:
 
 
 def disable_user(connection: Connection, badge: str, now_us: int) -> None:
-    """From now on the badge signs nobody in, and its open sessions are over. Raises PeopleError."""
+    """Stop the badge from signing in, and end its open sessions. Raises PeopleError."""
     _must_change(connection, update(users).where(users.c.badge == badge).values(disabled_us=now_us), badge)
     end_sessions(connection, sessions.c.badge == badge, "disabled", now_us)
 
 
 def set_pin(connection: Connection, badge: str, pin_hash: str, now_us: int) -> None:
-    """A new PIN: the person is enabled, counted failures are forgotten, open sessions are over."""
+    """Set a PIN: enables the person, resets counted failures, ends open sessions."""
     values = {"pin_hash": pin_hash, "pin_set_us": now_us, "disabled_us": None}
     _must_change(connection, update(users).where(users.c.badge == badge).values(**values), badge)
     connection.execute(delete(sign_in_failures).where(sign_in_failures.c.badge == badge))

@@ -1,8 +1,8 @@
-"""The print queue in the database: a job for each print of a label, in order for each printer.
+"""The print queue in the database: a job for each print of a label, in order per printer.
 
 Every change of state is one row of TRANSITIONS and one conditional update, so two workers never take the same
-job, and a job whose printing is in doubt is never printed again by a program: a doubled label on the wrong tube is
-a patient-safety hazard. The connections are those of writing transactions unless a function only reads.
+job, and a job whose printing is in doubt is never printed again by a program: a second label on the wrong tube is
+a patient-safety hazard. Connections are of writing transactions, unless a function only reads.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ REASON_CHARACTERS_MAX = 500
 
 
 class PrintJobError(LabtrailError):
-    """A print job can't be made or changed so; the message says what to do."""
+    """A print job can't be created or changed like this; the message says what to do."""
 
 
 class NewJob(Struct, frozen=True, kw_only=True):
@@ -54,7 +54,7 @@ class Job(NewJob, frozen=True, kw_only=True):
 
 
 class Change(Struct, frozen=True):
-    """What became of a job."""
+    """A job's new state."""
 
     id: int
     state: JobState
@@ -113,13 +113,13 @@ def labels_of(connection: Connection, subject: str) -> list[Job]:
 
 
 def superseded_by(connection: Connection, serial: str) -> str | None:
-    """The serial of the label that made this one void; None while it stands (or was never printed here)."""
+    """The serial of the label that made this one void; None while it is valid (or was never printed here)."""
     found = select(_c.serial).where(_c.voids == serial, _c.state == JobState.CONFIRMED).order_by(_c.id).limit(1)
     return connection.execute(found).scalar()
 
 
 def standing(connection: Connection, subject: str) -> Job | None:
-    """The latest print of a subject's label that is out or may yet come out (reads only)."""
+    """The latest print of a subject's label that has been or may still be printed (reads only)."""
     found = (
         select(*_COLUMNS).where(_c.subject == subject, _c.state.in_(MAYBE_PRINTED)).order_by(_c.id.desc()).limit(1)
     )
@@ -128,12 +128,12 @@ def standing(connection: Connection, subject: str) -> Job | None:
 
 
 def queue_first(connection: Connection, new: NewJob, now_us: int) -> Job | None:
-    """Queue the first label of a subject; None when it has one already, or one that may yet come out."""
+    """Queue the first label of a subject; None when it has one, or one that may still be printed."""
     return None if standing(connection, new.subject) else _add(connection, new, now_us, None, None)
 
 
 def queue_again(connection: Connection, new: NewJob, reason: str, now_us: int) -> Job:
-    """Queue a reprint: a new serial, which makes the standing one void when it is out.
+    """Queue a reprint: a new serial, which voids the current one when printed.
 
     Raises PrintJobError without a reason, without a label to replace, or while one is being printed.
     """
@@ -166,7 +166,7 @@ def work_for(connection: Connection, printer: str, worker: str, now_us: int, lea
 
 
 def claim(connection: Connection, printer: str, worker: str, now_us: int, limit: int = 1) -> list[Job]:
-    """Take a printer's oldest queued jobs in hand; none while any worker has one of its jobs in hand."""
+    """Claim a printer's oldest queued jobs; none while any worker has a claim on one of its jobs."""
     other = print_jobs.alias()
     busy = exists().where(other.c.printer == printer, other.c.state.in_(IN_HAND))
     oldest = select(_c.id).where(_c.printer == printer, _c.state == JobState.QUEUED).order_by(_c.id).limit(limit)
@@ -183,7 +183,7 @@ def claim(connection: Connection, printer: str, worker: str, now_us: int, limit:
 
 
 def change(connection: Connection, changes: Iterable[Change], now_us: int) -> None:
-    """Record what became of jobs. Raises PrintJobError when a job is not in a state that this may follow."""
+    """Change the states of jobs. Raises PrintJobError for a transition that is not allowed."""
     for one in changes:
         before = [state for state, after in TRANSITIONS.items() if one.state in after]
         values: dict[str, Any] = {"state": one.state, "changed_us": now_us, **_noted(one.note)}
@@ -203,7 +203,7 @@ def find(connection: Connection, job_id: int) -> Job:
 
 
 def cancel(connection: Connection, job_id: int, by: str, now_us: int) -> None:
-    """Take a job out of the queue before it is sent. Raises PrintJobError once it is in hand or out."""
+    """Take a job out of the queue before it is sent. Raises PrintJobError once it is claimed or printed."""
     state = find(connection, job_id).state
     if state != JobState.QUEUED:
         raise PrintJobError(f"print job {job_id} is {state}: only one that is queued can be cancelled")
@@ -224,7 +224,7 @@ def resolve(connection: Connection, job_id: int, *, printed: bool, by: str, now_
 def retry(connection: Connection, job_id: int, by: str, now_us: int) -> None:
     """Queue a failed job again, with its serial and its place. Raises PrintJobError for other states.
 
-    When another label of the same subject has been asked for since, that one stands and this one stays failed.
+    When another label of the same subject has been requested since, that one is valid and this one stays failed.
     """
     job = find(connection, job_id)
     if job.state != JobState.FAILED:
@@ -233,14 +233,14 @@ def retry(connection: Connection, job_id: int, by: str, now_us: int) -> None:
     if now is not None and now.serial != job.voids:
         raise PrintJobError(f"{job.subject} has the label {now.serial} since: reprint that one, with a reason")
     change(connection, [Change(job_id, JobState.QUEUED, Message("tried again by {badge}", badge=by))], now_us)
-    # the wait for the printer begins anew
+    # the wait for the printer starts again
     connection.execute(update(print_jobs).where(_c.id == job_id).values(created_us=now_us))
 
 
 def recover(connection: Connection, now_us: int, *, lease_us: int, worker: str | None = None) -> int:
-    """Make jobs that were in hand when their worker died unconfirmed; how many.
+    """Mark as unconfirmed the jobs whose worker died; returns how many.
 
-    Those that were taken or sent longer than `lease_us` ago, and every one of `worker`.
+    Those that were claimed or sent longer than `lease_us` ago, and all of `worker`.
     """
     dead = _c.changed_us <= now_us - lease_us
     if worker is not None:
@@ -255,7 +255,7 @@ def recover(connection: Connection, now_us: int, *, lease_us: int, worker: str |
 
 
 def give_up(connection: Connection, printer: str, before_us: int, now_us: int) -> int:
-    """Fail a printer's jobs that have waited since before a moment; how many. A late label surprises nobody then."""
+    """Fail a printer's jobs queued before a moment, so that no label is printed hours late; returns how many."""
     note = Message("the printer was not ready for too long; nothing was sent: mend it, then try again")
     done = connection.execute(
         update(print_jobs)

@@ -1,4 +1,4 @@
-"""What the tables say that labels and manifests show of tubes, and which labels were scanned back from a tube."""
+"""Facts about tubes that labels and manifests show, and which labels were read back from a tube."""
 
 from collections.abc import Collection
 
@@ -42,7 +42,7 @@ def facts_of_tubes(connection: Connection, accessions: Collection[str]) -> dict[
 
 
 def collector_of(connection: Connection, accession: str, collected_us: int | None) -> str:
-    """The badge in the collection that counts; empty when there is none."""
+    """The badge in the valid collection; empty when there is none."""
     return _actor_of(connection, accession, "specimen.collected", collected_us)
 
 
@@ -58,7 +58,7 @@ def _actor_of(connection: Connection, subject: str, kind: str, time_us: int | No
 
 
 def aliquot_volume_ml(connection: Connection, parent: str, child: str) -> float | None:
-    """How much was poured off, by the latest event that says so."""
+    """How much was poured off, by the latest event that states it."""
     found = select(events.c.raw).where(events.c.subject == parent, events.c.type == "specimen.aliquoted")
     volume = None
     for raw in connection.execute(found.order_by(events.c.time_us, events.c.id)).scalars():
@@ -69,7 +69,7 @@ def aliquot_volume_ml(connection: Connection, parent: str, child: str) -> float 
 
 
 def serials_read_back(connection: Connection, accession: str) -> set[str]:
-    """The serials of the labels that were scanned back from the tube."""
+    """The serials of the labels that were read back from the tube."""
     c = events.c
     raws = connection.execute(select(c.raw).where(c.subject == accession, c.type == "specimen.labeled")).scalars()
     return {data.label for raw in raws if isinstance(data := parse(bytes(raw)).data, Labeled)}

@@ -20,10 +20,10 @@ class SerialError(LabtrailError):
 
 
 def allocate(connection: Connection, kind: Kind, year: int, count: int, digits: int) -> list[str]:
-    """`count` new identifiers of this kind, in rising order, given to nobody else whichever process asks.
+    """`count` new identifiers of this kind, in ascending order, unique across all processes.
 
-    `connection`: of a writing transaction; numbers of one that is rolled back are given again. `year`: four digits.
-    Identifiers that came in with events from elsewhere are left out. Raises SerialError.
+    `connection`: of a writing transaction; numbers of one that is rolled back are given out again. `year`: four
+    digits. Identifiers already on record from other sources are skipped. Raises SerialError.
     """
     if not 1 <= count <= COUNT_MAX:
         raise SerialError(Message("{n} identifiers in one go: ask for 1 to {most}", n=count, most=COUNT_MAX))
@@ -43,7 +43,7 @@ def allocate(connection: Connection, kind: Kind, year: int, count: int, digits: 
         free += [identifier for identifier in block if identifier not in used]
         if len(free) >= count:
             return free[:count]
-        # a stretch was filled by another source: longer and longer strides leave it behind
+        # another source has used a range: skip it with growing steps
         step = min(step * 2, COUNT_MAX)
     raise SerialError(
         Message(
@@ -55,7 +55,7 @@ def allocate(connection: Connection, kind: Kind, year: int, count: int, digits: 
 
 
 def _advance(connection: Connection, kind: Kind, year: int, count: int) -> int:
-    """Take `count` serials in one statement, so that no two writers get the same; the first of them."""
+    """Reserve `count` serials in one statement, so that no two writers get the same; returns the first."""
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     statement = insert(serials).values(kind=kind, year=year, next=count + 1)
     taken = statement.on_conflict_do_update(

@@ -20,9 +20,9 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
         {JobState.QUEUED, JobState.SENT, JobState.CONFIRMED, JobState.UNCONFIRMED, JobState.FAILED}
     ),
     JobState.SENT: frozenset({JobState.CONFIRMED, JobState.UNCONFIRMED}),
-    # a person looked: it printed, or it did not
+    # a person checked: it printed, or it did not
     JobState.UNCONFIRMED: frozenset({JobState.CONFIRMED, JobState.FAILED}),
-    # a person asks for another try
+    # a person asks for a retry
     JobState.FAILED: frozenset({JobState.QUEUED}),
     JobState.CONFIRMED: frozenset(),
     JobState.CANCELLED: frozenset(),

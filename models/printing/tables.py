@@ -1,4 +1,4 @@
-"""The print queue's tables. No patient's data is in them: a name is read from its record when a label is drawn."""
+"""The print queue's tables. They hold no patient's data: a name is read from its record when a label is rendered."""
 
 from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text
 
@@ -18,10 +18,10 @@ print_jobs = Table(
     Column("site", Text, nullable=False),
     Column("requested_by", Text, nullable=False),  # badge
     Column("reason", Text),  # of a reprint
-    Column("voids", Text),  # the serial that this print makes void once it is out
+    Column("voids", Text),  # the serial that this print voids once it is printed
     Column("note", Text, nullable=False),  # what the printer or a person said last
     Column("message", Text),  # note with its template and values (config.messages.Stored)
-    Column("worker", Text),  # the process that has it in hand
+    Column("worker", Text),  # the process that has claimed it
     Column("created_us", BigInteger, nullable=False),
     Column("changed_us", BigInteger, nullable=False),
     Column("announced", Integer, nullable=False),  # 1: its events are in the log

@@ -1,4 +1,4 @@
-"""What a commit asks for beside the tables: it goes into the outbox in the same transaction, and out after it.
+"""Side effects of a commit: written to the outbox in the same transaction, and sent after it.
 
 Several workers empty the outbox: `take` locks its rows against the others until the caller's transaction ends.
 """
@@ -17,7 +17,7 @@ from models.rules.specimen import Specimen, Status
 
 
 class Effect(Struct, frozen=True):
-    """One row of the outbox. `tries`: how often it was tried in vain."""
+    """One row of the outbox. `tries`: how many attempts have failed."""
 
     id: int
     kind: Literal["alert", "print"]
@@ -29,9 +29,9 @@ class Effect(Struct, frozen=True):
 def request_labels(
     connection: Connection, new: Recorded, folded: Mapping[str, Specimen], printer: str, now_us: int
 ) -> None:
-    """A label for each tube that was just collected and has none. An event is recorded once: so is this.
+    """Request a label for each tube that was just collected and has none; once, as an event is recorded once.
 
-    `printer`: its name; empty: nothing is printed on collection.
+    `printer`: its name; empty: no label is printed on collection.
     """
     if not printer:
         return
@@ -47,13 +47,13 @@ def request_labels(
 
 
 def any_due(connection: Connection, now_us: int) -> bool:
-    """Whether anything waits that may be done at `now_us`, microseconds since 1970 (reads only)."""
+    """Whether any row is due at `now_us`, microseconds since 1970 (reads only)."""
     due = select(outbox.c.id).where(outbox.c.not_before_us <= now_us).limit(1)
     return connection.execute(due).first() is not None
 
 
 def take(connection: Connection, now_us: int, limit: int) -> list[Effect]:
-    """Up to `limit` of what is due, the oldest first, without what another worker has taken."""
+    """Up to `limit` due rows, the oldest first, except those that another worker has taken."""
     rows = connection.execute(
         select(outbox.c.id, outbox.c.kind, outbox.c.key, outbox.c.payload, outbox.c.tries)
         .where(outbox.c.not_before_us <= now_us)
@@ -65,13 +65,13 @@ def take(connection: Connection, now_us: int, limit: int) -> list[Effect]:
 
 
 def finish(connection: Connection, done: Sequence[Effect]) -> None:
-    """They are done: delete them."""
+    """Delete effects that are done."""
     if done:
         connection.execute(delete(outbox).where(outbox.c.id.in_([one.id for one in done])))
 
 
 def postpone(connection: Connection, waits: Sequence[tuple[Effect, int, int]]) -> None:
-    """Put each back: the effect, its tries, and when it is due, microseconds since 1970."""
+    """Put effects back, each given as: the effect, its tries, and when it is due, microseconds since 1970."""
     if waits:
         change = update(outbox).where(outbox.c.id == bindparam("of"))
         connection.execute(

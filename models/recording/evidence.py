@@ -1,6 +1,6 @@
-"""Recording: which records of a batch are new, their links in the hash chains, and what goes into quarantine.
+"""Recording: which records of a batch are new, their links in the hash chains, and which are quarantined.
 
-Part of the store's one transaction (models/recording/store.py). Evidence is only ever added.
+Part of the store's one transaction (models/recording/store.py). Evidence is append-only.
 """
 
 import re
@@ -36,7 +36,7 @@ DETAIL_CHARACTERS_MAX = 2000
 
 
 class Verdict(StrEnum):
-    """What became of a record."""
+    """The outcome of a record."""
 
     RECORDED = "recorded"
     DUPLICATE = "duplicate"
@@ -48,7 +48,7 @@ Heads = dict[str, tuple[int, bytes]]
 
 
 class Outcome(Struct, frozen=True, gc=False):
-    """What became of one record. `reason` and `detail` only for the quarantined."""
+    """The outcome of one record. `reason` and `detail` only for quarantined ones."""
 
     verdict: Verdict
     event_type: str
@@ -58,7 +58,7 @@ class Outcome(Struct, frozen=True, gc=False):
 
 
 class Item(Struct):
-    """A record on its way through the transaction."""
+    """A record while the transaction processes it."""
 
     record: Record
     event: Event | None
@@ -83,7 +83,7 @@ class Growth(Struct, frozen=True):
 
 
 class Recorded(Struct, frozen=True):
-    """The events that are new with this transaction, in the order of the log, and by their subject."""
+    """The new events of this transaction, in the order of the log, and by subject."""
 
     events: list[Event]
     by_subject: dict[str, Growth]
@@ -109,7 +109,7 @@ class EventRow(Struct, frozen=True, gc=False):
 
 
 class QuarantineRow(Struct, frozen=True, gc=False):
-    """A row of `quarantine`, as it is when it is made."""
+    """A row of `quarantine`, as inserted."""
 
     topic: str
     partition: int
@@ -124,7 +124,7 @@ class QuarantineRow(Struct, frozen=True, gc=False):
 
 
 def read(records: Sequence[Record], catalog: "Catalog", outside: re.Pattern[str] | None) -> list[Item]:
-    """Parse and check a batch. Pure: what an event says decides, nothing that is on record."""
+    """Parse and check a batch. Pure: depends on the records and the catalog only, not on what is recorded."""
     items = []
     for record in records:
         event = None
@@ -140,14 +140,14 @@ def read(records: Sequence[Record], catalog: "Catalog", outside: re.Pattern[str]
 
 
 def same_content(one: bytes, other: bytes) -> bool:
-    """Whether two records say the same: the same bytes, or the same JSON written differently."""
+    """Whether two records have the same content: the same bytes, or the same JSON written differently."""
     return one == other or msgspec.json.decode(one) == msgspec.json.decode(other)
 
 
 def record(connection: Connection, items: Sequence[Item], now_us: int) -> Recorded:
-    """Record what is new with its links, put the refused into quarantine, and note how far each partition has come.
+    """Record new events with their links, quarantine refused records, and advance each partition's progress.
 
-    Each item says afterwards what became of it.
+    Sets the outcome of each item.
     """
     fresh, heads = _deduplicate(connection, items)
     new = _append(connection, fresh, heads, now_us)
@@ -157,9 +157,9 @@ def record(connection: Connection, items: Sequence[Item], now_us: int) -> Record
 
 
 def _deduplicate(connection: Connection, items: Sequence[Item]) -> tuple[list[Item], Heads]:
-    """Mark duplicates and id conflicts; return the items to record, and the chains' ends of all that were looked at.
+    """Mark duplicates and id conflicts; returns the items to record, and the heads of all chains concerned.
 
-    The first recorded event of an id stands.
+    The first recorded event of an id counts.
     """
     valid = [(item, item.event) for item in items if item.event is not None and item.verdict == Verdict.RECORDED]
     there = ask_in(connection, events, ("id", "raw"), "id", {event.id for _, event in valid})
@@ -180,7 +180,7 @@ def _deduplicate(connection: Connection, items: Sequence[Item]) -> tuple[list[It
 
 
 def _append(connection: Connection, fresh: Sequence[Item], heads: Heads, now_us: int) -> Recorded:
-    """Write the events and their links, from these ends of the chains on."""
+    """Write the events and their links, continuing the chains from these heads."""
     heads = dict(heads)
     new = Recorded([], {})
     rows = []
@@ -218,7 +218,7 @@ def _append(connection: Connection, fresh: Sequence[Item], heads: Heads, now_us:
 
 
 def _set_aside(connection: Connection, items: Sequence[Item]) -> None:
-    """Put the refused records into quarantine, each arrival once."""
+    """Quarantine the refused records, each occurrence once."""
     refused = [item for item in items if item.verdict == Verdict.QUARANTINED]
     known = {
         (topic, partition, offset)
@@ -249,7 +249,7 @@ def _set_aside(connection: Connection, items: Sequence[Item]) -> None:
 
 
 def _advance(connection: Connection, items: Sequence[Item]) -> None:
-    """Note how far each partition is committed to the tables."""
+    """Record how far each partition is committed to the tables."""
     reached: dict[tuple[str, int], int] = {}
     for item in items:
         place = (item.record.topic, item.record.partition)

@@ -20,12 +20,12 @@ _NOTHING: Mapping[str, Growth] = MappingProxyType({})
 
 
 class HistoryCache:
-    """Parsed events by subject, kept between transactions; an entry holds while its chain has not grown."""
+    """Parsed events by subject, kept between transactions; an entry is valid while its chain has not grown."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, tuple[int, tuple[Event, ...]]] = OrderedDict()
         self._unsure: set[str] = set()
-        """Kept since the transaction began."""
+        """Added since the transaction began."""
 
     def load(
         self, connection: Connection, subjects: Collection[str], grown: Mapping[str, Growth] = _NOTHING
@@ -66,7 +66,7 @@ class HistoryCache:
 
     @contextmanager
     def kept_if_committed(self) -> Iterator[None]:
-        """One transaction: what it brought is kept when it ends well, else it may never have been written."""
+        """One transaction: its entries are kept if it commits; otherwise they may never have been written."""
         try:
             yield
         except BaseException:

@@ -15,7 +15,7 @@ from models.rules.specimen import LotFacts
 
 
 def hold(connection: Connection, items: Iterable[Item], wider: set[str], *, alone: bool) -> locks.Held:
-    """Take the locks of these records' events. `wider`: found to be needed besides; `alone`: take all at once."""
+    """Take the locks of these records' events. `wider`: further keys needed; `alone`: take all at once."""
     if not locks.needed(connection):
         return None
     valid = [item.event for item in items if item.event is not None and item.verdict == Verdict.RECORDED]
@@ -28,7 +28,7 @@ def hold(connection: Connection, items: Iterable[Item], wider: set[str], *, alon
 
 
 def written(valid: Iterable[Event]) -> set[str]:
-    """What these events change by themselves."""
+    """The keys that these events change directly."""
     held: set[str] = set()
     for event in valid:
         data: Any = event.data
@@ -47,7 +47,7 @@ def written(valid: Iterable[Event]) -> set[str]:
 
 
 def read(valid: Iterable[Event]) -> set[str]:
-    """The facts that these events only rest on."""
+    """The keys of the facts that these events only depend on."""
     facts: set[str] = set()
     for event in valid:
         data: Any = event.data
@@ -55,14 +55,14 @@ def read(valid: Iterable[Event]) -> set[str]:
             facts.add(f"order {order}")
         facts.update(f"lot {line.item}/{line.lot}" for line in getattr(data, "supplies", ()) if line.lot)
         if event.type.startswith("supply.") and getattr(data, "lot", None):
-            facts.add(f"lot {event.subject.partition('/')[2]}/{data.lot}")  # it may bring the lot to a new place
+            facts.add(f"lot {event.subject.partition('/')[2]}/{data.lot}")  # the lot may be new at this place
     return facts
 
 
 def foreseen(connection: Connection, valid: Iterable[Event]) -> set[str]:
-    """The specimens of these orders, and those that lots were used for of which something new is said.
+    """The specimens of these orders, and those for which lots with new facts were used.
 
-    Only a look ahead, so that the transaction need not begin again when it comes upon them.
+    Only a prediction, so that the transaction need not restart when it comes to them.
     """
     orders, said = set(), set()
     for event in valid:
@@ -79,7 +79,7 @@ def foreseen(connection: Connection, valid: Iterable[Event]) -> set[str]:
 
 
 def _is_news(known: LotFacts | None, expires: Any) -> bool:
-    """Whether a receipt's expiry, or (None) a recall, says what is not known of the lot yet."""
+    """Whether a receipt's expiry, or (None) a recall, is new for the lot."""
     if known is None:
         return True
     return known.notice is None if expires is None else known.expires != expires

@@ -1,4 +1,4 @@
-"""What a commit reports to the metrics of its worker: receipts at a lab, and results within or beyond their time."""
+"""What a commit reports to the metrics of its worker: receipts at a lab, and results within or past their limit."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -19,7 +19,7 @@ class Observer(Protocol):
 
 
 def report(observer: Observer, new: Sequence[Event], folded: Mapping[str, Specimen], catalog: Catalog) -> None:
-    """Report the receipts at a lab, and the first final results that stand with their receipt only now."""
+    """Report the new receipts at a lab, and the first final results that now have a receipt."""
     ids = {event.id for event in new}
     for s in {event.subject: folded.get(event.subject) for event in new}.values():
         if s is None or s.lab_received is None:

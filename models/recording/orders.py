@@ -14,7 +14,7 @@ from models.rules.specimen import effective
 
 
 class OrderRow(Struct, frozen=True):
-    """A row of `orders`; an order that was only cancelled has its number and status alone."""
+    """A row of `orders`; an order with only a cancellation has only its number and status."""
 
     order_id: str
     status: str
@@ -29,14 +29,14 @@ class OrderRow(Struct, frozen=True):
 
 
 def refold(connection: Connection, histories: Mapping[str, tuple[Event, ...]]) -> None:
-    """Write the rows of these orders, {order id: every event}; one without a counting event has none."""
+    """Write the rows of these orders, {order id: every event}; one without a valid event has none."""
     rows = {order_id: _fold(order_id, history) for order_id, history in histories.items()}
     upsert_structs(connection, orders, OrderRow, [row for row in rows.values() if row is not None])
     delete(connection, orders, ("order_id",), [(order_id,) for order_id, row in rows.items() if row is None])
 
 
 def _fold(order_id: str, history: tuple[Event, ...]) -> OrderRow | None:
-    """The first placing that counts stands."""
+    """The first valid placing decides."""
     counting = effective(history)
     placed = next(iter(of_kind(counting, OrderPlaced)), None)
     cancelled = next(iter(of_kind(counting, OrderCancelled)), None)

@@ -1,6 +1,6 @@
-"""Rebuilding: every table of state made again from the recorded events, in one transaction.
+"""Rebuilding: every table of state computed again from the recorded events, in one transaction.
 
-By the same functions as a commit, in the same order: movements and lots, specimens, stock.
+It uses the same functions as a commit, in the same order: movements and lots, specimens, stock.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ Progress = Callable[[int, int], None]
 
 
 def rebuild(store: Store, progress: Progress | None = None) -> int:
-    """Fold all state again; returns how many events there are. Broken off, nothing has changed.
+    """Fold all state again; returns how many events there are. When interrupted, nothing has changed.
 
     `progress(done, total)` counts events through two passes. Alerts, acknowledgements, print jobs and the outbox
     are acts, not state: they stay, and nothing is sent or printed again.
@@ -73,7 +73,7 @@ def _batches(connection: Connection) -> Iterator[list[Event]]:
 
 
 def _count_alerts(connection: Connection) -> None:
-    """Note on each specimen how many alerts are open about it: the next sweep looks at those."""
+    """Set on each specimen how many alerts are open about it: the next sweep checks those."""
     a, s = alerts.c, specimens.c
     its_own = (a.accession == s.accession) & a.resolved_us.is_(None)
     count = select(func.count()).where(its_own).scalar_subquery()

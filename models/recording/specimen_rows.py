@@ -1,4 +1,4 @@
-"""The rows in which a specimen's state is kept: one of its own, and those of what it has many of."""
+"""The rows that hold a specimen's state: its own, and those of its results, legs and discrepancies."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -54,7 +54,7 @@ class SpecimenRow(Struct, frozen=True, kw_only=True):
 
 
 def specimen_row(s: Specimen, catalog: "Catalog", policy: "Policy") -> SpecimenRow:
-    """The specimen as it stands, with what becomes late and when."""
+    """The row of a specimen's state, with what becomes late and when."""
     cases = deadlines(s, catalog, policy)
     leg = s.legs[-1] if s.legs else None
     return SpecimenRow(
@@ -85,7 +85,7 @@ def specimen_row(s: Specimen, catalog: "Catalog", policy: "Policy") -> SpecimenR
 
 
 class ResultRow(Struct, frozen=True):
-    """A row of `results`: the report of one test that stands."""
+    """A row of `results`: the current report of one test."""
 
     accession: str
     test: str
@@ -191,7 +191,7 @@ def _discrepancy_rows(s: Specimen) -> list[Struct]:
 
 
 class Derived(NamedTuple):
-    """A table of what a specimen has many of."""
+    """A table with several rows per specimen."""
 
     table: Table
     kind: type[Struct]
@@ -204,7 +204,7 @@ class Derived(NamedTuple):
         return tuple(getattr(row, key) for key in self.keys)
 
     def that_may_have_any(self, accessions: Iterable[str], histories: Mapping[str, tuple[Event, ...]]) -> set[str]:
-        """Those that may have rows, now or before this transaction: evidence is only added."""
+        """Those that may have rows, now or before this transaction: evidence is append-only."""
         types = self.types
         return {a for a in accessions if types is None or any(e.type in types for e in histories.get(a, ()))}
 

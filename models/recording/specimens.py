@@ -1,7 +1,7 @@
-"""Refolding specimens: gather what they rest on, fold them, write what has changed.
+"""Refolding specimens: gather what they depend on, fold them, write what has changed.
 
-Part of the store's one transaction (models/recording/store.py). A specimen's state rests on its own events, its
-parent's (an aliquot), its order's, and what is known of the lots used for it; `Refold` gathers just those.
+Part of the store's one transaction (models/recording/store.py). A specimen's state depends on its own events, its
+parent's (for an aliquot), its order's, and what is known of the lots used for it; `Refold` gathers exactly those.
 """
 
 from collections.abc import Iterable
@@ -35,7 +35,7 @@ Histories = dict[str, tuple[Event, ...]]
 """{subject: every event on record with it}"""
 SPECIMEN_UPDATE: Update = (
     *(column for column in SpecimenRow.__struct_fields__ if column not in ("accession", "alert_check_us")),
-    # with an alert open the sweep must look at once: the change may have resolved it
+    # with an alert open the sweep must check at once: the change may have resolved it
     ("alert_check_us", "CASE WHEN specimens.alerts_open > 0 THEN 0 ELSE excluded.alert_check_us END"),
 )
 USE_COLUMNS = ("accession", *Use.__struct_fields__)
@@ -58,7 +58,7 @@ def refold(
     policy: "Policy",
     held: locks.Held,
 ) -> dict[str, Specimen]:
-    """Refold every order and specimen that the new events concern. Raises Widen for one that is not locked."""
+    """Refold every order and specimen that the new events affect. Raises Widen for one that is not locked."""
     grown = {subject: growth for subject, growth in new.by_subject.items() if "/" not in subject}
     histories = cache.load(connection, grown, grown)
     return refold_subjects(connection, histories, changes, cache, catalog, policy, held)
@@ -73,12 +73,12 @@ def refold_subjects(
     policy: "Policy",
     held: locks.Held = None,
 ) -> dict[str, Specimen]:
-    """Refold these subjects, whose histories have grown, and every specimen that rests on them."""
+    """Refold these subjects, whose histories have grown, and every specimen that depends on them."""
     own_orders = {s for s, history in histories.items() if any(e.type.startswith("order.") for e in history)}
     order_rows.refold(connection, {s: histories[s] for s in own_orders})
     touched = {s for s, history in histories.items() if is_accession(s, history)}
     work = Refold(connection, catalog, policy)
-    # all that is asked for here goes together
+    # all that is asked for here is sent together
     work.ask_ahead(touched, histories)
     ordered = ask_in(connection, specimens, ("accession",), "order_id", own_orders)
     users = ask_pairs(connection, movements, ("accession",), ("item", "lot"), changes.lots)
@@ -114,13 +114,13 @@ class Refold:
         self._related()
 
     def _related(self) -> None:
-        """Forget what is known of relations: it is asked for again."""
+        """Drop the known relations, so that they are read again."""
         columns = RelationRow.__struct_fields__
         self._children = Known(self.connection, relations, columns, "parent")
         self._parents = Known(self.connection, relations, columns, "child")
 
     def ask_ahead(self, accessions: set[str], histories: Histories) -> None:
-        """Ask together for all that these specimens rest on, as far as their own events name it."""
+        """Ask together for all that these specimens depend on, as far as their own events name it."""
         for known in (self._children, self._parents, self._uses):
             known.ask(accessions)
         for derived in DERIVED:
@@ -188,7 +188,7 @@ class Refold:
     def _histories_of(
         self, accessions: set[str], parents: dict[str, set[str]], found: Histories
     ) -> dict[str, History]:
-        """Everything that the state of these specimens rests on, parents' state left out."""
+        """Everything that the state of these specimens depends on, except the parents' state."""
         order_ids, named = _orders_of(found.values()), _lots_of(found.values())
         for known, keys in ((self._orders, order_ids), (self._uses, accessions), (self._lots, named)):
             known.ask(keys)
@@ -216,7 +216,7 @@ class Refold:
         }
 
     def write(self, folded: dict[str, Specimen], histories: Histories) -> None:
-        """Write the state of these specimens; of what they have many of only the rows that differ."""
+        """Write the state of these specimens; in the tables with several rows each, only rows that differ."""
         known = {a: s for a, s in folded.items() if histories.get(a) or s.birth is not None}
         rows = [specimen_row(s, self.catalog, self.policy) for s in known.values()]
         upsert_structs(self.connection, specimens, SpecimenRow, rows, SPECIMEN_UPDATE)

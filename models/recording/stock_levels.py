@@ -1,8 +1,8 @@
 """Stock levels: stock folded from the movements of one site and item, in order of time.
 
 Part of the store's one transaction (models/recording/store.py). A movement later than all before is applied to the
-stored state, an earlier one starts again from the last mark before it. What is read and written for all the places of
-a batch goes in one statement for each table.
+stored state; for an earlier one the fold restarts from the last mark before it. All places of a batch are read and
+written in one statement per table.
 """
 
 from collections.abc import Iterable
@@ -31,7 +31,7 @@ _state = msgspec.json.Decoder(StockState)
 
 
 class MarkRow(Struct, frozen=True):
-    """A row of `stock_marks`: the state from which a late movement starts again."""
+    """A row of `stock_marks`: the state from which the fold restarts for a late movement."""
 
     site: str
     item: str
@@ -65,7 +65,7 @@ class TakenRow(Movement, frozen=True, kw_only=True):
 
 
 class _Writes(Struct):
-    """Rows that wait until all places are folded."""
+    """Rows to write when all places are folded."""
 
     taken: list[TakenRow] = []
     marks: list[MarkRow] = []
@@ -84,7 +84,7 @@ class _Writes(Struct):
 
 
 def refold(connection: Connection, changes: Changes, catalog: "Catalog") -> None:
-    """Fold the stock of every place that these changes touch, from the first movement on that they touch."""
+    """Fold the stock of every place that these changes affect, from the first affected movement on."""
     places = places_of(connection, changes)
     locks.hold_stock(connection, places)
     first: dict[Place, Key] = {}
@@ -108,7 +108,7 @@ def refold(connection: Connection, changes: Changes, catalog: "Catalog") -> None
 
 
 def refold_from_start(connection: Connection, places: Iterable[Place], catalog: "Catalog") -> None:
-    """Fold the stock of these places from their first movement; no row of their state is there yet."""
+    """Fold the stock of these places from their first movement; their state has no rows yet."""
     known: dict[Key, str | None] = {}
     states, pending = {}, {}
     for place in places:
@@ -124,7 +124,7 @@ def _fold(
     known: dict[Key, str | None],
     catalog: "Catalog",
 ) -> None:
-    """Apply to each state its movements; write what differs from the lots on hand before and the known takings."""
+    """Apply each state's movements; write what differs from the previous lots on hand and lots taken."""
     writes, expiries = _Writes(), _expiries(connection, states, pending)
     for place, state in states.items():
         _apply(writes, place, state, pending[place], expiries.get(place[1], {}), catalog, known)
@@ -144,7 +144,7 @@ def _load(connection: Connection, places: Iterable[Place]) -> dict[Place, StockS
 def _rewind(
     connection: Connection, place: Place, since: Key, known: dict[Key, str | None]
 ) -> tuple[StockState, list[Movement]]:
-    """The last marked state before `since`, and every movement after it; `known`: what each took until now."""
+    """The last marked state before `since`, and every movement after it; `known`: the lots that each took so far."""
     mine = (stock_marks.c.site == place[0], stock_marks.c.item == place[1])
     connection.execute(stock_marks.delete().where(*mine, stock_marks.c.time_us >= since[0]))
     mark = connection.execute(
@@ -171,7 +171,7 @@ def _asks(moves: list[Movement]) -> bool:
 
 
 def _first_of(connection: Connection, place: Place, lots: set[str]) -> Key | None:
-    """Before the first movement that names one of these lots, none of them can be taken: their expiry is nothing."""
+    """The first movement that names one of these lots: before it their expiry is irrelevant."""
     if not lots:
         return None
     mine = (movements.c.site == place[0], movements.c.item == place[1], movements.c.lot.in_(sorted(lots)))
@@ -182,7 +182,7 @@ def _first_of(connection: Connection, place: Place, lots: set[str]) -> Key | Non
 def _expiries(
     connection: Connection, states: dict[Place, StockState], pending: dict[Place, list[Movement]]
 ) -> dict[str, Expiry]:
-    """By item, the expiry of each lot among which first-expired-first-out must choose, as last stated."""
+    """By item, the last stated expiry of each lot that first-expired-first-out may choose."""
     wanted = {
         (place[1], lot)
         for place, moves in pending.items()
@@ -220,7 +220,7 @@ def _put(writes: _Writes, place: Place, before: dict[str, int], state: StockStat
         StockRow(*place, lot, on_hand) for lot, on_hand in state.lots.items() if before.get(lot) != on_hand
     ]
     writes.stock_gone += [(*place, lot) for lot in before.keys() - state.lots.keys()]
-    if state.at == START:  # everything was voided: as if nothing had ever been on record here
+    if state.at == START:  # everything was voided: as if nothing had ever been recorded here
         writes.items_gone.append(place)
     else:
         writes.items.append(ItemRow(*place, state.on_hand_u, state.on_order_u, _encode(state)))

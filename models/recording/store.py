@@ -1,7 +1,7 @@
 """The store: the only writer of evidence and state. `Store.commit` records one batch of the log in one transaction.
 
 Evidence, ledger links, state, stock, quarantine, progress and outbox are written together or not at all, so a batch
-that comes again after a crash finds either everything or nothing of itself on record.
+that is redelivered after a crash finds either all or none of itself on record.
 """
 
 import re
@@ -23,7 +23,7 @@ from models.rules.events import Event, Reason
 from models.rules.specimen import Specimen
 
 WIDENED_MAX = 3
-"""How often a transaction begins again with more locks before it takes them all."""
+"""How often a transaction restarts with more locks before it takes them all."""
 
 
 class Store:
@@ -47,7 +47,7 @@ class Store:
         """Record a batch; the outcome of each record in its order. Durable when it returns.
 
         Raises the database's own exceptions when it can't be written: nothing of the batch is then on record, and
-        the same batch may be given again.
+        the same batch may be committed again.
         """
         wider: set[str] = set()
         widened = 0
@@ -68,7 +68,7 @@ class Store:
     def _write(
         self, connection: Connection, items: list[Item], held: locks.Held, now_us: int
     ) -> tuple[list[Event], dict[str, Specimen]]:
-        """All that one batch changes, in the order in which each step rests on those before it."""
+        """Write all that one batch changes, in an order in which each step depends only on those before it."""
         new = evidence.record(connection, items, now_us)
         changes = supplies.project(connection, new)
         folded = specimens.refold(connection, new, changes, self._histories, self.catalog, self.policy, held)
@@ -77,7 +77,7 @@ class Store:
         return new.events, folded
 
     def refuse(self, record: Record, detail: str) -> Outcome:
-        """Put one record into quarantine that can't be recorded for a reason that parsing does not see."""
+        """Quarantine one record that can't be recorded for a reason that parsing does not detect."""
         item = Item(record, None)
         item.refuse(Reason.INVALID_DATA, detail)
         with writing(self.engine) as connection:
@@ -85,7 +85,7 @@ class Store:
         return item.outcome()
 
     def decide_quarantine(self, ids: Sequence[int], state: Literal["requeued", "discarded"], now_us: int) -> int:
-        """Close open quarantine entries; how many were open."""
+        """Close open quarantine entries; returns how many were open."""
         with writing(self.engine) as connection:
             changed = connection.execute(
                 update(quarantine)

@@ -1,7 +1,7 @@
-"""Supplies: bring movements, lots and links up to date with new and voided events.
+"""Supplies: update movements, lots and links for new and voided events.
 
-Part of the store's one transaction (models/recording/store.py). What an event does to stock is a set of rows keyed
-by its id; they are there while the event counts. models/recording/stock_levels.py folds the stock from them.
+Part of the store's one transaction (models/recording/store.py). An event's effect on stock is a set of rows keyed by
+its id, which exist while the event is valid. models/recording/stock_levels.py folds the stock from them.
 """
 
 from collections.abc import Iterable
@@ -55,9 +55,9 @@ def voids_of(connection: Connection, subjects: Iterable[str]) -> list[Event[Void
 
 
 def counting(connection: Connection, fresh: list[Event], older: set[str]) -> tuple[list[Event], set[str]]:
-    """The events whose rows must now be there, and the ids of all whose rows are to be looked at.
+    """The events whose rows must now exist, and the ids of all events whose rows to check.
 
-    New events that no void takes out; and for subjects with a new void, every event that any void names. `older`:
+    New events that are not voided; and for subjects with a new void, every event that any void names. `older`:
     the subjects that had events before these.
     """
     voids: dict[str, list[Event[Voided]]] = {}
@@ -79,7 +79,7 @@ def counting(connection: Connection, fresh: list[Event], older: set[str]) -> tup
 
 
 def facts_of(event: Event) -> list[LotRow]:
-    """What a receipt or a recall says about its lot."""
+    """What a receipt or a recall states about its lot."""
     data = event.data
     if not isinstance(data, SupplyReceived | SupplyRecalled):
         return []
@@ -99,7 +99,7 @@ def uses_of(event: Event) -> list[UseRow]:
 
 
 def _sync(connection: Connection, table: Table, kind: type[T], want: list[T], have: set[T]) -> list[T]:
-    """Make the rows that are there just those wanted. Returns the rows added or removed."""
+    """Insert and delete rows so that exactly those wanted exist. Returns the rows added or removed."""
     added, removed = [row for row in want if row not in have], list(have - set(want))
     keys = tuple(c.name for c in table.primary_key)
     delete(connection, table, keys, [tuple(getattr(row, key) for key in keys) for row in removed])
@@ -108,7 +108,7 @@ def _sync(connection: Connection, table: Table, kind: type[T], want: list[T], ha
 
 
 class Changes(Struct, frozen=True):
-    """What the new events changed outside the specimens' own histories."""
+    """What the new events changed outside of the specimens' histories."""
 
     added: list[Movement]
     removed: list[Movement]
@@ -124,9 +124,9 @@ NO_CHANGES = Changes([], [], set(), set(), set())
 
 
 def project(connection: Connection, new: Recorded, *, afresh: bool = False) -> Changes:
-    """Write the movement, lot, use and usage rows of new events, and take out those of voided ones.
+    """Write the movement, lot, use and usage rows of new events, and delete those of voided ones.
 
-    `afresh`: the events are on record already and any of them may have its rows (a rebuild).
+    `afresh`: the events are on record already, and any of them may have rows (a rebuild).
     """
     concerned = [
         e for e in new.events if e.type.startswith("supply.") or e.type in ("specimen.collected", "event.voided")
@@ -136,7 +136,7 @@ def project(connection: Connection, new: Recorded, *, afresh: bool = False) -> C
     older = {e.subject for e in concerned if afresh or new.by_subject[e.subject].before}
     here, ids = counting(connection, concerned, older)
     if not afresh:
-        ids -= {e.id for e in concerned}  # they have no rows yet
+        ids -= {e.id for e in concerned}  # these have no rows yet
     facts_there = ask_in(connection, lot_facts, LotRow.__struct_fields__, "event_id", ids)
     uses_there = ask_in(connection, linked_uses, UseRow.__struct_fields__, "event_id", ids)
     moves_there = ask_in(connection, movements, MOVEMENT_COLUMNS, "event_id", ids)
@@ -175,7 +175,7 @@ def _add_usage(connection: Connection, changes: Changes) -> None:
 
 
 def places_of(connection: Connection, changes: Changes) -> set[Place]:
-    """Every site and item whose stock these changes may touch."""
+    """Every site and item whose stock these changes may affect."""
     places = {(m.site, m.item) for m in changes.added + changes.removed}
     found = select_pairs(connection, stock, ("site", "item"), ("item", "lot"), changes.expiries)
     return places | {(site, item) for site, item in found}

@@ -1,7 +1,7 @@
 """Custody: the state of one specimen as a pure function of its history.
 
 `fold` derives status, custodian, legs, times, results and discrepancies. Nothing is refused: a contradiction becomes
-a discrepancy (models/rules/discrepancies.py), which heals by itself when the missing evidence arrives.
+a discrepancy (models/rules/discrepancies.py), which resolves automatically when the missing evidence arrives.
 """
 
 from collections.abc import Iterable, Sequence
@@ -56,7 +56,7 @@ def _by_type(events: list[Event]) -> dict[str, list[Event]]:
 
 
 def _legs(steps: dict[str, list[Event]], home: str | None) -> tuple[list[Leg], list[Event[Received]]]:
-    """Group the moves by manifest; place receipts that name none. Legs in order of their start."""
+    """Group the moves by manifest; assign receipts that name none. Legs in order of their start."""
     legs: dict[str, Leg] = {}
     loose: list[Event[Received]] = []
 
@@ -144,7 +144,7 @@ def _first(events: Iterable[Event], field: str) -> Any:
 
 
 def _scans(history: History) -> Scans:
-    """The events that count, grouped."""
+    """The valid events, grouped."""
     events = effective(history.events)
     steps = _by_type(events)
     collected = steps.get("specimen.collected")
@@ -176,14 +176,14 @@ def _at_lab(receipts: list[Event[Received]], catalog: "Catalog") -> Event[Receiv
 
 
 def _status(scans: Scans, resulted_us: int | None, skew_us: int) -> Status:
-    """The first of these that holds; each rests on the order of the history, never on arrival."""
+    """The first of these that holds; each depends on the order of the history, never of arrival."""
     steps = scans.steps
     if "specimen.disposed" in steps:
         return Status.DISPOSED
     lost = steps.get("specimen.missing")
     if lost and not any(e.type in SIGHTINGS and e.order >= lost[-1].order for e in scans.events):
         return Status.MISSING
-    if "specimen.rejected" in steps:  # a rejection stands until it is voided
+    if "specimen.rejected" in steps:  # a rejection is valid until it is voided
         return Status.REJECTED
     stored = steps.get("specimen.stored")
     if stored and not any(e.order >= stored[-1].order for step in MOVES for e in steps.get(step, ())):
@@ -211,7 +211,7 @@ def _custodian(scans: Scans, status: Status) -> str | None:
 
 
 def _location(scans: Scans, status: Status) -> str | None:
-    """Where it is: a site, a storage place, or None while it travels, is lost or is gone."""
+    """Where it is: a site, a storage place, or None while it travels, is lost or disposed of."""
     if status in _NOWHERE:
         return None
     stored = scans.every(Stored)

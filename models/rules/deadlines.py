@@ -1,4 +1,4 @@
-"""Deadlines: what must have happened to a specimen by when, and what is wrong with it already.
+"""Deadlines: what must happen to a specimen by when, and what is already wrong with it.
 
 `deadlines` gives, for one folded specimen, every case that is or will be an alert, with the moment it becomes due.
 What is late at a moment T is then those due at or before T: a pure function of the tables and T.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class AlertKind(StrEnum):
-    """What an alert is about (contract, section 5): those of specimens, then those of stock and the quarantine."""
+    """What an alert is about (contract, section 5): kinds for specimens first, then for stock and the quarantine."""
 
     OVERDUE_RESULT = "overdue-result"
     OVERDUE_STEP = "overdue-step"
@@ -51,7 +51,7 @@ class Step(StrEnum):
     RECEIPT = "receipt"
 
 
-# a tube that may be another patient's is the worst that custody can show
+# a tube that may be another patient's is the worst discrepancy
 _GRAVE = frozenset(
     {DiscrepancyCode.IDENTITY_MISMATCH, DiscrepancyCode.LABEL_MISMATCH, DiscrepancyCode.SUPERSEDED_LABEL}
 )
@@ -61,7 +61,7 @@ _STABILITY_IS_SETTLED = frozenset({Status.REJECTED, Status.MISSING, Status.DISPO
 
 
 class Deadline(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One case. `cause` tells it from another case of the same kind and subject: a new cause may alert again."""
+    """One case. `cause` distinguishes cases of the same kind and subject: a new cause may alert again."""
 
     kind: AlertKind
     subject: str
@@ -72,7 +72,7 @@ class Deadline(Struct, frozen=True, kw_only=True, omit_defaults=True):
     detail: str
     """In English."""
     message: Stored | None = None
-    """`detail` with its template and values; None where a version that kept none wrote the row."""
+    """`detail` with its template and values; None in rows written by a version that stored none."""
     priority: str = "routine"
     step: Step | None = None
     """Of an overdue step, what the specimen waits for."""
@@ -116,7 +116,7 @@ Found = Iterator[Deadline]
 WAITS_FOR = {step: Message("waits for {step}", step=Message(step)) for step in Step}
 
 
-# nearly every fold needs one of these, and there are few of them
+# nearly every fold needs one, and there are few of them
 @lru_cache(1024)
 def _result_is_due(test: str, hours: float) -> Message:
     return Message("{test} is due {hours:g} h after receipt at the lab", test=test, hours=hours)
@@ -232,7 +232,7 @@ def overdue_steps(s: Specimen, catalog: "Catalog", policy: "Policy") -> Found:
 
 
 def stability_at_risk(s: Specimen, catalog: "Catalog", policy: "Policy") -> Found:
-    """Part of the shortest stability limit has passed, and the tube has not reached a lab."""
+    """A set part of the shortest stability limit has passed, and the tube has not reached a lab."""
     if s.collected_us is None or s.lab_received is not None or s.status in _STABILITY_IS_SETTLED:
         return
     hours = stability_hours(s, catalog)
@@ -281,7 +281,7 @@ def critical_unacknowledged(s: Specimen, _: "Catalog", policy: "Policy") -> Foun
 
 
 def custody_discrepancy(s: Specimen, _: "Catalog", __: "Policy") -> Found:
-    """Open while a discrepancy stands, until the specimen is disposed of."""
+    """Open while there is a discrepancy, until the specimen is disposed of."""
     if not s.discrepancies or s.status == Status.DISPOSED:
         return
     times = {e.id: e.time_us for e in s.events}

@@ -1,4 +1,4 @@
-"""What the decoder of JSON says of data that is not as it should be, as a message."""
+"""The JSON decoder's complaints about invalid data, as messages."""
 
 from config.foreign_texts import recognized
 from config.messages import N_, Message
@@ -14,7 +14,7 @@ _SAYS = (
     N_("Object missing required field {field} - at {where}"),
     N_("Object missing required field {field}"),
 )
-"""msgspec's sentences; the more particular one first."""
+"""msgspec's sentences; the more specific ones first."""
 
 
 def fault_message(fault: Exception) -> Message:

@@ -1,7 +1,7 @@
 """Discrepancies: where the evidence about a specimen contradicts itself, the rules or the catalog.
 
-Each rule is a small function over the folded state; `TABLE` says by which rule each code is found, what it means and
-what to do about it. A discrepancy names the events it rests on, and is gone by itself when the missing evidence
+Each rule is a small function over the folded state; `TABLE` says which rule finds each code, what it means and what
+to do about it. A discrepancy names the events it is based on, and resolves automatically when the missing evidence
 arrives or the wrong event is voided.
 """
 
@@ -31,7 +31,7 @@ def _site(leg: Leg) -> str | None:
 
 
 def missing_steps(case: Case) -> Found:
-    """A later step is on record, an earlier one that it needs is not."""
+    """A later step is on record, but an earlier one that it needs is not."""
     s, steps = case.s, case.s.steps
     physical = [e for e in s.events if e.type in _PHYSICAL]
     if physical and not s.birth and "specimen.collected" not in steps:
@@ -81,9 +81,9 @@ def _needs_receipt(event: Event, s: Custody) -> bool:
 
 
 def _wrong_manifest(case: Case, leg: Leg) -> bool:
-    """A scan names a manifest that the tube was not put on, while another one has it and is not received.
+    """A scan names a manifest that the tube was not put on, while it is on another one that is not received.
 
-    One that it was put on only after this leg's first scan is the next leg, and no excuse for this one.
+    A manifest that it was put on only after this leg's first scan is the next leg, and does not explain this one.
     """
     return any(
         other.manifest != leg.manifest and other.dispatched and not other.received and other.start < leg.start
@@ -98,7 +98,7 @@ def not_on_manifest(case: Case) -> Found:
 
 
 def missing_from_manifest(case: Case) -> Found:
-    """Reported missing while on a manifest, and not seen since."""
+    """Reported missing while on a manifest, and not scanned since."""
     s = case.s
     lost = s.every(Missing)
     if not lost or any(e.type in SIGHTINGS and e.order > lost[-1].order for e in s.events):
@@ -135,7 +135,7 @@ def out_of_order(case: Case) -> Found:
 def repeated_steps(case: Case) -> Found:
     s, steps = case.s, case.s.steps
     if len(steps) == len(s.events) and len(s.legs) < 2:
-        return  # every step once
+        return  # every step occurs once
     for name in ("collected", "rejected", "disposed"):
         if len(events := steps.get(f"specimen.{name}", [])) > 1:
             yield found(DiscrepancyCode.REPEATED_STEP, Message(name), *events)
@@ -222,7 +222,7 @@ def after_disposal(case: Case) -> Found:
 
 
 def future_time(case: Case) -> Found:
-    """Scanned, by its own clock, after the log had it: that device's clock is wrong."""
+    """Scanned, by the device's clock, after the log received it: that clock is wrong."""
     for event in case.s.events:
         if event.appended_us and event.time_us > event.appended_us + case.skew_us:
             yield found(DiscrepancyCode.FUTURE_TIME, step(event), event)
@@ -239,7 +239,7 @@ class Finding(NamedTuple):
     code: DiscrepancyCode
     rule: Callable[[Case], Found]
     needs: frozenset[str]
-    """The event types without any of which the rule has nothing to find; none: it always looks."""
+    """The rule is run only if there is an event of one of these types; empty: always."""
     means: str
     do: str
 
@@ -363,7 +363,7 @@ _RULES = tuple({row.rule: row.needs for row in TABLE}.items())
 
 
 def find(s: Custody, history: History, catalog: "Catalog", policy: "Policy") -> list[Discrepancy]:
-    """All discrepancies, sorted; those with the same code and detail are one, resting on all their events."""
+    """All discrepancies, sorted; those with the same code and detail are merged, with all their events."""
     hops = list(zip_longest(s.legs, s.legs[1:]))
     case = Case(s, history, catalog, policy, round(policy.clock_skew_minutes * MINUTE_US), hops)
     merged: dict[tuple[DiscrepancyCode, str], set[str]] = {}

@@ -1,6 +1,6 @@
 """The event types: one frozen struct for the data of each, and the table of them.
 
-Strict where the contract says; fields that are not known stay in the recorded bytes.
+Strict where the contract requires it; unknown fields stay in the recorded bytes.
 """
 
 from datetime import date
@@ -241,7 +241,7 @@ TYPES: dict[str, EventType] = {
     "specimen.found": EventType(Found, "specimen", 81),
     "specimen.stored": EventType(Stored, "specimen", 82),
     "specimen.disposed": EventType(Disposed, "specimen", 90),
-    # stock: what comes in before what goes out; a count last, since it already holds what happened by then
+    # stock: what comes in before what goes out; a count last, since it already includes what happened by then
     "supply.ordered": EventType(SupplyOrdered, "stock", 0),
     "supply.received": EventType(SupplyReceived, "stock", 10),
     "supply.transferred": EventType(SupplyTransferred, "stock", 20),

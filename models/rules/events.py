@@ -1,7 +1,7 @@
 """Events: the CloudEvents envelope, one frozen struct per type, and the checks at the edge.
 
 `parse` turns the bytes of one log record into an `Event` or raises `Refused` with the quarantine reason.
-The bytes themselves are what is stored; attributes and fields that are not known stay in them.
+The bytes are stored as they are, with unknown attributes and fields.
 """
 
 import re
@@ -28,7 +28,7 @@ D = TypeVar("D", bound=Data, default=Data, covariant=True)
 K = TypeVar("K", bound=Data)
 EVENT_BYTES_MAX = 64 * 1024
 TIME_US_MIN, TIME_US_END = 0, 7_258_118_400_000_000
-"""1970 up to 2200: what comes of adding days to a time, or of its offset, can still be written as a date."""
+"""1970 up to 2200: adding days or an offset to such a time still gives a valid date."""
 SPECIMENS_TOPIC = "lab.specimens"
 SUPPLIES_TOPIC = "lab.supplies"
 ALERTS_TOPIC = "lab.alerts"
@@ -68,7 +68,7 @@ class Event(Struct, Generic[D], frozen=True, gc=False):
     order: tuple[int, int, str]
     """The place in a history: time, then lifecycle rank, then id."""
     appended_us: int = 0
-    """When the log took it: only the discrepancy `future-time` looks at it."""
+    """When it was appended to the log: only the discrepancy `future-time` uses it."""
 
 
 def of_kind(events: Iterable[Event], kind: type[K]) -> list[Event[K]]:
@@ -77,7 +77,7 @@ def of_kind(events: Iterable[Event], kind: type[K]) -> list[Event[K]]:
 
 
 class Refused(Exception):
-    """A record that can't be taken as an event. `reason` is the contract's code, `detail` says what to fix."""
+    """A record that is not accepted as an event. `reason` is the contract's code, `detail` says what to fix."""
 
     def __init__(self, reason: Reason, text: str, /, **values: Value) -> None:
         self.reason: Reason = reason
@@ -111,7 +111,7 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _envelope = msgspec.json.Decoder(_Envelope)
 _route = msgspec.json.Decoder(_Route)
 _data: dict[str, msgspec.json.Decoder[Any]] = {name: msgspec.json.Decoder(row.data) for name, row in TYPES.items()}
-# a recall comes from the maker and holds everywhere; an order may be placed from outside the clinics
+# a recall comes from the maker and applies everywhere; an order may be placed from outside the clinics
 _SITE_OPTIONAL = frozenset({"supply.recalled", "order.placed", "order.cancelled", "event.voided"})
 
 
@@ -144,11 +144,11 @@ def _is_json(raw: bytes) -> bool:
 
 
 def _holds_nul(raw: bytes) -> bool:
-    """Whether any text or name in the record holds the character NUL, which no database keeps in a text."""
+    """Whether any text or name in the record contains the character NUL, which PostgreSQL can't store in a text."""
     try:
         waiting: list[Any] = [msgspec.json.decode(raw)]
     except _UNREADABLE:
-        return True  # so deep, or with such numbers, that it can't be looked through
+        return True  # nested so deeply, or with such numbers, that it can't be searched
     while waiting:
         value = waiting.pop()
         if isinstance(value, str) and "\0" in value:
@@ -173,7 +173,7 @@ def parse(raw: bytes, appended_us: int = 0) -> Event:
         raw.decode()
         head = _envelope.decode(raw)
     except msgspec.ValidationError as fault:
-        # found before the end was read: what follows may be no JSON at all
+        # raised before the end was read: the rest may not be JSON at all
         raise Refused(Reason.NOT_CLOUDEVENTS if _is_json(raw) else Reason.NOT_JSON, fault_message(fault)) from None
     except _UNREADABLE as fault:
         raise Refused(Reason.NOT_JSON, fault_message(fault)) from None
@@ -198,7 +198,7 @@ def parse(raw: bytes, appended_us: int = 0) -> Event:
 
 
 def time_of(raw: bytes) -> int | None:
-    """When a record says that it happened, as far as can be told: for what could not be taken as an event."""
+    """The time that a record states, if one can be read: for records that are not accepted as events."""
     try:
         time = msgspec.json.decode(raw, type=_Time).time
         return _time_us(time) if isinstance(time, str) else None
@@ -207,7 +207,7 @@ def time_of(raw: bytes) -> int | None:
 
 
 def route(raw: bytes) -> tuple[str, bytes | None]:
-    """The topic and key under which a record is appended, bad ones too: any bytes have a place."""
+    """The topic and key under which a record is appended, bad ones too: any bytes have one."""
     try:
         head = _route.decode(raw)
     except _UNREADABLE:
@@ -219,7 +219,7 @@ def route(raw: bytes) -> tuple[str, bytes | None]:
 
 
 def _identifiers(event: Event) -> Iterator[tuple[str, str, Kind]]:
-    """Where, value, kind of each identifier that must verify."""
+    """Field, value and kind of each identifier whose check digits must be right."""
     yield "actor", event.actor, BADGE
     subject = TYPES[event.type].subject
     if subject == "specimen" or (subject != "order" and looks_like(event.subject, SPECIMEN)):
@@ -233,7 +233,7 @@ def _identifiers(event: Event) -> Iterator[tuple[str, str, Kind]]:
 
 
 def _having(fields: dict[str, T]) -> dict[str, tuple[tuple[str, T], ...]]:
-    """By event type, those of these fields that its data has: an event is asked only for what it can hold."""
+    """By event type, those of these fields that its data has: only these are read from an event."""
     return {
         name: tuple((field, of) for field, of in fields.items() if field in row.data.__struct_fields__)
         for name, row in TYPES.items()
@@ -270,7 +270,7 @@ def stock_subject(subject: str) -> tuple[str, str]:
 
 
 def _names(event: Event) -> Iterator[tuple[Reason, str]]:
-    """Every catalog name that the event uses, with the reason that holds where it isn't known."""
+    """Every catalog name that the event uses, with the reason if it isn't known."""
     data: Any = event.data
     if event.site:
         yield Reason.UNKNOWN_SITE, event.site

@@ -1,7 +1,7 @@
 """Identifiers with check digits: `S2600012334` is a letter, a two-digit year, a serial and two check digits.
 
 The check digits are ISO 7064 MOD 97-10 over the whole value with letters as A=10 … Z=35, as in an IBAN: the
-number formed so leaves 1 when divided by 97. Every single-character change and every swap of neighbours is caught.
+resulting number modulo 97 is 1. Every single-character change and every swap of neighbours is caught.
 """
 
 import re
@@ -15,7 +15,7 @@ TOTE: Kind = "T"
 BADGE: Kind = "B"
 
 KEPT_MAX = 8192
-"""Answers that are kept: a badge or a manifest comes with many scans."""
+"""Cached answers: a badge or a manifest occurs in many scans."""
 SERIAL_DIGITS_MIN = 6
 SERIAL_DIGITS_MAX = 10
 _FORM = re.compile(r"([SMTB])([0-9]{2}[0-9]{6,10}[0-9]{2})", re.ASCII)
@@ -41,7 +41,7 @@ def is_identifier(value: str, kind: Kind, outside: re.Pattern[str] | None = None
     """Whether a scanned value is one of ours, of this kind, with the right check digits.
 
     `outside`: the configured pattern of identifiers from other systems (a reference lab's accession numbers);
-    a value that it matches in full is accepted as it is.
+    a value that it fully matches is accepted as it is.
     """
     form = _FORM.fullmatch(value)
     if (
@@ -55,5 +55,5 @@ def is_identifier(value: str, kind: Kind, outside: re.Pattern[str] | None = None
 
 
 def looks_like(value: str, kind: Kind) -> bool:
-    """Whether a value has the form of this kind of identifier, with right or wrong check digits."""
+    """Whether a value has the form of this kind of identifier, whether or not its check digits are right."""
     return re.fullmatch(kind + r"[0-9]{10,14}", value, re.ASCII) is not None

@@ -1,6 +1,6 @@
 """History: the events of one specimen, and the shape of what is folded from them.
 
-Events are ordered by (time, lifecycle rank, id), never by arrival; voided ones are set aside.
+Events are ordered by (time, lifecycle rank, id), never by arrival; voided ones are excluded.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ from models.rules.events import Event, K, of_kind
 
 
 class Status(StrEnum):
-    """Where a specimen stands, in the order of its life."""
+    """A specimen's status, in the order of its lifecycle."""
 
     EXPECTED = "expected"
     COLLECTED = "collected"
@@ -31,7 +31,7 @@ class Status(StrEnum):
     DISPOSED = "disposed"
 
 
-# an event that shows the tube itself was in somebody's hands
+# events that show that somebody had the tube in their hands
 SIGHTINGS = frozenset(
     f"specimen.{step}"
     for step in (
@@ -48,7 +48,7 @@ SIGHTINGS = frozenset(
     )
 )
 MOVES = ("specimen.dispatched", "specimen.picked-up", "specimen.received")
-# an event after which its actor holds the tube; a dispatch only puts it on a manifest
+# events after which the actor holds the tube; a dispatch only puts it on a manifest
 HAND_OVERS = frozenset(
     f"specimen.{step}" for step in ("collected", "picked-up", "received", "rejected", "stored", "found")
 )
@@ -122,7 +122,7 @@ class Leg(Struct):
 
     @property
     def dispatch(self) -> Event[Dispatched] | None:
-        """The dispatch that holds: the last one."""
+        """The dispatch that counts: the last one."""
         return self.dispatched[-1] if self.dispatched else None
 
     @property
@@ -147,12 +147,12 @@ class Result(Struct, frozen=True):
 
 
 class History(Struct, frozen=True, kw_only=True):
-    """All that a specimen's state rests on: every event with its accession, voided ones too, and related facts."""
+    """All that a specimen's state depends on: every event with its accession, voided ones too, and related facts."""
 
     accession: str
     events: tuple[Event, ...]
     births: tuple[Event[Aliquoted], ...] = ()
-    """`specimen.aliquoted` events of a parent that name this accession, voided ones left out."""
+    """`specimen.aliquoted` events of a parent that name this accession, without voided ones."""
     parent: "Specimen | None" = None
     orders: Mapping[str, OrderFacts] = {}
     lots: Mapping[tuple[str, str], LotFacts] = {}
@@ -169,7 +169,7 @@ class Scans(Struct, frozen=True):
     """The same by event type."""
     legs: list[Leg]
     direct: list[Event[Received]]
-    """Receipts that need no leg: at the site of collection, without a manifest."""
+    """Receipts without a leg: at the site of collection, without a manifest."""
     birth: Event[Aliquoted] | None
     site: str | None
 
@@ -197,7 +197,7 @@ class Custody(Scans, frozen=True):
     priority: str | None
     parent: str | None
     voided: int
-    """How many events were voided: what stands again because of a void is a new case."""
+    """How many events were voided: what is valid again because of a void is a new case."""
     status: Status
     custodian: str | None
     location: str | None
@@ -218,9 +218,9 @@ _order = attrgetter("order")
 
 
 def voided(events: Iterable[Event]) -> set[str]:
-    """The ids of events that an `event.voided` takes out of the count.
+    """The ids of events that an `event.voided` invalidates.
 
-    A void can itself be voided, by a later one only, so that two of them can't cancel each other without end.
+    A void can itself be voided, but only by a later one, so that two can't void each other.
     """
     voids = sorted(of_kind(events, Voided), key=_order, reverse=True)
     gone: set[str] = set()

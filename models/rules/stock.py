@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 UNIT = 1_000_000
 NO_LOT = ""
-"""Stands for "which lot is not known": a use without a lot while nothing at all is known to be on hand."""
+"""Means that the lot is not known: a use without a lot while nothing is known to be on hand."""
 
 
 class MovementKind(StrEnum):
@@ -45,12 +45,12 @@ class MovementKind(StrEnum):
 
 
 OUTS = frozenset({MovementKind.USED, MovementKind.WASTED, MovementKind.TRANSFER_OUT})
-"""What takes from the shelf: a lot that is not named is chosen by expiry."""
+"""Kinds that take from the shelf: a lot that is not named is chosen by expiry."""
 Key = tuple[int, int, str, int]
 
 
 class Movement(Struct, frozen=True):
-    """One line of one event at one site and item. `line` tells the supplies of one collection apart."""
+    """One line of one event at one site and item. `line` distinguishes the supplies of one collection."""
 
     site: str
     item: str
@@ -76,9 +76,9 @@ class StockState(Struct):
     lots: dict[str, int] = {}
     """On hand of every lot ever seen, in millionths."""
     orders: list[tuple[str, int]] = []
-    """Outstanding orders, oldest first: order reference ("" if none) and what is still to come."""
+    """Outstanding orders, oldest first: order reference ("" if none) and the outstanding quantity."""
     last_in: str = ""
-    """The event that last put or counted stock here: what makes the next shortage a new one."""
+    """The last event that added or counted stock here: it makes the next shortage a new case."""
     since_mark: int = 0
     """Movements applied since the last stored mark."""
     low_since_us: int | None = None
@@ -103,7 +103,7 @@ def to_u(quantity: float) -> int:
 
 
 def from_u(quantity_u: int) -> int | float:
-    """Millionths as the number a person wrote: whole where it is whole."""
+    """Millionths as the number a person wrote: an int if it is whole."""
     whole, rest = divmod(quantity_u, UNIT)
     return whole if rest == 0 else quantity_u / UNIT
 
@@ -155,7 +155,7 @@ def _collected(event: Event[Collected]) -> list[Movement]:
 
 
 def _transferred(event: Event[SupplyTransferred]) -> list[Movement]:
-    arrives = {"site": event.data.to, "line": 1, "rank": event.rank - 1}  # on the other shelf before it may be used
+    arrives = {"site": event.data.to, "line": 1, "rank": event.rank - 1}  # arrives before any use at the other site
     return [_move(event, MovementKind.TRANSFER_OUT), _move(event, MovementKind.TRANSFER_IN, **arrives)]
 
 
@@ -191,7 +191,7 @@ _MAKERS: dict[str, Callable[[Event[Any]], list[Movement]]] = {
 
 
 def _fefo(state: StockState, quantity_u: int, expiry: Expiry) -> Taken:
-    """First expired, first out, over as many lots as it takes; what none covers makes the last one negative."""
+    """First expired, first out, over as many lots as needed; what they don't cover makes the last one negative."""
     known = sorted(state.lots, key=lambda lot: (expiry.get(lot) or date.max, lot))
     taken: Taken = []
     left = quantity_u
@@ -209,7 +209,7 @@ def _fefo(state: StockState, quantity_u: int, expiry: Expiry) -> Taken:
 
 
 def _fill(state: StockState, move: Movement) -> None:
-    """A delivery fills the order that it names, else the oldest ones."""
+    """Apply a delivery to the order that it names, else to the oldest ones."""
     left = move.quantity_u
     named = move.supply_order if any(o == move.supply_order for o, _ in state.orders) else None
     kept: list[tuple[str, int]] = []
@@ -250,7 +250,7 @@ def apply(state: StockState, move: Movement, expiry: Expiry, reorder_u: int | No
 
 
 def fold(moves: Iterable[Movement], expiry: Expiry, reorder_u: int | None = None) -> StockState:
-    """The state after all movements of one site and item, in whatever order they are given."""
+    """The state after all movements of one site and item, given in any order."""
     state = StockState()
     for move in sorted(moves, key=lambda m: m.key):
         apply(state, move, expiry, reorder_u)
@@ -273,7 +273,7 @@ def expiring_from_us(expires: date, policy: "Policy") -> int:
 
 
 def shelf_life(expires: date | None, now: datetime, policy: "Policy") -> ShelfLife:
-    """How a lot stands at this moment; the calendar of `now`'s time zone counts. Empty: it is good for long."""
+    """A lot's shelf life now, by the calendar of `now`'s time zone. Empty: neither expired nor expiring soon."""
     if expires is None:
         return ""
     if expired(expires, now.date()):
@@ -283,13 +283,13 @@ def shelf_life(expires: date | None, now: datetime, policy: "Policy") -> ShelfLi
 
 
 def days_of_cover(on_hand_u: int, used_u: int, policy: "Policy") -> float | None:
-    """How long what is on hand lasts; None: nothing was used. `used_u`: use over `policy.use_rate_days` days."""
+    """How long the stock on hand lasts; None: nothing was used. `used_u`: use over `policy.use_rate_days` days."""
     rate = used_u / UNIT / policy.use_rate_days
     return max(from_u(on_hand_u), 0) / rate if rate > 0 else None
 
 
 class Restock(Struct, frozen=True):
-    """How one item stands at one site. Quantities in units, cover in days (None: nothing was used lately)."""
+    """One item's stock at one site, and whether to order. In units; cover in days (None: no recent use)."""
 
     due: bool
     reason: str
@@ -298,7 +298,7 @@ class Restock(Struct, frozen=True):
     on_order: float
     days_of_cover: float | None
     suggested: float
-    """What fills to par; 0 when nothing is due."""
+    """The quantity that fills up to par; 0 when nothing is due."""
 
 
 def restock(on_hand_u: int, on_order_u: int, used_u: int, par: "ParLevel", policy: "Policy") -> Restock:

@@ -1,4 +1,4 @@
-"""The condition in which a tube travelled: its temperature, its time to the lab, its seals, the supplies used for it.
+"""A tube's transport conditions: temperature, time to the lab, seals, and the supplies used for it.
 
 Rules of models/rules/discrepancies.py, whose table names them.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Case(NamedTuple):
-    """What a rule looks at."""
+    """The input of a rule."""
 
     s: Custody
     history: History
@@ -77,7 +77,7 @@ def _band(case: Case, transport: str) -> tuple[float, float]:
 
 
 def stability_hours(s: Custody, catalog: "Catalog") -> float | None:
-    """The shortest limit among the tests, for the way the first leg travels; None where none is known."""
+    """The shortest limit among the tests, for the temperature of the first leg; None if none is known."""
     first = s.legs[0].dispatch if s.legs else None
     cold = first is not None and first.data.transport == "refrigerated"
     shortest: float | None = None
@@ -135,8 +135,8 @@ def supplies(case: Case) -> Found:
 
 
 def was_expired(use: Use, expires: date, catalog: "Catalog") -> bool:
-    """Whether the last day of the lot was over, where it was used."""
-    latest = _EPOCH_DAY + use.time_us // (24 * HOUR_US) + 1  # no clock on earth is further ahead of UTC
+    """Whether the last day of the lot was over at the site of use."""
+    latest = _EPOCH_DAY + use.time_us // (24 * HOUR_US) + 1  # no local time is a day ahead of UTC
     return latest > expires.toordinal() and expired(expires, local_day(use, catalog))
 
 
@@ -144,7 +144,7 @@ _EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
 def local_day(use: Use, catalog: "Catalog") -> date:
-    """The calendar day at the site of use: a lot holds to the end of its last day there."""
+    """The calendar day at the site of use: a lot is good to the end of its last day there."""
     moment = moment_of(use.time_us)
     site = catalog.sites.get(use.site)
     return moment.astimezone(ZoneInfo(site.timezone) if site else UTC).date()

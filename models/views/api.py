@@ -75,7 +75,7 @@ class ResultView(Struct, frozen=True, kw_only=True):
 
 
 class SpecimenView(Struct, frozen=True, kw_only=True):
-    """How a specimen stands: the row of `labtrail export specimens`, and what hangs on it."""
+    """A specimen's state: the row of `labtrail export specimens`, and what belongs to it."""
 
     accession: str
     order: str | None

@@ -1,4 +1,4 @@
-"""The lists that the HTTP API answers: stock and open alerts. Times are UTC text; every list has a bound."""
+"""The lists that the HTTP API answers: stock and open alerts. Times are UTC text; every list has a limit."""
 
 from collections.abc import Collection
 from typing import Any

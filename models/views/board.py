@@ -1,4 +1,4 @@
-"""What the managers' board and the supply pages ask: where everything is, how old, what is late, what is in stock."""
+"""Queries of the managers' board and the supply pages: where specimens are, how old, what is late or in stock."""
 
 import re
 from collections.abc import Collection
@@ -30,13 +30,13 @@ STEPS = (Status.COLLECTED, Status.LABELED, Status.DISPATCHED, Status.IN_TRANSIT,
 
 
 class Waiting(Struct, frozen=True, kw_only=True):
-    """Specimens that wait at one step: how many, and how long, in hours."""
+    """Specimens waiting at one step: how many, and how long, in hours."""
 
     status: str
     count: int
     oldest_hours: float
     under: tuple[int, ...]
-    """How many have waited for less than each of AGE_HOURS, the last number for all that is older."""
+    """How many have waited for less than each of AGE_HOURS; the last number is of all older ones."""
 
 
 AGE_HOURS = (1.0, 2.0, 4.0, 8.0, 24.0)
@@ -90,7 +90,7 @@ class AlertRow(Struct, frozen=True, kw_only=True):
 
 
 def open_alerts(connection: Connection, sites: Collection[str] | None) -> list[AlertRow]:
-    """Open alerts: what nobody has taken on first, then critical before warning, then the oldest."""
+    """Open alerts: unacknowledged ones first, then critical before warning, then the oldest."""
     a = alerts.c
     query = select(a.message, *(a[name] for name in AlertRow.__struct_fields__)).where(a.resolved_us.is_(None))
     if sites is not None:
@@ -112,7 +112,7 @@ class Lot(Struct, frozen=True, kw_only=True):
 
 
 class StockRow(Struct, frozen=True, kw_only=True):
-    """How one item stands at one site. Quantities in units, cover in days (None: nothing was used lately)."""
+    """One item's stock at one site. Quantities in units, cover in days (None: no recent use)."""
 
     site: str
     item: str
@@ -133,7 +133,7 @@ class StockRow(Struct, frozen=True, kw_only=True):
 def stock_rows(
     connection: Connection, catalog: "Catalog", policy: "Policy", sites: Collection[str] | None, now_us: int
 ) -> list[StockRow]:
-    """Every (site, item) with a par level or anything on record; what is due first, then by least cover."""
+    """Every (site, item) with a par level or anything on record; due ones first, then by shortest cover."""
     i = stock_items.c
     query = select(i.site, i.item, i.on_hand_u, i.on_order_u)
     have = {(site, item): (on_hand, on_order) for site, item, on_hand, on_order in connection.execute(query)}
@@ -152,7 +152,7 @@ def _stock_row(
     policy: "Policy",
 ) -> StockRow:
     par, supply = catalog.par_levels.get(key), catalog.supplies.get(key[1])
-    stands = restock(*have_u, used_u, par, policy) if par else None
+    level = restock(*have_u, used_u, par, policy) if par else None
     return StockRow(
         site=key[0],
         item=key[1],
@@ -164,15 +164,15 @@ def _stock_row(
         par_level=par.par_level if par else None,
         lead_time_days=par.lead_time_days if par else None,
         days_of_cover=days_of_cover(have_u[0], used_u, policy),
-        due=stands.due if stands else False,
-        reason=stands.reason if stands else "",
-        suggested=stands.suggested if stands else 0,
+        due=level.due if level else False,
+        reason=level.reason if level else "",
+        suggested=level.suggested if level else 0,
         lots=tuple(lots.get(key, ())),
     )
 
 
 def _lots(connection: Connection, sites: Collection[str] | None) -> dict[tuple[str, str], list[Lot]]:
-    """The lots with anything on hand, or owed, in the order in which they expire."""
+    """The lots with a quantity on hand that is not zero, in order of expiry."""
     query = select(stock).where(stock.c.on_hand_u != 0)
     if sites is not None:
         query = query.where(stock.c.site.in_(sites))
@@ -199,7 +199,7 @@ def lot_on_hand(connection: Connection, site: str, item: str, lot: str) -> float
 
 
 def find(connection: Connection, code: str) -> str | None:
-    """The page of whatever a scanned or typed code names; None when nothing on record has it."""
+    """The page of what a scanned or typed code names; None when nothing on record has it."""
     if re.fullmatch(r"[A-Za-z0-9._:/ -]{1,128}", code) is None:
         return None
     known = connection.execute(select(specimens.c.accession).where(specimens.c.accession == code)).scalar()
@@ -224,9 +224,9 @@ def find(connection: Connection, code: str) -> str | None:
 
 
 class BoardState(Struct, frozen=True):
-    """Where things stand: any difference to the last one is a change. `events`: the number of the newest event.
+    """A fingerprint of the board's data: when it differs, something changed. `events`: number of the newest event.
 
-    `told_us`: when Alertmanager last told of something.
+    `told_us`: when Alertmanager last sent a notification.
     """
 
     events: int
@@ -239,7 +239,7 @@ class BoardState(Struct, frozen=True):
 
 
 def board_state(connection: Connection) -> BoardState:
-    """Read from indexes only: cheap enough for every second."""
+    """Reads indexes only: cheap enough for once a second."""
     a = alerts.c
     still_open, newest, acknowledged, escalated = connection.execute(
         select(func.count(), func.max(a.id), func.count(a.acknowledged_us), func.count(a.escalated_us)).where(
@@ -249,8 +249,8 @@ def board_state(connection: Connection) -> BoardState:
     last = connection.execute(select(func.max(events.c.seq))).scalar() or 0
     held = connection.execute(select(func.count()).where(quarantine.c.state == "open")).scalar() or 0
     n = notifications.c
-    told = [
+    notified_us = [
         connection.execute(select(func.max(n.told_us)).where(n.status == status)).scalar() or 0
         for status in ("firing", "resolved")
     ]
-    return BoardState(last, still_open, newest or 0, acknowledged, escalated, held, max(told))
+    return BoardState(last, still_open, newest or 0, acknowledged, escalated, held, max(notified_us))

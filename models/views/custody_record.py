@@ -1,7 +1,7 @@
 """The custody record of one specimen: all that the report, the timeline page and the API say about it.
 
-One shape for every form (text, JSON, PDF, page), so that they can't say different things. Times are texts, in
-UTC as in every export, and in the local time of the site where it happened. `record_query.py` reads it.
+One structure for every form (text, JSON, PDF, page), so that they can't differ. Times are texts, in
+UTC as in every export, and in the local time of the site where it happened. `custody_record_query.py` reads it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,7 +32,7 @@ class Proof(Struct, frozen=True, kw_only=True):
     tree_size: int
     root: str
     signed: bool
-    """Whether this is the tree of the signed checkpoint; else it is the tree as it stands now."""
+    """Whether this is the tree of the signed checkpoint; else it is the current tree."""
     path: tuple[str, ...]
 
 
@@ -68,9 +68,9 @@ class HandOver(Struct, frozen=True, kw_only=True):
     site: str
     site_name: str | None
     released_by: str | None
-    """As scanned; None where the scan names nobody: then the last holder is all that is known."""
+    """As scanned; None where the scan names nobody: then only the last holder is known."""
     last_holder: str | None
-    """Who held it until then as far as the scans show; None: nobody on record."""
+    """Who held it until then, by the scans; None: nobody on record."""
     received_by: str | None
     """None: it has left everybody's hands (disposed of)."""
     scanned_by: str
@@ -122,7 +122,7 @@ class Signed(Struct, frozen=True, kw_only=True):
 
 
 class Ledger(Struct, frozen=True, kw_only=True):
-    """Where the chain and the tree stood when this record was made."""
+    """The state of the chain and the tree when this record was made."""
 
     chain_length: int
     chain_head: str
@@ -162,9 +162,9 @@ class CustodyRecord(Struct, frozen=True, kw_only=True):
 
 
 def hand_overs(history: Iterable[Step]) -> list[HandOver]:
-    """Who gave the tube to whom, from the events that count, in history order.
+    """Who gave the tube to whom, from the valid events, in history order.
 
-    A dispatch puts a tube on a manifest and changes no hands.
+    A dispatch puts a tube on a manifest and does not change the custodian.
     """
     passed: list[HandOver] = []
     holder: str | None = None
@@ -196,5 +196,5 @@ def hand_overs(history: Iterable[Step]) -> list[HandOver]:
 
 
 def custody_json(record: CustodyRecord) -> bytes:
-    """The record as one JSON document, messages in English, indented; ends with a line end."""
+    """The record as one JSON document, messages in English, indented; ends with a newline."""
     return msgspec.json.format(msgspec.json.encode(record, enc_hook=str), indent=2) + b"\n"

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from config.catalog import Catalog
 
 EVENTS_MAX = 10_000
-"""More than any specimen has; a report with more would be no report."""
+"""More than any specimen has; a report with more would be unreadable."""
 _deadlines = msgspec.json.Decoder(list[Deadline])
 _strings = msgspec.json.Decoder(list[str])
 
@@ -48,10 +48,10 @@ def custody_record(
     catalog: "Catalog",
     checkpoint: Checkpoint | None = None,
 ) -> CustodyRecord | None:
-    """All that is on record of one specimen; None when nothing is.
+    """All that is on record about one specimen; None when nothing is.
 
-    `connection`: of one snapshot (`models.database.reading`). `at_us` decides what is late. `checkpoint`: the
-    newest signed one; events that it covers are proved against it, later ones against the tree as it stands.
+    `connection`: of one snapshot (`models.database.engine.reading`). `at_us` decides what is late. `checkpoint`: the
+    newest signed one; events that it covers are proved against it, later ones against the current tree.
     """
     row = connection.execute(select(specimens).where(specimens.c.accession == accession)).first()
     if row is None:
@@ -118,14 +118,14 @@ def _signed(connection: Connection, checkpoint: Checkpoint, size: int) -> Signed
 
 
 def _rows(connection: Connection, accession: str) -> Sequence[Row[Any]]:
-    """The specimen's own events by their place in the chain, and the aliquoting that it came from."""
+    """The specimen's own events in the order of its chain, and the aliquoting that it came from."""
     own = select(events).where(events.c.subject == accession)
     births = (
         select(events)
         .join(relations, relations.c.event_id == events.c.id)
         .where(relations.c.child == accession, events.c.subject != accession)
     )
-    query = union_all(own, births)  # an OR of the two would read every event there is
+    query = union_all(own, births)  # an OR of the two would read every event
     return connection.execute(query.order_by("subject", "chain_seq").limit(EVENTS_MAX)).all()
 
 
@@ -163,7 +163,7 @@ def _rank(event: Event | None) -> int:
 
 
 def _parsed(row: Row[Any]) -> Event | None:
-    """The event again; None where the recorded bytes were altered so that they are none any more."""
+    """The parsed event; None if the recorded bytes were altered so that they no longer parse."""
     try:
         return parse(row.raw, row.appended_us)
     except Refused:
@@ -189,7 +189,7 @@ def _hashes_before(connection: Connection, rows: Sequence[Row[Any]]) -> dict[int
 
 
 def _facts(row: Row[Any], catalog: "Catalog") -> dict[str, Any]:
-    """What the event itself says, and when it came."""
+    """What the event itself says, and when it arrived."""
     site = catalog.sites.get(row.site)
     zone = site.timezone if site else "UTC"
     local = moment_of(row.time_us).astimezone(ZoneInfo(zone) if site else UTC)

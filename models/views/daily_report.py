@@ -1,6 +1,6 @@
-"""What the daily report shows of specimens: read from the tables, as plain values for `labtrail.daily_report`.
+"""What the daily report shows about specimens: read from the tables, as plain values for `labtrail.daily_report`.
 
-The day is given as two moments, microseconds since 1970; hours and days are those of the lab's time zone.
+A day is given as two moments, microseconds since 1970; hours and days are in the lab's time zone.
 """
 
 import math
@@ -43,7 +43,7 @@ class Clinic(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Turnaround(msgspec.Struct, frozen=True, kw_only=True):
-    """The results of one test and priority that came on the day. Times are in hours."""
+    """The results of one test and priority that arrived on the day. Times are in hours."""
 
     test: str
     priority: str
@@ -55,7 +55,7 @@ class Turnaround(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DayTotal(msgspec.Struct, frozen=True, kw_only=True):
-    """One day of the trend: what was collected on it, and the results that came on it."""
+    """One day of the trend: what was collected and the results that arrived on it."""
 
     day: date
     collected: int
@@ -66,7 +66,7 @@ class DayTotal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LabDay(msgspec.Struct, frozen=True, kw_only=True):
-    """The day of the lab."""
+    """The lab's day."""
 
     day: date
     timezone: str
@@ -103,7 +103,7 @@ def day_bounds(day: date, timezone: str) -> tuple[int, int]:
 
 
 def percentile(values: Iterable[float], part: float) -> float | None:
-    """The smallest value that at least `part` of the values don't exceed (nearest rank); None for no values."""
+    """The smallest value that at least `part` of the values do not exceed (nearest rank); None for no values."""
     ranked = sorted(values)
     return ranked[max(0, math.ceil(part * len(ranked)) - 1)] if ranked else None
 
@@ -161,7 +161,7 @@ Kept = dict[date, list[bool | None]]
 def _results(
     connection: Connection, catalog: "Catalog", zone: ZoneInfo, bounds: tuple[int, int, int]
 ) -> tuple[Times, Kept, Counter[int]]:
-    """(test, priority) -> hours, of the day; day -> for each result whether it kept a STAT limit (None: routine)."""
+    """(test, priority) -> hours, of the day; day -> whether each result was within a STAT limit (None: routine)."""
     since_us, start_us, end_us = bounds
     s, r = specimens.c, results.c
     rows = connection.execute(

@@ -1,4 +1,4 @@
-"""What the daily report shows of supplies: what to order, how long it lasts, what must come off the shelf."""
+"""What the daily report shows about supplies: what to order, how long it lasts, what must be taken off the shelf."""
 
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Literal
@@ -37,7 +37,7 @@ class Shelf(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Lot(msgspec.Struct, frozen=True, kw_only=True):
-    """A lot on hand that must not be used, or not much longer."""
+    """A lot on hand that must not be used, or soon must not."""
 
     site: str
     item: str
@@ -58,7 +58,7 @@ class SupplyDay(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def supply_day(connection: Connection, catalog: "Catalog", policy: "Policy", day: date, at_us: int) -> SupplyDay:
-    """Stock as it stands, with the use rate and the dates as of `at_us`; use on `day`."""
+    """Current stock, with the use rate and the dates as of `at_us`; use on `day`."""
     return SupplyDay(
         shelves=_shelves(connection, catalog, policy, at_us),
         lots=_lots(connection, catalog, policy, at_us),
@@ -78,19 +78,19 @@ def _shelves(connection: Connection, catalog: "Catalog", policy: "Policy", at_us
         par = catalog.par_levels.get((site, item))
         if par is None:
             continue
-        stands = restock(on_hand_u, on_order_u, used.get((site, item), 0), par, policy)
+        level = restock(on_hand_u, on_order_u, used.get((site, item), 0), par, policy)
         shelves.append(
             Shelf(
                 site=site,
                 item=item,
                 name=_name(item, catalog),
-                on_hand=stands.on_hand,
-                on_order=stands.on_order,
+                on_hand=level.on_hand,
+                on_order=level.on_order,
                 reorder_point=par.reorder_point,
-                cover_days=stands.days_of_cover,
+                cover_days=level.days_of_cover,
                 lead_days=par.lead_time_days,
-                due=stands.due,
-                suggested=stands.suggested,
+                due=level.due,
+                suggested=level.suggested,
             )
         )
     return tuple(sorted(shelves, key=lambda s: (s.cover_days is None, s.cover_days or 0, s.site, s.item)))

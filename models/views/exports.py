@@ -1,4 +1,4 @@
-"""Reading the tables: the exports of the contract and what commands and pages ask.
+"""Reading the tables: the exports of the contract and queries of commands and pages.
 
 Rows come as plain dictionaries with times as UTC text, sorted, the same on every database.
 """
@@ -191,7 +191,7 @@ def _stock(connection: Connection) -> Iterator[Row]:
 
 
 def _movements(connection: Connection) -> Iterator[Row]:
-    """What moved stock; a use whose lots were decided by expiry has one row for each lot."""
+    """Stock movements; a use whose lots were chosen by expiry has one row for each lot."""
     m = movements.c
     order = _sorted(connection, m.site, m.item, m.time_us, m.rank, m.event_id, m.line)
     for r in _stream(connection, select(movements).where(m.kind != MovementKind.ORDERED).order_by(*order)):
@@ -211,7 +211,7 @@ def _movements(connection: Connection) -> Iterator[Row]:
 
 
 def _alerts(connection: Connection, catalog: "Catalog", policy: "Policy", at_us: int) -> Iterator[Row]:
-    """What is late or wrong at a moment, with who has taken it on."""
+    """What is late or wrong at a moment, with who has acknowledged it."""
     acknowledged = {
         (kind, subject): by
         for kind, subject, by in connection.execute(
@@ -327,7 +327,7 @@ class RecallSpecimen(Struct, frozen=True):
 
 
 class RecallTrace(Struct, frozen=True):
-    """Everything that a lot touched."""
+    """Everything that a lot was used for."""
 
     item: str
     lot: str
@@ -339,7 +339,7 @@ class RecallTrace(Struct, frozen=True):
 
 
 def recall_trace(connection: Connection, item: str, lot: str) -> RecallTrace:
-    """The specimens, orders and remaining stock that one lot touched."""
+    """The specimens, orders and remaining stock of one lot."""
     m, s = movements.c, specimens.c
     used = connection.execute(
         select(s.accession, s.order_id, s.patient, s.site, s.status, func.min(m.time_us))

@@ -1,4 +1,4 @@
-"""How much is on record, and how much of it waits for a person: what `labtrail doctor` looks at."""
+"""How much is on record, and how much of it needs a person: what `labtrail doctor` checks."""
 
 from msgspec import Struct
 from sqlalchemy import Connection, func, select
@@ -14,7 +14,7 @@ class Contents(Struct, frozen=True, kw_only=True):
     newest_us: int | None
     quarantine_open: int
     outbox_failing: int
-    """Alerts and labels that were tried in vain."""
+    """Alerts and labels with failed attempts."""
 
 
 def contents(connection: Connection) -> Contents:

@@ -1,7 +1,7 @@
-"""What became of appended events, as the tables say: recorded, a duplicate, or in quarantine.
+"""The outcomes of appended events, from the tables: recorded, a duplicate, or in quarantine.
 
 `progress` says how far each partition is committed, in the same transaction as the events themselves; so once it
-has passed an event's offset, the tables say what became of it.
+has passed an event's offset, the tables have its outcome.
 """
 
 import itertools
@@ -18,7 +18,7 @@ from models.database.evidence_tables import events, progress, quarantine
 from models.database.state_tables import specimens
 
 Place = tuple[str, int, int]
-"""Topic, partition, offset: where the log took a record."""
+"""Topic, partition, offset: where a record is in the log."""
 _strings = msgspec.json.Decoder(tuple[str, ...])
 
 
@@ -31,7 +31,7 @@ class Asked(Struct, frozen=True):
 
 
 class Judged(Struct, frozen=True):
-    """What became of it, and how its specimen stands now. `status` None: no specimen is on record."""
+    """Its outcome, and its specimen's current status. `status` None: no specimen is on record."""
 
     outcome: Literal["recorded", "duplicate", "quarantined"]
     reason: str | None = None

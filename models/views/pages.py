@@ -1,6 +1,6 @@
-"""What the station's pages ask about orders, specimens and bags. Rows are frozen structs; times are `…_us`.
+"""Queries of the station's pages about orders, specimens and bags. Rows are frozen structs; times are `…_us`.
 
-Every list has a bound: a page that shows more than a person can read helps nobody.
+Every list has a limit: a page with more than a person can read helps nobody.
 """
 
 from collections.abc import Collection, Sequence
@@ -40,7 +40,7 @@ class SpecimenRow(Struct, frozen=True, kw_only=True):
 
     @property
     def since_us(self) -> int | None:
-        """When it came into its present state, as far as its own times say."""
+        """When it entered its current state, by its own times."""
         at: dict[str, int | None] = {
             Status.COLLECTED: self.collected_us,
             Status.LABELED: self.labeled_us,
@@ -131,7 +131,7 @@ def specimens_of_order(connection: Connection, order: str) -> list[SpecimenRow]:
 
 
 def waiting_for_dispatch(connection: Connection, sites: Collection[str]) -> list[SpecimenRow]:
-    """Tubes that lie at these sites and must travel on: STAT first, then the oldest."""
+    """Tubes at these sites that must travel on: STAT first, then the oldest."""
     s = specimens.c
     here = or_(
         and_(s.status.in_((Status.COLLECTED, Status.LABELED)), s.site.in_(sites)),
@@ -191,7 +191,7 @@ def _order(row: Any, done: Sequence[str]) -> OrderRow:
 
 
 def _done(connection: Connection, order_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """For each order, the tests that a tube still good is there for."""
+    """For each order, the tests for which there is a usable tube."""
     done: dict[str, set[str]] = {}
     s = specimens.c
     for start in range(0, len(order_ids), ROWS_MAX):
@@ -209,7 +209,7 @@ def bag(connection: Connection, manifest: str) -> Bag | None:
 
 
 def bags(connection: Connection, which: Any) -> list[Bag]:
-    """The bags that have a leg for which `which` holds, with all their tubes, newest first."""
+    """The bags that have a leg that meets `which`, with all their tubes, newest first."""
     named = (
         select(legs.c.manifest, func.max(legs.c.dispatched_us).label("at"))
         .where(which, legs.c.manifest != "")
@@ -242,7 +242,7 @@ def _bag(manifest: str, rows: Sequence[Any]) -> Bag:
 
 def open_bags(connection: Connection, sites: Collection[str]) -> list[Bag]:
     """Bags that wait at these sites for the courier."""
-    l = legs.c  # noqa: E741  # the table's own letter, as everywhere
+    l = legs.c  # noqa: E741  # short for the table, as everywhere
     waiting = and_(l.origin.in_(sites), l.dispatched_us.is_not(None), l.picked_up_us.is_(None))
     found = bags(connection, and_(waiting, l.received_us.is_(None)))
     return [one for one in found if any(tube.current and tube.status == Status.DISPATCHED for tube in one.tubes)]

@@ -1,4 +1,4 @@
-"""Every report of a result, as it was made: a corrected one stands beside the one that it replaces."""
+"""Every report of a result, as it was made: a corrected one is listed beside the one that it replaces."""
 
 from msgspec import Struct
 from sqlalchemy import Connection, select
@@ -21,7 +21,7 @@ class Report(Struct, frozen=True, kw_only=True):
 
 
 def reports_of(connection: Connection, accession: str) -> dict[str, list[Report]]:
-    """For each test of a specimen its reports, oldest first; voided ones are left out."""
+    """For each test of a specimen its reports, oldest first; without voided ones."""
     about = events.c.type.in_(("result.reported", "event.voided"))
     query = select(events.c.raw, events.c.appended_us).where(events.c.subject == accession, about).limit(REPORTS_MAX)
     read = [event for raw, at_us in connection.execute(query) if (event := _parsed(bytes(raw), at_us)) is not None]
@@ -42,7 +42,7 @@ def reports_of(connection: Connection, accession: str) -> dict[str, list[Report]
 
 
 def _parsed(raw: bytes, appended_us: int) -> Event | None:
-    """The event; None where its recorded bytes were altered (the ledger's check says so)."""
+    """The event; None if its recorded bytes were altered (the ledger's check reports that)."""
     try:
         return parse(raw, appended_us)
     except Refused:

@@ -1,4 +1,4 @@
-"""Which sites something has to do with: what decides whether somebody may see it."""
+"""Which sites something concerns: this decides who may see it."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def sites_of_alert(connection: Connection, alert_id: str) -> set[str] | None:
 
 
 def sites_of_event(connection: Connection, event_id: str) -> set[str] | None:
-    """Where an event happened, and every site that its specimen has to do with. None: not on record."""
+    """Where an event happened, and every site that its specimen concerns. None: not on record."""
     row = connection.execute(select(events.c.site, events.c.subject).where(events.c.id == event_id)).first()
     if row is None:
         return None
@@ -26,14 +26,14 @@ def sites_of_event(connection: Connection, event_id: str) -> set[str] | None:
 
 
 def sites_of_order(connection: Connection, order: str) -> set[str] | None:
-    """Where an order was placed for, and where its specimens were collected. None: not on record."""
+    """The site that an order was placed for, and where its specimens were collected. None: not on record."""
     placed = connection.execute(select(orders.c.site).where(orders.c.order_id == order)).all()
     tubes = connection.execute(select(specimens.c.site).where(specimens.c.order_id == order).distinct()).all()
     return {row.site for row in (*placed, *tubes)} - {None} if placed or tubes else None
 
 
 def sites_of_specimen(connection: Connection, accession: str) -> set[str] | None:
-    """Every site that a specimen has to do with: collected, sent from or to, received. None: not on record."""
+    """Every site that a specimen concerns: collected, sent from or to, received. None: not on record."""
     s = specimens.c
     row = connection.execute(select(s.site, s.destination).where(s.accession == accession)).first()
     if row is None:
@@ -42,7 +42,7 @@ def sites_of_specimen(connection: Connection, accession: str) -> set[str] | None
 
 
 def sites_of_manifest(connection: Connection, manifest: str) -> set[str] | None:
-    """Every site that a manifest has to do with. None: no tube is on it."""
+    """Every site that a manifest concerns. None: no tube is on it."""
     return _of_legs(connection, legs.c.manifest == manifest) or None
 
 

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations over the connection that `models.database.migrate` hands in."""
+"""Alembic's entry: runs the migrations over the connection that `models.database.migrate` passes in."""
 
 from alembic import context
 

@@ -1,9 +1,9 @@
 """Whole columns as single parameters of a PostgreSQL statement: `text[]`, `bigint[]` and `bytea[]`, in binary.
 
-psycopg chooses the type of a plain list by its values: small numbers go as `int2[]`, nulls only as an unknown type,
-and each choice is another prepared statement. These have one type each, and bytes are not made hexadecimal on the
-way. The layout is that of PostgreSQL's `array_recv`: dimensions, whether there are nulls, the element's type, length
-and lower bound, then each element with its length before it.
+psycopg chooses the type of a plain list by its values: small numbers are sent as `int2[]`, only nulls as an unknown
+type, and each choice needs another prepared statement. These have one type each, and bytes are not hex-encoded. The
+layout is that of PostgreSQL's `array_recv`: dimensions, whether there are nulls, the element's type, length and lower
+bound, then each element preceded by its length.
 """
 
 from abc import abstractmethod
@@ -30,7 +30,7 @@ class Texts(list[str | None]):
 
 
 class Numbers(list[int | None]):
-    """`bigint[]`; an INSERT takes it for integer columns as well, and refuses what does not fit."""
+    """`bigint[]`; an INSERT accepts it for integer columns too, and refuses values out of range."""
 
 
 class Blobs(list[bytes | None]):
@@ -46,7 +46,7 @@ def _sized(data: bytes) -> bytes:
 
 
 class _ArrayDumper(Dumper):
-    """Writes a list in PostgreSQL's binary form. `element`: the type of its elements; `write`: one of them."""
+    """Writes a list in PostgreSQL's binary form. `element`: the type of its elements; `write`: encodes one."""
 
     format = Format.BINARY
     element: int
@@ -92,7 +92,7 @@ for _kind, _dumper in ((Texts, _TextsDumper), (Numbers, _NumbersDumper), (Blobs,
 
 
 def kind_of(column: Column[Any]) -> tuple[type[Texts] | type[Numbers] | type[Blobs], str]:
-    """The array for values of this column, and its PostgreSQL type."""
+    """The array class for values of this column, and its PostgreSQL type."""
     if isinstance(column.type, Integer):
         return Numbers, "bigint[]"
     if isinstance(column.type, LargeBinary):

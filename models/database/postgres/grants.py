@@ -1,7 +1,7 @@
-"""What the service may do in a PostgreSQL: evidence can be added and read, never changed or deleted.
+"""The service's privileges in PostgreSQL: evidence can be inserted and read, never updated or deleted.
 
-The tables belong to the role that migrates; workers and stations connect as another, which gets these rights
-only. SQLite has no roles: there the hash chains and the exported checkpoints alone show a change.
+The tables belong to the role that migrates; workers and stations connect as another, which gets only these
+privileges. SQLite has no roles: there only the hash chains and the exported checkpoints reveal a change.
 """
 
 from sqlalchemy import Connection, text
@@ -19,13 +19,13 @@ RIGHTS: dict[str, tuple[str, ...]] = {
     "tree_nodes": (READ, ADD),
     "audit": (READ, ADD),
     "near_misses": (READ, ADD),
-    # the heads of the chains and of the tree move on; what they stand for is in the evidence
+    # the heads of the chains and of the tree are updated; what they summarize is in the evidence
     "chains": (READ, ADD, CHANGE),
     "tree_state": (READ, ADD, CHANGE),
     "progress": (READ, ADD, CHANGE),
-    # a quarantined record stays as it came; whether it was requeued or discarded is decided later
+    # a quarantined record stays as received; whether it was requeued or discarded is decided later
     "quarantine": (READ, ADD, "UPDATE (state, decided_us)"),
-    # state: folded from the evidence, made anew by `labtrail rebuild`
+    # state: folded from the evidence, recomputed by `labtrail rebuild`
     "orders": (READ, ADD, CHANGE, REMOVE),
     "specimens": (READ, ADD, CHANGE, REMOVE),
     "discrepancies": (READ, ADD, CHANGE, REMOVE),
@@ -47,9 +47,9 @@ RIGHTS: dict[str, tuple[str, ...]] = {
     "label_counters": (READ, ADD, CHANGE),
     "serials": (READ, ADD, CHANGE),
     "meta": (READ, ADD, CHANGE),
-    # names and birth dates, sealed; the newest stand
+    # names and birth dates, encrypted; only the newest are kept
     "patients": (READ, ADD, CHANGE),
-    # people: who leaves is disabled, not deleted
+    # people: those who leave are disabled, not deleted
     "users": (READ, ADD, CHANGE),
     "grants": (READ, ADD, CHANGE, REMOVE),
     "devices": (READ, ADD, CHANGE),
@@ -69,7 +69,7 @@ class RoleError(LabtrailError):
 
 
 def grant_service(connection: Connection, role: str) -> None:
-    """Give an existing role the rights of the service, and take away any other right in our tables.
+    """Grant an existing role the privileges of the service, and revoke any other in our tables.
 
     Runs inside the caller's transaction, as the owner of the tables, after each migration. Raises RoleError.
     """

@@ -1,7 +1,7 @@
-"""The years of `events` in a PostgreSQL: one partition for each calendar year (UTC) in which the log took events.
+"""The years of `events` in PostgreSQL: one partition for each calendar year (UTC) in which the log took events.
 
-`labtrail migrate` makes them, for years ahead, so that the service needs no right to change tables. What no year
-takes goes into a default partition: nothing is refused for its date. The keys that hold over all years are in
+`labtrail migrate` makes them, for years ahead, so that the service needs no privilege to alter tables. Rows of other
+years go into a default partition: nothing is refused for its date. The keys that are unique over all years are in
 `event_keys` (migration 0005), which a trigger of `events` fills. SQLite keeps one table.
 """
 
@@ -36,7 +36,7 @@ class Years(Struct, frozen=True):
 
 
 def is_partition(table: str) -> bool:
-    """Whether a table is a year of `events`, attached or not, or the default."""
+    """Whether a table is a yearly partition of `events`, attached or not, or the default one."""
     return _NAME.fullmatch(table) is not None
 
 
@@ -50,11 +50,11 @@ def years_of(connection: Connection) -> Years | None:
 
 
 def provide(connection: Connection, year: int | None = None) -> list[str]:
-    """Make the partitions that lack: this year's, those of the next years, and of rows in the default one.
+    """Create the missing partitions: for this year, the next years, and the years of rows in the default one.
 
-    Runs in the caller's transaction as the owner of the tables. `year`: the present one in UTC; by default that of
-    the database server's clock. Past years are never made again, since a year may have been taken out on purpose.
-    Returns the names made.
+    Runs in the caller's transaction as the owner of the tables. `year`: the current one in UTC; by default that of
+    the database server's clock. Past years are never created again, since one may have been detached on purpose.
+    Returns the names of those created.
     """
     if connection.dialect.name != "postgresql":
         return []
@@ -70,14 +70,14 @@ def provide(connection: Connection, year: int | None = None) -> list[str]:
 
 
 def _make(connection: Connection, year: int) -> None:
-    """One year, with the rows that the default partition holds of it: beside it no such row may be left."""
+    """Create one year and move its rows out of the default partition, which may then hold none of them."""
     name = f"events_{year}"
     start, end = (int(datetime(y, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000 for y in (year, year + 1))
     for statement in (
         f"CREATE TABLE {name} (LIKE events INCLUDING DEFAULTS)",
         f"WITH moved AS (DELETE FROM {DEFAULT} WHERE appended_us >= {start} AND appended_us < {end} RETURNING *)"  # noqa: S608 - numbers
         f" INSERT INTO {name} SELECT * FROM moved",
-        # unlike CREATE … PARTITION OF it lets the service go on reading and writing the other years
+        # unlike CREATE … PARTITION OF, this does not block reads and writes of the other years
         f"ALTER TABLE events ATTACH PARTITION {name} FOR VALUES FROM ({start}) TO ({end})",
     ):
         connection.execute(text(statement))

@@ -1,15 +1,15 @@
 """Statements that go to PostgreSQL together, in one round trip.
 
-In a pipelined transaction (`writing(engine, pipelined=True)`) statements wait in a list. The next one whose answer is
-needed takes along all that wait, in their order, by psycopg's pipeline mode; the connection is in that mode only for
-so long. So writes and locks cost no waiting of their own, nor do reads that are asked for together. Each statement
-still has its own snapshot (READ COMMITTED): what follows a lock sees what was committed before the lock was had.
+In a pipelined transaction (`writing(engine, pipelined=True)`) statements are queued. The next one whose answer is
+needed flushes the queue, in order, by psycopg's pipeline mode; the connection is in that mode only meanwhile. So
+writes and locks need no round trip of their own, nor do reads that are asked for together. Each statement still has
+its own snapshot (READ COMMITTED): one that follows a lock sees what was committed before the lock was acquired.
 
-Nothing is sent ahead of time: after what is sent together the server knows that it waits for us, and ends the
-transaction of an idle worker (`ABANDONED_MS` in models/database/engine.py). It does not know so while only a
-part has been sent, as libpq does when its buffer is full: then the time of the transaction counts (`TRANSACTION_MS`).
+Nothing is sent ahead of time: after a complete flush the server counts the worker as idle, and ends its transaction
+after the idle timeout (`ABANDONED_MS` in models/database/engine.py). After a partial one, as libpq sends when its
+buffer is full, it does not: then the limit of the whole transaction applies (`TRANSACTION_MS`).
 
-Elsewhere, and on SQLite, every statement runs at once.
+In other transactions, and on SQLite, every statement runs at once.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,11 +25,11 @@ WAITING = "labtrail_waiting"
 """The execution option that holds the list of a pipelined transaction."""
 Row = tuple[Any, ...]
 Answer = Callable[[], list[Row]]
-"""Waits for the rows that were asked for."""
+"""Waits for and returns the rows that were asked for."""
 
 
 class Statement:
-    """One that waits. `rows`: its answer, once it has been sent."""
+    """A queued statement. `rows`: its answer, once it has been sent."""
 
     __slots__ = ("reads", "rows", "sql", "values")
 
@@ -39,9 +39,9 @@ class Statement:
 
 
 def run(connection: Connection, sql: str, values: Row = ()) -> None:
-    """Run a statement (the driver's own SQL) of whose answer nothing is needed.
+    """Run a statement (in the driver's SQL) whose answer is not needed.
 
-    In a pipelined transaction a fault of it comes with the statement that takes it along, as SQLAlchemy's exceptions.
+    In a pipelined transaction its error is raised, as SQLAlchemy's exception, by the statement that flushes it.
     """
     waiting = _waiting(connection)
     if waiting is None:
@@ -51,7 +51,7 @@ def run(connection: Connection, sql: str, values: Row = ()) -> None:
 
 
 def ask(connection: Connection, sql: str, values: Row) -> Answer:
-    """Ask for rows; what is asked before the first answer is called for goes together."""
+    """Ask for rows; questions before the first answer is called are sent together."""
     waiting = _waiting(connection)
     if waiting is None:
         rows: list[Row] = [*connection.exec_driver_sql(sql, values).fetchall()]
@@ -68,7 +68,7 @@ def ask(connection: Connection, sql: str, values: Row) -> Answer:
 
 
 def send(connection: Connection) -> None:
-    """Send what waits, and wait until all of it is done."""
+    """Flush the queue, and wait until all of it is done."""
     waiting = _waiting(connection)
     if waiting:
         last = waiting.pop()
@@ -83,7 +83,7 @@ def _waiting(connection: Connection) -> list[Statement] | None:
 
 @contextmanager
 def _together(connection: Any, context: Any) -> Iterator[None]:
-    """Send what waits, and after it what is executed here."""
+    """Flush the queue, then send what the block executes."""
     waiting: list[Statement] = context.execution_options.get(WAITING, [])
     sent = waiting[:]
     waiting.clear()
@@ -98,7 +98,7 @@ def _together(connection: Any, context: Any) -> Iterator[None]:
 
 
 def take_along(cursor: Any, sql: str, values: Any, context: Any) -> bool:
-    """SQLAlchemy's event `do_execute`: execute a statement after all that wait. False: it runs as ever."""
+    """SQLAlchemy's event `do_execute`: flush the queue with this statement. False: SQLAlchemy executes it."""
     if not context.execution_options.get(WAITING):
         return False
     with _together(cursor.connection, context):
@@ -107,7 +107,7 @@ def take_along(cursor: Any, sql: str, values: Any, context: Any) -> bool:
 
 
 def all_rows(cursor: Any, sql: str, rows: Any, context: Any) -> bool:
-    """SQLAlchemy's event `do_executemany`: one statement for many rows, after all that wait."""
+    """SQLAlchemy's event `do_executemany`: flush the queue with one statement for many rows."""
     with _together(cursor.connection, context):
         cursor.executemany(sql, rows)
     return True

@@ -18,12 +18,12 @@ from psycopg.pq import TransactionStatus
 
 
 class OneSend(psycopg.Pipeline):
-    """psycopg's pipeline mode, but all statements are queued, and go at its end.
+    """psycopg's pipeline mode, but all statements are queued and sent at its end.
 
-    psycopg's own hands each to the network by itself, a system call and a change of threads for each; and a process
-    that is stopped between two of them keeps its locks, as the server waits for the rest. Here libpq gets all of them
-    with their end, without a turn of another thread; then they are sent, however much they are. Nor is there a Flush
-    after the end, with which the server would stop to count how long we do nothing.
+    psycopg's own sends each separately, with a system call and a thread switch for each; a process that is stopped
+    between two of them keeps its locks, as the server waits for the rest. Here libpq gets all of them and the Sync
+    without a thread switch; then they are sent, however large. There is no Flush after the Sync, with which the
+    server would no longer count us as idle.
     """
 
     def _communicate_gen(self) -> Generator[Any, Any, None]:
@@ -38,13 +38,13 @@ class OneSend(psycopg.Pipeline):
             yield from self._fetch_gen(flush=False)
         except psycopg.Error:
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
-                self._conn.close()  # the server has gone, and answers no more
+                self._conn.close()  # the server is gone: no answer will come
             raise
 
 
 @contextmanager
 def pipelined(connection: psycopg.Connection[Any]) -> Iterator[None]:
-    """What cursors of this connection execute in the block is sent together at its end, and answered by then.
+    """Send together, at the end of the block, what cursors of this connection execute in it, and read the answers.
 
     Raises psycopg.Error for the first statement that fails. The connection is in pipeline mode for the block only.
     """

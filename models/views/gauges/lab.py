@@ -40,12 +40,12 @@ def zeros(*labels: Iterable[str]) -> dict[tuple[str, ...], float]:
 
 
 def age_s(since_us: int | None, now_us: int) -> float:
-    """Seconds since a moment; 0 for none, and for one that another machine's clock puts in the future."""
+    """Seconds since a moment; 0 for none, and for one in the future by another machine's clock."""
     return max(0, now_us - since_us) / 1e6 if since_us is not None else 0.0
 
 
 def known(name: str | None, names: Sequence[str]) -> str:
-    """The name itself, or `other` where it is none of the names."""
+    """The name itself, or `other` if it is not among the names."""
     return name if name is not None and name in names else OTHER
 
 
@@ -59,7 +59,7 @@ def specimens(connection: Connection, sites: Sequence[str]) -> Cells:
 
 
 def discrepancies(connection: Connection, sites: Sequence[str]) -> Cells:
-    """(code, site of collection) -> discrepancies that stand."""
+    """(code, site of collection) -> current discrepancies."""
     c = tables_state.discrepancies.c
     cells = zeros(CODES, sites)
     for code, site, number in connection.execute(select(c.code, c.site, func.count()).group_by(c.code, c.site)):
@@ -70,7 +70,7 @@ def discrepancies(connection: Connection, sites: Sequence[str]) -> Cells:
 def late_gauges(connection: Connection, sites: Sequence[str], now_us: int) -> tuple[Cells, Cells, Cells, Cells]:
     """What is late at `now_us`: cases, the oldest case's lateness, late steps, the oldest step's lateness.
 
-    Rests on the specimens' deadlines, not on the alerts: it holds when the sweep stands still.
+    Computed from the specimens' deadlines, not from the alerts, so it stays right when the sweep has stalled.
     """
     overdue, oldest = zeros(LATE_KINDS, sites, PRIORITIES), zeros(LATE_KINDS, sites)
     steps, oldest_step = zeros(STEPS, sites, PRIORITIES), zeros(STEPS, sites)
@@ -82,7 +82,7 @@ def late_gauges(connection: Connection, sites: Sequence[str], now_us: int) -> tu
             overdue[case.kind, site, priority] += 1
             oldest[case.kind, site] = max(oldest[case.kind, site], late_s)
         if case.kind == AlertKind.OVERDUE_STEP:
-            # a row of a version that kept no step has it as the first word of its cause
+            # in a row of a version that stored no step, it is the first word of the cause
             step = known(case.step or case.cause.partition(" ")[0], STEPS)
             steps[step, site, priority] = steps.get((step, site, priority), 0) + 1
             oldest_step[step, site] = max(oldest_step.get((step, site), 0), late_s)
@@ -90,7 +90,7 @@ def late_gauges(connection: Connection, sites: Sequence[str], now_us: int) -> tu
 
 
 def _due(connection: Connection, now_us: int) -> Iterable[Deadline]:
-    """The passed deadlines of specimens with an open alert, and of those that wait for the sweep."""
+    """The passed deadlines of specimens with an open alert, and of those that are due for the sweep."""
     c = tables_state.specimens.c
     a = tables_acts.alerts.c
     opened = select(a.accession).where(a.resolved_us.is_(None), a.accession.is_not(None)).distinct()

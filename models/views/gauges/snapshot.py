@@ -1,8 +1,8 @@
-"""What the state gauges show, read from the tables in one transaction.
+"""The values of the state gauges, read from the tables in one transaction.
 
-The caller gives the transaction (`models.database.reading`), the catalog, the policy and the moment; the
-same four give the same snapshot on every worker. Label values come from the catalog and from tables of the
-code; any other name is counted under `other`: the series never grow with the number of specimens.
+The caller passes the transaction (`models.database.engine.reading`), the catalog, the policy and the moment; the same
+four give the same snapshot on every worker. Label values come from the catalog and from tables of the
+code; any other name is counted under `other`: the number of series does not grow with that of specimens.
 """
 
 from collections.abc import Sequence
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
     from config.policy import Policy
 
 WAITING = (JobState.QUEUED, *IN_HAND)
-"""States of a print job that is not yet out."""
+"""States of a print job that is not yet printed."""
 
 
 class StateSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The state of the lab at one moment, one field for each gauge. Ages are in seconds, stock in units.
 
-    Every combination of known labels is there, with 0 where nothing is: an alert on a gauge then resolves by
-    a value, not by a series that goes away. The fields of stock have the (site, item) pairs that anything is
-    on record of; reorder point and lead time only those with a par level, days of cover only those in use.
+    Every combination of known labels is present, with 0 where there is nothing: an alert on a gauge then resolves
+    by a value, not by a series that disappears. The fields of stock have the (site, item) pairs with anything on
+    record; reorder point and lead time only those with a par level, days of cover only those in use.
     """
 
     refreshed_s: float
@@ -90,7 +90,7 @@ def snapshot(connection: Connection, catalog: "Catalog", policy: "Policy", now_u
     overdue, oldest, steps, oldest_step = late_gauges(connection, sites, now_us)
     opened, unacknowledged = alert_gauges(connection, sites, now_us)
     unsent_us = case((tables_acts.outbox.c.kind != "print", tables_acts.outbox.c.created_us))
-    # a printer that is off is another matter than alerts that do not get out
+    # a printer that is off is a different problem than alerts that are not sent
     pending, oldest_unsent_us = connection.execute(select(func.count(), func.min(unsent_us))).one()
     waiting = (
         select(func.count())
@@ -127,7 +127,7 @@ def snapshot(connection: Connection, catalog: "Catalog", policy: "Policy", now_u
 
 
 def _print_jobs(connection: Connection, printers: Sequence[str], now_us: int) -> tuple[Cells, Cells]:
-    """(printer, state) -> jobs, and (printer,) -> the age of its oldest one that is not yet out."""
+    """(printer, state) -> jobs, and (printer,) -> the age of its oldest one that is not yet printed."""
     c = print_jobs.c
     jobs, oldest = zeros(printers, JobState), zeros(printers)
     rows = connection.execute(

@@ -36,7 +36,7 @@ class StockGauges(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def stock_gauges(connection: Connection, catalog: "Catalog", policy: "Policy", now_us: int) -> StockGauges:
-    """Stock of every (site, item) with anything on record: one that nobody has entered has not run out."""
+    """Stock of every (site, item) with anything on record: an item that was never entered is not out of stock."""
     items = _items(connection, catalog)
     used = _used(connection, catalog, policy, now_us)
     expiring, recalled = _lots(connection, catalog, policy, now_us)
