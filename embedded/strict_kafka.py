@@ -13,7 +13,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from embedded.strict import ConsumerThread, StrictCommit
-from embedded.watermark import InStep, by_time
+from embedded.watermark import WatermarkBuffer, by_time
 
 TAKE_BACK_PAUSE_SECONDS = 0.5
 
@@ -23,18 +23,18 @@ class Consumer(StrictCommit, driver.Consumer):
 
     def on_init(self) -> None:
         super().on_init()
-        self._in_step = InStep()
+        self._held_back = WatermarkBuffer()
 
     def _forget(self) -> None:
         super()._forget()
-        self._in_step.clear()
+        self._held_back.clear()
 
     async def fetch(self, active: set[TP], timeout: float) -> Mapping[TP, Sequence[Any]]:
         """Due records of the active partitions, once all with more have returned some, or after `timeout` s."""
-        seeks, in_step = self._seeks, self._in_step
-        in_step.keep(set(self.assignment()))
+        seeks, held_back = self._seeks, self._held_back
+        held_back.keep(set(self.assignment()))
         deadline = time.monotonic() + timeout
-        while wanted := active.difference(in_step.waiting):
+        while wanted := active.difference(held_back.waiting):
             left, some = deadline - time.monotonic(), wanted != active
             if left <= 0 or (some and not any(map(self._has_more, wanted))):
                 break
@@ -43,8 +43,8 @@ class Consumer(StrictCommit, driver.Consumer):
                 return found  # fetched before a seek: the delivery refuses it, and goes back
             if not found:
                 break
-            in_step.add(found)
-        return in_step.take(active, self._has_more)
+            held_back.add(found)
+        return held_back.take(active, self._has_more)
 
     def _has_more(self, tp: TP) -> bool:
         """Whether the broker has records of this partition that were not fetched, as far as is known."""

@@ -12,7 +12,7 @@ from typing import Any
 from faust.types import TP
 
 
-class InStep:
+class WatermarkBuffer:
     """Fetched records held back until the other partitions have caught up. Memory: one fetch per partition."""
 
     def __init__(self) -> None:

@@ -71,8 +71,8 @@ def make_engine(url: str) -> Engine:
         },
     )
     event.listen(engine, "connect", _postgres_connect)
-    event.listen(engine, "do_execute", pipeline.take_along)
-    event.listen(engine, "do_executemany", pipeline.all_rows)
+    event.listen(engine, "do_execute", pipeline.flush_before)
+    event.listen(engine, "do_executemany", pipeline.flush_before_many)
     return engine
 
 

@@ -97,7 +97,7 @@ def _together(connection: Any, context: Any) -> Iterator[None]:
         each.rows = its.fetchall() if each.reads else []
 
 
-def take_along(cursor: Any, sql: str, values: Any, context: Any) -> bool:
+def flush_before(cursor: Any, sql: str, values: Any, context: Any) -> bool:
     """SQLAlchemy's event `do_execute`: flush the queue with this statement. False: SQLAlchemy executes it."""
     if not context.execution_options.get(WAITING):
         return False
@@ -106,7 +106,7 @@ def take_along(cursor: Any, sql: str, values: Any, context: Any) -> bool:
     return True
 
 
-def all_rows(cursor: Any, sql: str, rows: Any, context: Any) -> bool:
+def flush_before_many(cursor: Any, sql: str, rows: Any, context: Any) -> bool:
     """SQLAlchemy's event `do_executemany`: flush the queue with one statement for many rows."""
     with _together(cursor.connection, context):
         cursor.executemany(sql, rows)

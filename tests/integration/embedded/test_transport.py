@@ -14,7 +14,7 @@ from embedded import strict
 from embedded.batches import acknowledge, batches
 from embedded.log import Log, unpack_headers
 from embedded.records import LogError, NewRecord
-from tests.support.embedded import in_step_story
+from tests.support.embedded import watermark_story
 from tests.support.embedded.worker import make_app, raw_topic
 
 GROUP = "testers"
@@ -92,10 +92,10 @@ def test_an_append_of_this_process_wakes_the_agent_without_polling(
 def test_a_small_topic_does_not_run_ahead_of_a_large_one_through_a_backlog(tmp_path: Path) -> None:
     with closing(Log.open(tmp_path / "log.db")) as log:
         log.ensure_topics({"large": 2, "small": 2})
-        for piece in in_step_story.pieces("large", "small"):
+        for piece in watermark_story.pieces("large", "small"):
             log.append(piece)
-        in_step_story.check(
-            asyncio.run(in_step_story.read_all(f"sqlite:///{log.path}", GROUP, "large", "small")), "large"
+        watermark_story.check(
+            asyncio.run(watermark_story.read_all(f"sqlite:///{log.path}", GROUP, "large", "small")), "large"
         )
 
 

@@ -14,7 +14,7 @@ from agents.log.kafka import KafkaLog
 from embedded import strict_kafka
 from embedded.batches import acknowledge, batches
 from embedded.records import NewRecord
-from tests.support.embedded import in_step_story
+from tests.support.embedded import watermark_story
 from tests.support.embedded.worker import make_app, raw_topic
 
 pytestmark = pytest.mark.kafka
@@ -127,7 +127,7 @@ def test_a_small_topic_does_not_run_ahead_of_a_large_one_through_a_backlog(
     """`first`: what the first fetch brings; the partitions of a new group don't get their first positions at once."""
     large, small = f"{topic}.large", f"{topic}.small"
     kafka_log.ensure_topics({large: 2, small: 2})
-    for piece in in_step_story.pieces(large, small):
+    for piece in watermark_story.pieces(large, small):
         kafka_log.append(piece)
     fetch, fetched = driver.Consumer._getmany, 0
 
@@ -141,5 +141,5 @@ def test_a_small_topic_does_not_run_ahead_of_a_large_one_through_a_backlog(
     if first == "small":
         monkeypatch.setattr(driver.Consumer, "_getmany", small_first)
     broker = f"kafka+strict://{kafka_bootstrap}"
-    in_step_story.check(asyncio.run(in_step_story.read_all(broker, f"group.{topic}", large, small)), large)
+    watermark_story.check(asyncio.run(watermark_story.read_all(broker, f"group.{topic}", large, small)), large)
     assert bool(fetched) == (first == "small")

@@ -7,7 +7,7 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedded.watermark import InStep, by_time
+from embedded.watermark import WatermarkBuffer, by_time
 
 Times = list[list[int]]
 partitions = st.lists(st.lists(st.integers(0, 50), max_size=30), min_size=1, max_size=5)
@@ -42,15 +42,15 @@ class Broker:
 
 def taken(broker: Broker, sizes: Sequence[int], answering: Sequence[int]) -> list[tuple[TP, Fetched]]:
     """Everything, as it is handed over; in each round only some partitions bring something."""
-    in_step, every, got = InStep(), set(broker.records), []
+    held_back, every, got = WatermarkBuffer(), set(broker.records), []
     for turn in range(1000):
         if len(got) == sum(map(len, broker.records.values())):
             break
-        wanted = every.difference(in_step.waiting)
+        wanted = every.difference(held_back.waiting)
         some = {tp for tp in wanted if (tp.partition + turn) % answering[turn % len(answering)] == 0}
-        in_step.add(broker.fetch(some, sizes[turn % len(sizes)]))
-        waited = bool(in_step.waiting)
-        due: Mapping[TP, Sequence[Fetched]] = in_step.take(every, broker.has_more)
+        held_back.add(broker.fetch(some, sizes[turn % len(sizes)]))
+        waited = bool(held_back.waiting)
+        due: Mapping[TP, Sequence[Fetched]] = held_back.take(every, broker.has_more)
         assert any(due.values()) or not waited, "what waits must get less with every call"
         got += by_time(due)
     return got
@@ -74,8 +74,8 @@ def test_a_backlog_comes_in_the_order_of_time_over_all_partitions(times: Times, 
 
 def test_what_was_revoked_is_forgotten_and_what_is_not_active_waits() -> None:
     one, two, three = TP("t", 0), TP("t", 1), TP("t", 2)
-    in_step = InStep()
-    in_step.add({one: [Fetched(0, 1)], two: [Fetched(0, 2)], three: [Fetched(0, 3)]})
-    in_step.keep({two, three})
-    assert in_step.take({one, two}, lambda _: False) == {two: [Fetched(0, 2)]}
-    assert set(in_step.waiting) == {three}
+    held_back = WatermarkBuffer()
+    held_back.add({one: [Fetched(0, 1)], two: [Fetched(0, 2)], three: [Fetched(0, 3)]})
+    held_back.keep({two, three})
+    assert held_back.take({one, two}, lambda _: False) == {two: [Fetched(0, 2)]}
+    assert set(held_back.waiting) == {three}
