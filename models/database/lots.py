@@ -11,7 +11,7 @@ from models.database.state_tables import lot_facts
 from models.rules.specimen import LotFacts
 
 
-class LotRow(Struct, frozen=True):
+class LotRow(Struct, frozen=True, gc=False):
     """A row of `lot_facts`: what one receipt or recall states about its lot."""
 
     item: str

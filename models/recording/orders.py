@@ -13,7 +13,7 @@ from models.rules.events import Event, of_kind
 from models.rules.specimen import effective
 
 
-class OrderRow(Struct, frozen=True):
+class OrderRow(Struct, frozen=True, gc=False):
     """A row of `orders`; an order with only a cancellation has only its number and status."""
 
     order_id: str

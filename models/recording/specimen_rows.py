@@ -25,7 +25,7 @@ def _text(value: Any) -> str:
     return _json.encode(value).decode()
 
 
-class SpecimenRow(Struct, frozen=True, kw_only=True):
+class SpecimenRow(Struct, frozen=True, kw_only=True, gc=False):
     """A row of `specimens`; lists are JSON arrays."""
 
     accession: str
@@ -84,7 +84,7 @@ def specimen_row(s: Specimen, catalog: "Catalog", policy: "Policy") -> SpecimenR
     )
 
 
-class ResultRow(Struct, frozen=True):
+class ResultRow(Struct, frozen=True, gc=False):
     """A row of `results`: the current report of one test."""
 
     accession: str
@@ -121,7 +121,7 @@ def _result_rows(s: Specimen) -> list[Struct]:
     ]
 
 
-class LegRow(Struct, frozen=True):
+class LegRow(Struct, frozen=True, gc=False):
     """A row of `legs`: one transport under one manifest, numbered in order of their start."""
 
     accession: str
@@ -165,7 +165,7 @@ def _leg_rows(s: Specimen) -> list[Struct]:
     return [_leg_row(s.accession, number, leg) for number, leg in enumerate(s.legs, 1)]
 
 
-class DiscrepancyRow(Struct, frozen=True):
+class DiscrepancyRow(Struct, frozen=True, gc=False):
     """A row of `discrepancies`; `events` is a JSON array."""
 
     accession: str

@@ -5,7 +5,7 @@ parent's (for an aliquot), its order's, and what is known of the lots used for i
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -21,7 +21,7 @@ from models.recording.history_cache import HistoryCache
 from models.recording.specimen_rows import DERIVED, SpecimenRow, specimen_row
 from models.recording.supplies import Changes
 from models.rules.custody import fold
-from models.rules.event_types import TYPES, Aliquoted, Collected, NotCollected
+from models.rules.event_types import NAMES, TYPES, Aliquoted, Collected, NotCollected
 from models.rules.events import Event, of_kind
 from models.rules.identifiers import SPECIMEN, looks_like
 from models.rules.specimen import History, OrderFacts, Specimen, Use, effective
@@ -38,10 +38,11 @@ SPECIMEN_UPDATE: Update = (
     # with an alert open the sweep must check at once: the change may have resolved it
     ("alert_check_us", "CASE WHEN specimens.alerts_open > 0 THEN 0 ELSE excluded.alert_check_us END"),
 )
+_OF_AN_ORDER = frozenset({NAMES[Collected], NAMES[NotCollected]})
 USE_COLUMNS = ("accession", *Use.__struct_fields__)
 
 
-class RelationRow(Struct, frozen=True, order=True):
+class RelationRow(Struct, frozen=True, order=True, gc=False):
     """A row of `relations`: the event by which a child was poured from its parent."""
 
     child: str
@@ -234,7 +235,12 @@ class Refold:
 
 
 def _orders_of(histories: Iterable[tuple[Event, ...]]) -> set[str]:
-    return {e.data.order for history in histories for e in history if isinstance(e.data, Collected | NotCollected)}
+    return {
+        cast("Collected | NotCollected", e.data).order
+        for history in histories
+        for e in history
+        if e.type in _OF_AN_ORDER
+    }
 
 
 def _lots_of(histories: Iterable[tuple[Event, ...]]) -> set[tuple[str, str]]:

@@ -30,7 +30,7 @@ _encode = msgspec.json.Encoder().encode
 _state = msgspec.json.Decoder(StockState)
 
 
-class MarkRow(Struct, frozen=True):
+class MarkRow(Struct, frozen=True, gc=False):
     """A row of `stock_marks`: the state from which the fold restarts for a late movement."""
 
     site: str
@@ -39,7 +39,7 @@ class MarkRow(Struct, frozen=True):
     state: bytes
 
 
-class StockRow(Struct, frozen=True):
+class StockRow(Struct, frozen=True, gc=False):
     """A row of `stock`."""
 
     site: str
@@ -48,7 +48,7 @@ class StockRow(Struct, frozen=True):
     on_hand_u: int
 
 
-class ItemRow(Struct, frozen=True):
+class ItemRow(Struct, frozen=True, gc=False):
     """A row of `stock_items`: the state after the last movement."""
 
     site: str
@@ -58,7 +58,7 @@ class ItemRow(Struct, frozen=True):
     state: bytes
 
 
-class TakenRow(Movement, frozen=True, kw_only=True):
+class TakenRow(Movement, frozen=True, kw_only=True, gc=False):
     """A row of `movements`, with the lots that a use without one has taken (JSON)."""
 
     taken: str

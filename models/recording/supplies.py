@@ -28,7 +28,7 @@ MOVEMENT_COLUMNS = Movement.__struct_fields__
 MOVEMENT_KEY = ("site", "item", "time_us", "rank", "event_id", "line")
 
 
-class UseRow(Struct, frozen=True):
+class UseRow(Struct, frozen=True, gc=False):
     """A row of `linked_uses`: the specimen that a use of a lot names."""
 
     accession: str
@@ -81,7 +81,7 @@ def counting(connection: Connection, fresh: list[Event], older: set[str]) -> tup
 def facts_of(event: Event) -> list[LotRow]:
     """What a receipt or a recall states about its lot."""
     data = event.data
-    if not isinstance(data, SupplyReceived | SupplyRecalled):
+    if not isinstance(data, (SupplyReceived, SupplyRecalled)):
         return []
     item = stock_subject(event.subject)[1]
     if isinstance(data, SupplyReceived):

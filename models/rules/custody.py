@@ -21,7 +21,7 @@ from models.rules.event_types import (
     ResultReported,
     Stored,
 )
-from models.rules.events import Event, of_kind
+from models.rules.events import Event
 from models.rules.specimen import (
     COMPLETE,
     CRITICAL_FLAGS,
@@ -37,6 +37,7 @@ from models.rules.specimen import (
     Specimen,
     Status,
     effective,
+    every,
 )
 from models.rules.times import MINUTE_US
 
@@ -63,11 +64,11 @@ def _legs(steps: dict[str, list[Event]], home: str | None) -> tuple[list[Leg], l
     def leg_of(manifest: str) -> Leg:
         return legs.get(manifest) or legs.setdefault(manifest, Leg(manifest, [], [], []))
 
-    for sent in of_kind(steps.get("specimen.dispatched", ()), Dispatched):
+    for sent in every(steps, Dispatched):
         leg_of(sent.data.manifest).dispatched.append(sent)
-    for taken in of_kind(steps.get("specimen.picked-up", ()), PickedUp):
+    for taken in every(steps, PickedUp):
         leg_of(taken.data.manifest).picked_up.append(taken)
-    for arrived in of_kind(steps.get("specimen.received", ()), Received):
+    for arrived in every(steps, Received):
         if arrived.data.manifest is None:
             loose.append(arrived)
         else:

@@ -243,12 +243,16 @@ def _having(fields: dict[str, T]) -> dict[str, tuple[tuple[str, T], ...]]:
 _numbered: dict[str, tuple[tuple[str, Kind], ...]] = _having(
     {"manifest": MANIFEST, "tote": TOTE, "released_by": BADGE, "specimen": SPECIMEN}
 )
+# Python 3.11 takes longer to look a member up in its class than to read a name of the module, and this is asked of
+# every name in every event
+_SITE, _ITEM = Reason.UNKNOWN_SITE, Reason.UNKNOWN_ITEM
+_TEST, _CONTAINER = Reason.UNKNOWN_TEST, Reason.UNKNOWN_CONTAINER
 _named: dict[str, tuple[tuple[str, Reason], ...]] = _having(
     {
-        "destination": Reason.UNKNOWN_SITE,
-        "to": Reason.UNKNOWN_SITE,
-        "site": Reason.UNKNOWN_SITE,
-        "test": Reason.UNKNOWN_TEST,
+        "destination": _SITE,
+        "to": _SITE,
+        "site": _SITE,
+        "test": _TEST,
     }
 )
 
@@ -273,7 +277,7 @@ def _names(event: Event) -> Iterator[tuple[Reason, str]]:
     """Every catalog name that the event uses, with the reason if it isn't known."""
     data: Any = event.data
     if event.site:
-        yield Reason.UNKNOWN_SITE, event.site
+        yield _SITE, event.site
     for field, reason in _named[event.type]:
         if (name := getattr(data, field)) is not None:
             yield reason, name
@@ -282,8 +286,8 @@ def _names(event: Event) -> Iterator[tuple[Reason, str]]:
         if (site == "*") != (event.type == "supply.recalled"):
             raise Refused(Reason.INVALID_DATA, "a recall has the subject */ITEM, every other supply event SITE/ITEM")
         if site != "*":
-            yield Reason.UNKNOWN_SITE, site
-        yield Reason.UNKNOWN_ITEM, item
+            yield _SITE, site
+        yield _ITEM, item
     yield from _listed(data)
 
 
@@ -291,18 +295,18 @@ def _listed(data: Data) -> Iterator[tuple[Reason, str]]:
     """The names in lists, and the container."""
     if isinstance(data, Collected):
         for line in data.supplies:
-            yield Reason.UNKNOWN_ITEM, line.item
+            yield _ITEM, line.item
         for test in data.tests:
-            yield Reason.UNKNOWN_TEST, test
-        yield Reason.UNKNOWN_CONTAINER, data.container
+            yield _TEST, test
+        yield _CONTAINER, data.container
     elif isinstance(data, OrderPlaced):
         for test in data.tests:
-            yield Reason.UNKNOWN_TEST, test
+            yield _TEST, test
     elif isinstance(data, NotCollected) and data.container is not None:
-        yield Reason.UNKNOWN_CONTAINER, data.container
+        yield _CONTAINER, data.container
     elif isinstance(data, Aliquoted):
         for child in data.children:
-            yield Reason.UNKNOWN_CONTAINER, child.container
+            yield _CONTAINER, child.container
 
 
 def check(event: Event, catalog: "Catalog", outside: re.Pattern[str] | None = None) -> None:
@@ -311,10 +315,10 @@ def check(event: Event, catalog: "Catalog", outside: re.Pattern[str] | None = No
         if not is_identifier(value, kind, outside):
             raise Refused(Reason.BAD_IDENTIFIER, _INVALID[kind], where=Message(where), value=value)
     known: dict[Reason, Mapping[str, Any]] = {
-        Reason.UNKNOWN_SITE: catalog.sites,
-        Reason.UNKNOWN_ITEM: catalog.supplies,
-        Reason.UNKNOWN_TEST: catalog.tests,
-        Reason.UNKNOWN_CONTAINER: catalog.containers,
+        _SITE: catalog.sites,
+        _ITEM: catalog.supplies,
+        _TEST: catalog.tests,
+        _CONTAINER: catalog.containers,
     }
     for reason, name in _names(event):
         if name not in known[reason]:

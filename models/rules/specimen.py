@@ -56,7 +56,7 @@ COMPLETE = frozenset({"final", "corrected", "cancelled"})
 CRITICAL_FLAGS = frozenset({"critical-low", "critical-high", "critical"})
 
 
-class OrderFacts(Struct, frozen=True):
+class OrderFacts(Struct, frozen=True, gc=False):
     """What the order's own events say; None where no such event is on record."""
 
     patient: str | None = None
@@ -64,14 +64,14 @@ class OrderFacts(Struct, frozen=True):
     placed_event: str | None = None
 
 
-class LotFacts(Struct, frozen=True):
+class LotFacts(Struct, frozen=True, gc=False):
     expires: date | None = None
     notice: str | None = None
     """The recall notice, if the maker took the lot back."""
     notice_us: int | None = None
 
 
-class Use(Struct, frozen=True):
+class Use(Struct, frozen=True, gc=False):
     """A supply that was used for this specimen."""
 
     item: str
@@ -102,13 +102,13 @@ class DiscrepancyCode(StrEnum):
     AFTER_DISPOSAL = "after-disposal"
 
 
-class Discrepancy(Struct, frozen=True, order=True):
+class Discrepancy(Struct, frozen=True, order=True, gc=False):
     code: DiscrepancyCode
     detail: str
     events: tuple[str, ...]
 
 
-class Leg(Struct):
+class Leg(Struct, gc=False):
     """One transport under one manifest ("" where a tube arrived elsewhere with none). Events in history order."""
 
     manifest: str
@@ -132,7 +132,7 @@ class Leg(Struct):
         return Status.IN_TRANSIT if self.picked_up else Status.DISPATCHED
 
 
-class Result(Struct, frozen=True):
+class Result(Struct, frozen=True, gc=False):
     test: str
     status: str
     value: str | None
@@ -146,7 +146,7 @@ class Result(Struct, frozen=True):
     revisions: int
 
 
-class History(Struct, frozen=True, kw_only=True):
+class History(Struct, frozen=True, kw_only=True, gc=False):
     """All that a specimen's state depends on: every event with its accession, voided ones too, and related facts."""
 
     accession: str
@@ -160,7 +160,12 @@ class History(Struct, frozen=True, kw_only=True):
     """Uses of supplies that `supply.used` events link to this specimen."""
 
 
-class Scans(Struct, frozen=True):
+def every(steps: Mapping[str, list[Event]], kind: type[K]) -> list[Event[K]]:
+    """Of events by type, those whose data are of this kind."""
+    return cast("list[Event[K]]", steps.get(NAMES[kind], []))
+
+
+class Scans(Struct, frozen=True, gc=False):
     """The events of one specimen that count, in history order and grouped."""
 
     accession: str
@@ -175,7 +180,7 @@ class Scans(Struct, frozen=True):
 
     def every(self, kind: type[K]) -> "list[Event[K]]":
         """The events whose data are of this kind."""
-        return cast("list[Event[K]]", self.steps.get(NAMES[kind], []))
+        return every(self.steps, kind)
 
     def first(self, step: str) -> Event | None:
         """The first counting event of a type, e.g. `specimen.labeled`."""
@@ -187,7 +192,7 @@ class Scans(Struct, frozen=True):
         return found[0].time_us if found else None
 
 
-class Custody(Scans, frozen=True):
+class Custody(Scans, frozen=True, gc=False):
     """What follows from the scans. Times are microseconds since 1970 UTC; None where no evidence is on record."""
 
     order: str | None
@@ -208,7 +213,7 @@ class Custody(Scans, frozen=True):
     results: list[Result]
 
 
-class Specimen(Custody, frozen=True):
+class Specimen(Custody, frozen=True, gc=False):
     """The folded state: custody, and what contradicts it."""
 
     discrepancies: list[Discrepancy]

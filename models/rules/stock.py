@@ -49,7 +49,7 @@ OUTS = frozenset({MovementKind.USED, MovementKind.WASTED, MovementKind.TRANSFER_
 Key = tuple[int, int, str, int]
 
 
-class Movement(Struct, frozen=True):
+class Movement(Struct, frozen=True, gc=False):
     """One line of one event at one site and item. `line` distinguishes the supplies of one collection."""
 
     site: str
