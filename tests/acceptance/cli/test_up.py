@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -118,18 +119,26 @@ def test_a_waiting_drain_ends_at_once_on_a_signal(tmp_path: Path, number: signal
         stderr=subprocess.PIPE,
         env=environment(),
     )
-    log = tmp_path / "home" / "log.db"
-    wait_until(lambda: _has_open(waiting.pid, log), SECONDS, "it has opened the log")
-    waiting.send_signal(number)
-    _, said = waiting.communicate(timeout=SECONDS)
+    log = (tmp_path / "home" / "log.db").resolve()
+    try:
+        wait_until(lambda: _has_open(waiting.pid, log), SECONDS, "it has opened the log")
+        waiting.send_signal(number)
+        _, said = waiting.communicate(timeout=SECONDS)
+    finally:
+        waiting.kill()
+        waiting.wait()
     assert waiting.returncode == 1
     assert said == b"labtrail: stopped\n"
 
 
 def _has_open(pid: int, path: Path) -> bool:
-    """Whether a process has this file open, according to /proc."""
+    """Whether a process has a file open; a file that it closes while we look is none."""
     folder = Path(f"/proc/{pid}/fd")
-    return any(file.resolve() == path for file in folder.iterdir()) if folder.exists() else False
+    for file in folder.iterdir() if folder.exists() else ():
+        with suppress(FileNotFoundError):
+            if file.readlink() == path:
+                return True
+    return False
 
 
 def test_a_worker_says_that_the_tables_are_missing_and_a_station_too(tmp_path: Path) -> None:
