@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, and_, case, exists, func, or_, select
 
-from models.database.state_tables import discrepancies, legs, orders, relations, results, specimens
+from models.database.state_tables import discrepancies, legs, orders, results, specimens
 from models.rules.specimen import Status
 
 ROWS_MAX = 500
@@ -288,11 +288,6 @@ def results_of(connection: Connection, row: SpecimenRow) -> list[Outstanding]:
     query = select(results).where(results.c.accession == row.accession)
     found = {r.test: Outstanding(**_values(r, Outstanding)) for r in connection.execute(query)}
     return [found.get(test) or Outstanding(test=test) for test in sorted({*row.tests, *found})]
-
-
-def children_of(connection: Connection, accession: str) -> list[str]:
-    query = select(relations.c.child).where(relations.c.parent == accession).distinct()
-    return sorted(connection.execute(query).scalars())
 
 
 def discrepancy_counts(connection: Connection, sites: Collection[str] | None) -> list[tuple[str, int]]:

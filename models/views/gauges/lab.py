@@ -6,8 +6,7 @@ from itertools import product
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from models.database import acts_tables as tables_acts
-from models.database import state_tables as tables_state
+from models.database import acts_tables, state_tables
 from models.rules.deadlines import AlertKind, Deadline, Severity, Step
 from models.rules.specimen import DiscrepancyCode, Status
 
@@ -51,7 +50,7 @@ def known(name: str | None, names: Sequence[str]) -> str:
 
 def specimens(connection: Connection, sites: Sequence[str]) -> Cells:
     """(site of collection, status) -> specimens."""
-    c = tables_state.specimens.c
+    c = state_tables.specimens.c
     cells = zeros(sites, STATUSES)
     for site, status, number in connection.execute(select(c.site, c.status, func.count()).group_by(c.status, c.site)):
         cells[known(site, sites), status] += number
@@ -60,7 +59,7 @@ def specimens(connection: Connection, sites: Sequence[str]) -> Cells:
 
 def discrepancies(connection: Connection, sites: Sequence[str]) -> Cells:
     """(code, site of collection) -> current discrepancies."""
-    c = tables_state.discrepancies.c
+    c = state_tables.discrepancies.c
     cells = zeros(CODES, sites)
     for code, site, number in connection.execute(select(c.code, c.site, func.count()).group_by(c.code, c.site)):
         cells[code, known(site, sites)] += number
@@ -91,8 +90,8 @@ def late_gauges(connection: Connection, sites: Sequence[str], now_us: int) -> tu
 
 def _due(connection: Connection, now_us: int) -> Iterable[Deadline]:
     """The passed deadlines of specimens with an open alert, and of those that are due for the sweep."""
-    c = tables_state.specimens.c
-    a = tables_acts.alerts.c
+    c = state_tables.specimens.c
+    a = acts_tables.alerts.c
     opened = select(a.accession).where(a.resolved_us.is_(None), a.accession.is_not(None)).distinct()
     alerted = connection.execute(opened).scalars().all()
     unswept = select(c.accession, c.deadlines).where(c.alert_check_us <= now_us)
@@ -108,7 +107,7 @@ def _due(connection: Connection, now_us: int) -> Iterable[Deadline]:
 
 def alert_gauges(connection: Connection, sites: Sequence[str], now_us: int) -> tuple[Cells, Cells]:
     """(kind, severity, site) -> open alerts, and the age of the oldest that nobody has acknowledged."""
-    c = tables_acts.alerts.c
+    c = acts_tables.alerts.c
     opened, oldest = zeros(ALERT_KINDS, SEVERITIES, sites), zeros(ALERT_KINDS, SEVERITIES, sites)
     taken = c.acknowledged_us.is_not(None)
     rows = connection.execute(

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from sqlalchemy import Connection, case, func, select
 
-from models.database import acts_tables as tables_acts
-from models.database import evidence_tables as tables_evidence
+from models.database import acts_tables, evidence_tables
 from models.printing.states import IN_HAND, JobState
 from models.printing.tables import print_jobs
 from models.views.gauges.lab import (
@@ -89,13 +88,13 @@ def snapshot(connection: Connection, catalog: "Catalog", policy: "Policy", now_u
     sites = (*sorted(catalog.sites), OTHER)
     overdue, oldest, steps, oldest_step = late_gauges(connection, sites, now_us)
     opened, unacknowledged = alert_gauges(connection, sites, now_us)
-    unsent_us = case((tables_acts.outbox.c.kind != "print", tables_acts.outbox.c.created_us))
+    unsent_us = case((acts_tables.outbox.c.kind != "print", acts_tables.outbox.c.created_us))
     # a printer that is off is a different problem than alerts that are not sent
     pending, oldest_unsent_us = connection.execute(select(func.count(), func.min(unsent_us))).one()
     waiting = (
         select(func.count())
-        .select_from(tables_evidence.quarantine)
-        .where(tables_evidence.quarantine.c.state == "open")
+        .select_from(evidence_tables.quarantine)
+        .where(evidence_tables.quarantine.c.state == "open")
     )
     stock = stock_gauges(connection, catalog, policy, now_us)
     jobs, oldest_job = _print_jobs(connection, (*sorted(catalog.printers), OTHER), now_us)

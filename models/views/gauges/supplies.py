@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from models.alerts.cases import used_lately
-from models.database import state_tables as tables_state
+from models.database import state_tables
 from models.database.lots import known_lots
 from models.rules.specimen import LotFacts
 from models.rules.stock import UNIT, days_of_cover, restock, shelf_life
@@ -62,7 +62,7 @@ def _known(site: str, item: str, catalog: "Catalog") -> Key:
 
 def _items(connection: Connection, catalog: "Catalog") -> dict[Key, tuple[int, int]]:
     """(site, item) -> millionths on hand and on order."""
-    c = tables_state.stock_items.c
+    c = state_tables.stock_items.c
     items: dict[Key, tuple[int, int]] = {}
     for site, item, on_hand, on_order in connection.execute(select(c.site, c.item, c.on_hand_u, c.on_order_u)):
         key = _known(site, item, catalog)
@@ -83,7 +83,7 @@ def _lots(
     connection: Connection, catalog: "Catalog", policy: "Policy", now_us: int
 ) -> tuple[dict[Key, int], dict[Key, int]]:
     """(site, item) -> millionths on hand of lots near or past their date (UTC), and of recalled lots."""
-    c = tables_state.stock.c
+    c = state_tables.stock.c
     rows = connection.execute(select(c.site, c.item, c.lot, c.on_hand_u).where(c.on_hand_u > 0)).all()
     facts = known_lots(connection, {(row.item, row.lot) for row in rows})
     now = moment_of(now_us)
