@@ -86,10 +86,14 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def _check_format(db: sqlite3.Connection, path: Path) -> bool:
-    """False for a file that is still empty. Raises LogError for one that is not our log."""
-    (application,) = db.execute("PRAGMA application_id").fetchone()
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    """False for a file that is still empty. Raises LogError for one that is not our log.
+
+    One statement, so one snapshot: between two reads another process may create the tables.
+    """
+    application, version, tables = db.execute(
+        "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master)"
+        " FROM pragma_application_id, pragma_user_version"
+    ).fetchone()
     if not tables and not application:
         return False
     if application != APPLICATION_ID:

@@ -114,9 +114,8 @@ def test_processes_that_open_a_new_log_at_the_same_time_all_get_it(tmp_path: Pat
         log.close()
     """
     openers = [run(code, tmp_path / "log.db") for _ in range(5)]
-    for opener in openers:
-        output, _ = opener.communicate(timeout=60)
-        assert opener.returncode == 0, output
+    outputs = [opener.communicate(timeout=60)[0] for opener in openers]
+    assert [opener.returncode for opener in openers] == [0] * 5, outputs
     log = Log.open(tmp_path / "log.db")
     assert log.ends() == {("things", 0): 5, ("things", 1): 0}
     log.close()

@@ -1,14 +1,18 @@
 """The log alone: records, offsets, several processes, disk faults."""
 
+import functools
+import itertools
 import random
 import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka.partitioner import murmur2 as kafka_murmur2
 
+from embedded import writer as log_writer
 from embedded.log import Log, unpack_headers
 from embedded.records import APPEND_RECORDS_MAX, KEY_BYTES_MAX, LogError, NewRecord, Position, murmur2
 from tests.support.processes import wait_until
@@ -161,6 +165,30 @@ def test_a_log_of_another_format_is_refused(tmp_path: Path) -> None:
     db.close()
     with pytest.raises(LogError, match="format 99"):
         Log.open(tmp_path / "log.db")
+
+
+@pytest.mark.parametrize("before", range(5))  # the last one takes the lock
+def test_another_process_may_create_the_file_before_any_statement_of_an_opening(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int
+) -> None:
+    path, statements = tmp_path / "log.db", itertools.count()
+    connect = sqlite3.connect
+
+    class Overtaken(sqlite3.Connection):
+        def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+            if next(statements) == before:
+                monkeypatch.setattr(sqlite3, "connect", connect)
+                other = log_writer.connect(path)
+                log_writer.prepare(other, path)
+                other.close()
+            return super().execute(statement, *values)
+
+    monkeypatch.setattr(sqlite3, "connect", functools.partial(connect, factory=Overtaken))
+    log = Log.open(path)
+    log.ensure_topics({"things": 1})
+    assert log.append([NewRecord("things", None, b"here")]) == [Position("things", 0, 0)]
+    assert next(statements) > before
+    log.close()
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
