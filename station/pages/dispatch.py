@@ -57,7 +57,7 @@ class TubeAnswer(Struct, frozen=True, kw_only=True):
 
 
 def judge_tube(row: SpecimenRow | None, manifest: str) -> TubeAnswer:
-    """What the record says against the tube. What is only late evidence is let through: it resolves by itself."""
+    """Why the tube may not go into the bag; no fault if it may. Events that are only late do not stop it."""
     if row is None:
         return TubeAnswer(fault=N_("Nothing is on record of this tube"))
     answer = TubeAnswer(status=row.status, container=row.container or "", priority=row.priority or "")
@@ -158,7 +158,7 @@ async def print_manifest(manifest: FromPath[str], station: Station) -> Response[
         found = await station.read(manifest_of, manifest, station.catalog, station.clock())
         content = await station.run(manifest_pdf, found)
     except LabelError as fault:
-        raise Refusal(404, str(fault)) from fault
+        raise Refusal(404, fault.message) from fault
     headers = {"Content-Disposition": f'inline; filename="{manifest}.pdf"', "Cache-Control": "no-store"}
     return Response(content, media_type="application/pdf", headers=headers)
 

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from tests.support.processes import Server, tail
 
 COMMAND = [sys.executable, "-m", "labtrail"]
@@ -17,6 +19,12 @@ def environment(**more: str) -> dict[str, str]:
     """This process's environment without settings of its own, so that only the test's hold."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("LABTRAIL_")}
     return clean | more
+
+
+def forget_settings(patch: pytest.MonkeyPatch) -> None:
+    """Let only the settings hold that the test gives to what runs in this process."""
+    for name in [name for name in os.environ if name.startswith("LABTRAIL_")]:
+        patch.delenv(name)
 
 
 def labtrail(

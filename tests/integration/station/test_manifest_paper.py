@@ -3,24 +3,20 @@
 from io import BytesIO
 from pathlib import Path
 
-import pypdfium2
 import pytest
-import zxingcpp
 from pypdf import PdfReader
 
 from labtrail.cli import run
+from tests.support.labels.pdfs import barcodes
+from tests.support.running import forget_settings
 from tests.support.station_home import Browser, Home, accession, collected, dispatched, manifest
 
 
 def command(home: Home, number: str, out: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     """`labtrail manifest` at the time of the station's clock."""
+    forget_settings(monkeypatch)
     monkeypatch.setattr("labtrail.commands.paper.sheets.now_us", home.clock)
     return run(["manifest", number, "--out", str(out), "--data", str(home.settings.data)])
-
-
-def barcodes(document: bytes) -> list[str]:
-    image = pypdfium2.PdfDocument(document)[0].render(scale=300 / 72, grayscale=True).to_pil()
-    return sorted(code.text for code in zxingcpp.read_barcodes(image))
 
 
 @pytest.fixture
@@ -55,5 +51,9 @@ def test_a_manifest_whose_tubes_have_all_gone_on_says_so_in_both(
     assert answer.status_code == 404
     said = f"every tube of the manifest {first} has gone on with another one: print that one"
     assert answer.json()["detail"] == said
+    reader = home.signed_in("ma", "NORTH")
+    reader.http.cookies.set("labtrail-language", "es")
+    spanish = f"Todos los tubos del manifiesto {first} siguieron con otro: imprima ese"
+    assert reader.http.get(f"/manifests/{first}/print.pdf").json()["detail"] == spanish
     assert command(home, first, tmp_path / "paper.pdf", monkeypatch) == 1
     assert said in capsys.readouterr().err
