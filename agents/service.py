@@ -5,7 +5,6 @@ import gc
 import logging
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
@@ -21,6 +20,7 @@ from agents.stream_agents import add_agents
 from config.catalog import Catalog
 from config.clock import now_us
 from config.settings import Settings
+from embedded.waiting import set_within
 from models.recording.store import Store
 
 log = logging.getLogger(__name__)
@@ -141,10 +141,7 @@ class Service:
                 await asyncio.sleep(pause)
 
     async def _send_outbox(self) -> None:
-        with suppress(TimeoutError):
-            # wait_for of Python 3.11 swallows a cancellation that arrives with the wake-up: a stop would hang
-            async with asyncio.timeout(self.settings.sweep_seconds):
-                await self._wake_outbox.wait()
+        await set_within(self._wake_outbox, self.settings.sweep_seconds)
         await asyncio.sleep(GATHER_SECONDS)
         self._wake_outbox.clear()
         limit = self.settings.outbox_batch

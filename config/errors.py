@@ -1,6 +1,6 @@
 """The one base class of errors that a person is meant to read."""
 
-from config.messages import Message
+from config.messages import as_message
 
 
 class LabtrailError(Exception):
@@ -12,4 +12,4 @@ class LabtrailError(Exception):
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self.message = text if isinstance(text, Message) else Message(text)
+        self.message = as_message(text)

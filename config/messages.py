@@ -14,7 +14,7 @@ from msgspec import Struct
 
 Say: TypeAlias = Callable[[str], str]
 """Translates a msgid into some language; an unknown one is returned as it is."""
-Value: TypeAlias = "str | int | float | tuple[Value, ...]"
+Value: TypeAlias = "str | int | float | tuple[str | int | float, ...]"
 """A value of a template. Only a `Message` is translated: what people and other programs wrote stays as it is."""
 
 
@@ -53,6 +53,11 @@ class Message(str):
         return Stored(self.text, {name: _stored(value) for name, value in self.values.items()})
 
 
+def as_message(text: str, /, **values: Value) -> Message:
+    """A text, with the values of its placeholders, as a message; a message stays as it is."""
+    return text if isinstance(text, Message) else Message(text, **values)
+
+
 def in_language(text: str, say: Say) -> str:
     """A text as `say` translates it: a message by its template and values, any other text as a whole."""
     if not isinstance(text, Message):
@@ -81,23 +86,26 @@ class _Several(list[str]):
         return self._say(_JOINTS[spec]).join(self)
 
 
+StoredValue: TypeAlias = "str | int | float | Stored | tuple[str | int | float | Stored, ...]"
+
+
 class Stored(Struct, frozen=True, omit_defaults=True):
     """A message as JSON: {"text": "waits for {step}", "values": {"step": {"text": "label"}}}."""
 
     text: str
-    values: "Mapping[str, str | int | float | Stored | tuple[str | int | float | Stored, ...]]" = {}
+    values: "Mapping[str, StoredValue]" = {}
 
     def message(self) -> Message:
         return Message(self.text, **{name: _loaded(value) for name, value in self.values.items()})
 
 
-def _stored(value: Value) -> "str | int | float | Stored | tuple[str | int | float | Stored, ...]":
+def _stored(value: Value) -> StoredValue:
     if isinstance(value, tuple):
-        return tuple(one.stored if isinstance(one, Message) else one for one in value)  # type: ignore[misc]  # no nesting
+        return tuple(one.stored if isinstance(one, Message) else one for one in value)
     return value.stored if isinstance(value, Message) else value
 
 
-def _loaded(value: "str | int | float | Stored | tuple[str | int | float | Stored, ...]") -> Value:
+def _loaded(value: StoredValue) -> Value:
     if isinstance(value, tuple):
         return tuple(one.message() if isinstance(one, Stored) else one for one in value)
     return value.message() if isinstance(value, Stored) else value

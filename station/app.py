@@ -25,7 +25,6 @@ from agents.metrics.reader import watch_state
 from config.catalog import Catalog
 from config.clock import now_us
 from config.errors import LabtrailError
-from config.messages import Message
 from config.settings import Settings
 from models.database.migrate import require_current
 from station.api import alerts, events, near_misses, notifications, numbers, reads, session
@@ -77,9 +76,8 @@ def create_app(
         watch_state(registry, engine, log, catalog, settings.policy, now)
     threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="station")
     station = Services(settings=settings, catalog=catalog, engine=engine, log=log, clock=now, threads=threads)
-    sessions = Sessions(settings, frozenset(catalog.sites), engine, threads, now)
-    audit, board = AuditTrail(engine, threads), Board(engine, threads)
-    gate = Gate(Pins(settings.pepper), threads)
+    sessions, audit, board = Sessions(station), AuditTrail(station), Board(station)
+    gate = Gate(Pins(settings.pepper), station)
     app = Litestar(
         route_handlers=_routes(registry, alive, problems or _problems(station)),
         dependencies={
@@ -88,7 +86,7 @@ def create_app(
             "sessions": _given(sessions),
             "audit": _given(audit),
             "authenticator": _given(Authenticator(station, gate, sessions, audit)),
-            "outcomes": _given(Outcomes(engine, threads, committed)),
+            "outcomes": _given(Outcomes(station, committed)),
             "board": _given(board),
         },
         guards=[Guard(station, sessions, audit).check],
@@ -97,7 +95,6 @@ def create_app(
         request_max_body_size=BODY_BYTES_MAX,
         state=State({"station": station, "board": board}),
         lifespan=[_lifespan],
-        type_encoders={Message: str},
         logging_config=None,
         multipart_form_part_limit=50,
     )

@@ -17,12 +17,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from config.errors import LabtrailError
 from config.foreign_texts import recognized
-from config.messages import N_, Message, Value
+from config.messages import N_, Message, Say, Value, as_message
 
 PROBLEM = "application/problem+json"
 log = logging.getLogger(__name__)
 Page = Callable[[Request[Any, Any, Any], int, str], Response[Any]]
-Tell = Callable[[str], str]
 
 
 class EventFault(Struct, frozen=True):
@@ -58,13 +57,13 @@ class Refusal(Exception):
         retry_after_s: int | None = None,
         **values: Value,
     ) -> None:
-        self.status, self.detail = status, text if isinstance(text, Message) else Message(text, **values)
+        self.status, self.detail = status, as_message(text, **values)
         super().__init__(self.detail)
         self.faults, self.retry_after_s = tuple(faults), retry_after_s
 
 
 def handlers(
-    page: Page, teller_of: Callable[[Request[Any, Any, Any]], Tell]
+    page: Page, teller_of: Callable[[Request[Any, Any, Any]], Say]
 ) -> dict[int | type[Exception], Callable[[Request[Any, Any, Any], Any], Response[Any]]]:
     """The exception handlers of the app.
 
@@ -114,7 +113,7 @@ def handlers(
     }
 
 
-def problem(refusal: Refusal, headers: Mapping[str, str], tell: Tell) -> Response[ProblemBody]:
+def problem(refusal: Refusal, headers: Mapping[str, str], tell: Say) -> Response[ProblemBody]:
     """The answer for a program, or for a page's script, which shows its details as they are."""
     faults = tuple(replace(fault, detail=tell(fault.detail)) for fault in refusal.faults)
     body = ProblemBody(

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta, Struct
 from typing_extensions import TypeVar
 
-from config.messages import N_, Message, Value
+from config.messages import N_, Message, Value, as_message
 from models.rules.decoding import fault_message
 from models.rules.event_types import TYPES, Aliquoted, Collected, Data, Name, NotCollected, OrderPlaced
 from models.rules.identifiers import BADGE, MANIFEST, SPECIMEN, TOTE, Kind, is_identifier, looks_like
@@ -81,7 +81,7 @@ class Refused(Exception):
 
     def __init__(self, reason: Reason, text: str, /, **values: Value) -> None:
         self.reason: Reason = reason
-        self.detail = text if isinstance(text, Message) else Message(text, **values)
+        self.detail = as_message(text, **values)
         super().__init__(f"{reason}: {self.detail}")
 
 

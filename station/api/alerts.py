@@ -1,4 +1,4 @@
-"""Alerts: what is open, acknowledging it, and the stream that tells screens to refresh."""
+"""Alerts: what is open, acknowledging it, and the stream that notifies screens of changes."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -15,12 +15,12 @@ from models.people.users import Role
 from models.views.api_lists import AlertView, alert_view, alert_views
 from station.api.live import Board
 from station.auth.access import api, requires
+from station.auth.roles import STAFF
 from station.auth.session import Session
 from station.auth.sessions import Sessions
 from station.problems import Refusal
 from station.services import Station
 
-STAFF = (Role.MA, Role.COURIER, Role.LAB, Role.MANAGER)
 OPEN_NAME = "api"
 """Who acknowledged, where the API asks for no sign-in."""
 

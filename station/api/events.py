@@ -13,20 +13,19 @@ from litestar.params import PathParameter, QueryParameter
 from msgspec import Struct
 
 from agents.log.port import Position
-from models.people.users import Role
 from models.views.api import EventView, event_view
 from models.views.outcomes import Asked, Judged, judge
 from station.api.intake import BODY_BYTES_MAX, Admitted, admit
 from station.api.openapi import events_body
 from station.api.outcomes import Outcomes
 from station.auth.access import api
+from station.auth.roles import STAFF
 from station.auth.session import Session
 from station.languages.language import teller_of
 from station.languages.words import Tell
 from station.problems import ProblemBody, Refusal
 from station.services import Station
 
-RECORDERS = (Role.MA, Role.COURIER, Role.LAB, Role.MANAGER)
 WAIT_SECONDS = 2.0
 """Contract section 8: committed within this time, or 202."""
 
@@ -66,7 +65,7 @@ _ANSWERS = {
 
 @post(
     "/api/v1/events",
-    access=api(*RECORDERS),
+    access=api(*STAFF),
     status_code=200,
     tags=["events"],
     summary="Append one event or an array",
@@ -125,7 +124,7 @@ At = Annotated[
 
 @get(
     "/api/v1/events/{event:path}",
-    access=api(*RECORDERS, scope="event", read="event.read"),
+    access=api(*STAFF, scope="event", read="event.read"),
     tags=["events"],
     summary="A recorded event, or what became of an appended one",
 )
@@ -159,7 +158,7 @@ def _quarantined(event_id: str, judged: Judged) -> EventOutcome:
         outcome="quarantined",
         subject="",
         reason=judged.reason,
-        detail=judged.detail and str(judged.detail),
+        detail=judged.detail,
         location=_location(event_id),
     )
 

@@ -16,7 +16,7 @@ from msgspec import Raw, Struct
 
 from agents.log.port import NewRecord
 from config.catalog import Catalog
-from config.messages import Message, Value
+from config.messages import Message, Value, as_message
 from models.rules.decoding import fault_message
 from models.rules.events import EVENT_BYTES_MAX, Reason, Refused, check, parse, route
 from station.api.patient_identity import identity_fields
@@ -52,7 +52,7 @@ class Admitted(Struct, frozen=True):
 class _Bad(Exception):
     def __init__(self, reason: str, text: str, /, **values: Value) -> None:
         super().__init__(reason)
-        self.reason, self.detail = reason, text if isinstance(text, Message) else Message(text, **values)
+        self.reason, self.detail = reason, as_message(text, **values)
 
 
 def admit(

@@ -7,18 +7,16 @@ sent: only counts.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import Executor
-from contextlib import suppress
 
 import msgspec
 from litestar.response import ServerSentEventMessage
-from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.errors import LabtrailError
 from config.messages import Message
-from models.database.engine import reading
+from embedded.waiting import set_within
 from models.views.board import BoardState, board_state
+from station.services import Services
 
 CLIENTS_MAX = 100
 LOOK_SECONDS = 1.0
@@ -34,8 +32,8 @@ class BoardFull(LabtrailError):
 class Board:
     """Notifies every open screen when something has changed. Use from one event loop."""
 
-    def __init__(self, engine: Engine, threads: Executor) -> None:
-        self._engine, self._threads = engine, threads
+    def __init__(self, station: Services) -> None:
+        self._station = station
         self._screens: set[asyncio.Event] = set()
         self._latest: BoardState | None = None
         self._looking: asyncio.Task[None] | None = None
@@ -52,9 +50,7 @@ class Board:
                 woken.set()
             yield ServerSentEventMessage(data=None, comment="labtrail", retry=RETRY_MS)
             while not self._closing:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(HEARTBEAT_SECONDS):  # wait_for may swallow a cancellation
-                        await woken.wait()
+                await set_within(woken, HEARTBEAT_SECONDS)
                 if not await still():
                     yield ServerSentEventMessage(event="over", data="sign in again")
                     return
@@ -82,11 +78,10 @@ class Board:
             self._looking.cancel()
 
     async def _look(self) -> None:
-        loop = asyncio.get_running_loop()
         try:
             while self._screens:
                 try:
-                    now = await loop.run_in_executor(self._threads, self._read)
+                    now = await self._station.read(board_state)
                 except SQLAlchemyError as fault:
                     log.warning("the board can't be read (%s): trying again", type(fault).__name__)
                 else:
@@ -97,7 +92,3 @@ class Board:
                 await asyncio.sleep(LOOK_SECONDS)
         finally:
             self._looking = None
-
-    def _read(self) -> BoardState:
-        with reading(self._engine) as connection:
-            return board_state(connection)

@@ -9,8 +9,8 @@ from msgspec import Meta, Struct
 from sqlalchemy import Connection
 
 from models.people.audit import NearMiss, kept_code, record_near_miss
-from models.people.users import Role
 from station.auth.access import requires
+from station.auth.roles import STAFF
 from station.auth.session import Session
 from station.problems import Refusal
 from station.services import Station
@@ -34,7 +34,7 @@ class Noted(Struct, frozen=True):
 
 @post(
     "/api/v1/near-misses",
-    access=requires(Role.MA, Role.COURIER, Role.LAB, Role.MANAGER),
+    access=requires(*STAFF),
     tags=["near misses"],
     summary="A wrong match that was caught",
 )

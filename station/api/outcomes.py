@@ -4,15 +4,14 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from contextlib import suppress
 
-from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from embedded.batcher import Batcher
-from models.database.engine import reading
+from embedded.waiting import set_within
 from models.views.outcomes import Asked, Judged, judge
+from station.services import Services
 
 WAITING_MAX = 2000
 """Requests that may wait at a time; one more is answered at once with what is known."""
@@ -26,10 +25,10 @@ log = logging.getLogger(__name__)
 class Outcomes:
     """Waits for commits on behalf of all requests of a station. Use from its event loop."""
 
-    def __init__(self, engine: Engine, threads: Executor, committed: asyncio.Event | None) -> None:
+    def __init__(self, station: Services, committed: asyncio.Event | None) -> None:
         """`committed`: set after each commit of this process; None: the agents run elsewhere."""
-        self._engine, self._threads, self._committed = engine, threads, committed
-        self._usual_pause = self._pause = NOTIFIED_SECONDS if committed else POLL_SECONDS[engine.dialect.name]
+        self._station, self._committed = station, committed
+        self._usual_pause = self._pause = NOTIFIED_SECONDS if committed else POLL_SECONDS[station.engine.dialect.name]
         self._looks = Batcher(self._look, name="outcomes", waiting_max=WAITING_MAX, between=self._rest)
 
     async def wait(self, asked: Sequence[Asked], seconds: float) -> list[Judged | None]:
@@ -48,7 +47,7 @@ class Outcomes:
             self._committed.clear()
         asked = [one for request in requests for one in request]
         try:
-            judged = await asyncio.get_running_loop().run_in_executor(self._threads, self._judge, asked)
+            judged = await self._station.read(judge, asked)
         except SQLAlchemyError as fault:
             log.warning("outcomes can't be read (%s): trying again", type(fault).__name__)
             self._pause = FAULT_SECONDS
@@ -61,10 +60,4 @@ class Outcomes:
         if self._committed is None:
             await asyncio.sleep(self._pause)
         else:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._pause):
-                    await self._committed.wait()
-
-    def _judge(self, asked: Sequence[Asked]) -> list[Judged | None]:
-        with reading(self._engine) as connection:
-            return judge(connection, asked)
+            await set_within(self._committed, self._pause)

@@ -19,19 +19,19 @@ from models.views.api_lists import StockView, stock_views
 from models.views.custody_record import CustodyRecord
 from models.views.custody_record_query import custody_record
 from station.auth.access import api, without_ending
+from station.auth.roles import STAFF
 from station.auth.session import Session
 from station.custody_report.pdf import custody_pdf
 from station.problems import Refusal
 from station.services import Station
 
 MEDIA = {"png": "image/png", "pdf": "application/pdf", "zpl": "application/zpl"}
-EVERYONE = (Role.MA, Role.COURIER, Role.LAB, Role.MANAGER)
-STAFF = (Role.MA, Role.LAB, Role.MANAGER)
+READERS = (Role.MA, Role.LAB, Role.MANAGER)
 
 
 @get(
     "/api/v1/specimens/{accession:str}",
-    access=api(*EVERYONE, scope="specimen", read="specimen.read"),
+    access=api(*STAFF, scope="specimen", read="specimen.read"),
     tags=["specimens"],
     summary="How a specimen stands",
 )
@@ -45,7 +45,7 @@ async def get_specimen(station: Station, accession: FromPath[str]) -> SpecimenVi
 
 @get(
     "/api/v1/specimens/{accession:str}/custody",
-    access=api(*STAFF, scope="specimen", read="custody.read"),
+    access=api(*READERS, scope="specimen", read="custody.read"),
     tags=["specimens"],
     summary="The chain of custody with its proofs",
 )
@@ -56,7 +56,7 @@ async def get_custody(station: Station, accession: FromPath[str]) -> CustodyReco
 
 @get(
     "/api/v1/specimens/{accession:str}/custody.pdf",
-    access=api(*STAFF, scope="specimen", read="custody.read"),
+    access=api(*READERS, scope="specimen", read="custody.read"),
     tags=["specimens"],
     summary="The chain of custody as a PDF",
     media_type="application/pdf",
@@ -81,7 +81,7 @@ async def _custody(station: Station, accession: str) -> CustodyRecord:
 
 @get(
     "/api/v1/manifests/{manifest:str}",
-    access=api(*EVERYONE, scope="manifest", read="manifest.read"),
+    access=api(*STAFF, scope="manifest", read="manifest.read"),
     tags=["manifests"],
     summary="A manifest with its tubes",
 )
@@ -93,7 +93,7 @@ async def get_manifest(station: Station, manifest: FromPath[str]) -> ManifestVie
     return found
 
 
-@get("/api/v1/stock", access=api(*STAFF, scope="site"), tags=["stock"], summary="Stock on hand by site, item, lot")
+@get("/api/v1/stock", access=api(*READERS, scope="site"), tags=["stock"], summary="Stock on hand by site, item, lot")
 async def get_stock(
     station: Station,
     session: Session,
@@ -107,7 +107,7 @@ async def get_stock(
 
 @get(
     "/api/v1/labels/{accession:str}",
-    access=api(*STAFF, scope="specimen", read="label.read"),
+    access=api(*READERS, scope="specimen", read="label.read"),
     tags=["labels"],
     summary="A specimen's label: ACCESSION.png, .pdf or .zpl",
     media_type="application/octet-stream",

@@ -11,16 +11,15 @@ from sqlalchemy import Connection
 
 from models.people.audit import break_the_glass, note
 from models.people.sessions import end_session
-from models.people.users import Role
 from models.rules.times import MINUTE_US, utc_text
 from station.auth.access import public, requires
+from station.auth.roles import STAFF
 from station.auth.session import Session
 from station.auth.sessions import Sessions
 from station.auth.sign_in import Authenticator
 from station.problems import Refusal
 from station.services import Station
 
-STAFF = (Role.MA, Role.COURIER, Role.LAB, Role.MANAGER)
 GLASS_MINUTES_MAX = 60
 
 

@@ -2,15 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
-from concurrent.futures import Executor
-
-from sqlalchemy import Engine
 
 from config.errors import LabtrailError
 from config.messages import Message
 from embedded.batcher import Batcher
-from models.database.engine import writing
 from models.people.audit import Entry, note
+from station.services import Services
 
 WAITING_MAX = 10_000
 BATCH_MAX = 500
@@ -23,8 +20,8 @@ class AuditBusy(LabtrailError):
 class AuditTrail:
     """Groups entries of concurrent requests. Use from one event loop."""
 
-    def __init__(self, engine: Engine, threads: Executor) -> None:
-        self._engine, self._threads = engine, threads
+    def __init__(self, station: Services) -> None:
+        self._station = station
         self._entries = Batcher(self._write, name="audit trail", waiting_max=WAITING_MAX, batch_max=BATCH_MAX)
 
     async def note(self, entry: Entry) -> None:
@@ -36,11 +33,5 @@ class AuditTrail:
         await noted
 
     async def _write(self, entries: Sequence[Entry]) -> Sequence[None]:
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._threads, _note, self._engine, entries)
+        await self._station.write(note, entries)
         return [None] * len(entries)
-
-
-def _note(engine: Engine, entries: Sequence[Entry]) -> None:
-    with writing(engine) as connection:
-        note(connection, entries)

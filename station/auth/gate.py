@@ -1,10 +1,10 @@
 """How many PINs are checked at a time: each takes 19 MiB and tens of milliseconds of a core."""
 
 import asyncio
-from concurrent.futures import Executor
 
 from station.auth.pins import Pins
 from station.problems import Refusal
+from station.services import Services
 
 AT_ONCE_MAX = 2
 WAITING_MAX = 50
@@ -13,8 +13,8 @@ WAITING_MAX = 50
 class Gate:
     """Checks a few PINs at a time, lets a bounded number wait, and rejects the rest."""
 
-    def __init__(self, pins: Pins, threads: Executor) -> None:
-        self._pins, self._threads = pins, threads
+    def __init__(self, pins: Pins, station: Services) -> None:
+        self._pins, self._station = pins, station
         self._free = asyncio.Semaphore(AT_ONCE_MAX)
         self._waiting = 0
 
@@ -25,7 +25,6 @@ class Gate:
         self._waiting += 1
         try:
             async with self._free:
-                loop = asyncio.get_running_loop()
-                return await loop.run_in_executor(self._threads, self._pins.pin_is_right, pin, stored)
+                return await self._station.run(self._pins.pin_is_right, pin, stored)
         finally:
             self._waiting -= 1

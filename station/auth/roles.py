@@ -15,6 +15,8 @@ _SHELF = (
     "supply.ordered",
 )
 
+STAFF = (Role.MA, Role.COURIER, Role.LAB, Role.MANAGER)
+"""Who handles specimens: every role but the administrator's."""
 ACTS: Mapping[str, frozenset[str]] = {
     Role.MA: frozenset(
         {

@@ -4,22 +4,16 @@ A cookie holds a random value and nothing else; the database knows it by its has
 session up, so that a revoked device, a disabled badge or a sign-out takes effect at once, on every station.
 """
 
-import asyncio
 import logging
-from collections.abc import Callable
-from concurrent.futures import Executor
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie
 from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
 from msgspec import Struct
-from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.messages import Message
-from config.settings import Settings
-from models.database.engine import reading, writing
 from models.people.devices import Device, find_device
 from models.people.sessions import SEEN_STEP_US, Limits, Stored, find_session, touch
 from models.people.users import EVERYWHERE
@@ -27,10 +21,10 @@ from models.rules.times import MINUTE_US
 from station.auth.access import Access
 from station.auth.pins import token_hash
 from station.auth.session import Asking
+from station.services import Services
 
 DEVICE_COOKIE_DAYS = 400
 """As long as browsers keep a cookie; the device is revoked on the server."""
-T = TypeVar("T")
 BEARER = "bearer "
 log = logging.getLogger(__name__)
 
@@ -56,15 +50,14 @@ def cookie_names(public_url: str) -> Names:
 class Sessions:
     """Finds out who asks. One per station; use from its event loop."""
 
-    def __init__(
-        self, settings: Settings, sites: frozenset[str], engine: Engine, threads: Executor, clock: Callable[[], int]
-    ) -> None:
+    def __init__(self, station: Services) -> None:
+        settings = station.settings
         self.names = cookie_names(settings.public_url)
         self.limits = Limits(
             round(settings.session_idle_minutes * MINUTE_US), round(settings.session_hours_max * 60 * MINUTE_US)
         )
         self.open = settings.api_is_open
-        self._sites, self._engine, self._threads, self._clock = sites, engine, threads, clock
+        self._station, self._sites = station, frozenset(station.catalog.sites)
 
     async def who(self, connection: ASGIConnection[Any, Any, Any, Any], access: Access) -> Asking:
         """The session of a request. Raises 401 for an unknown caller, 403 for a program where it takes a person."""
@@ -88,18 +81,18 @@ class Sessions:
 
     async def find(self, cookie: str, *, touched: bool = True) -> Asking | None:
         """The open session of a cookie's value; None when there is none. `touched`: its idle time restarts."""
-        now_us = self._clock()
-        stored = await self._in_thread(self._find, token_hash(cookie), now_us)
+        now_us = self._station.clock()
+        stored = await self._station.read(find_session, token_hash(cookie), self.limits, now_us)
         if stored is None:
             return None
         if touched and stored.seen_us < now_us - min(SEEN_STEP_US, self.limits.idle_us // 4):
-            await self._in_thread(self._touch, stored.key, now_us)
+            await self._touch(stored.key, now_us)
         return self.session(stored, now_us)
 
     async def by_key(self, key: bytes) -> Asking | None:
         """The current session by its key in the database; it is not prolonged."""
-        now_us = self._clock()
-        stored = await self._in_thread(self._find, key, now_us)
+        now_us = self._station.clock()
+        stored = await self._station.read(find_session, key, self.limits, now_us)
         return None if stored is None else self.session(stored, now_us)
 
     def session(self, stored: Stored, now_us: int) -> Asking:
@@ -121,7 +114,7 @@ class Sessions:
 
     async def device(self, token: str) -> Device | None:
         """The enrolled device with this token, unless it was revoked."""
-        return await self._in_thread(self._device, token_hash(token))
+        return await self._station.read(find_device, token_hash(token))
 
     async def device_of(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Device | None:
         """The device that a request comes from: by its cookie, else by its bearer token."""
@@ -154,23 +147,11 @@ class Sessions:
             device=device.id,
         )
 
-    def _find(self, key: bytes, now_us: int) -> Stored | None:
-        with reading(self._engine) as connection:
-            return find_session(connection, key, self.limits, now_us)
-
-    def _device(self, hashed: bytes) -> Device | None:
-        with reading(self._engine) as connection:
-            return find_device(connection, hashed)
-
-    def _touch(self, key: bytes, now_us: int) -> None:
+    async def _touch(self, key: bytes, now_us: int) -> None:
         try:
-            with writing(self._engine) as connection:
-                touch(connection, key, now_us)
+            await self._station.write(touch, key, now_us)
         except SQLAlchemyError as fault:  # the request itself may still be served; the session just ages
             log.warning("a session's last touch could not be noted (%s)", type(fault).__name__)
-
-    async def _in_thread(self, function: Callable[..., T], *args: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
 
 
 def bearer_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:

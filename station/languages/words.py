@@ -37,7 +37,6 @@ def _texts(language: str) -> messages.Say:
     return lambda text: gettext(text) if text else ""
 
 
-@lru_cache(len(LANGUAGES))
 def for_scripts(language: str) -> Mapping[str, str]:
     """The texts that scripts show; none in English, where a text is its own key."""
     if language not in LANGUAGES[1:]:
@@ -57,6 +56,9 @@ def translate(language: str) -> Say:
 
 
 def teller(language: str) -> Tell:
-    """`tell(text)`: what the server says, in this language: a message, or the text of a page. Other texts stay."""
+    """`tell(text)`: what the server says, in this language: a message, or the text of a page.
+
+    Other texts are returned as they are.
+    """
     text_of = _texts(language)
     return lambda text: in_language(text, text_of)

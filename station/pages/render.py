@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,7 +18,7 @@ from models.rules.times import moment_of
 from station.auth.session import session_or_none
 from station.custody_report.words import HAPPENED
 from station.languages.language import language_of
-from station.languages.words import Say, for_scripts, teller, translate
+from station.languages.words import LANGUAGES, Say, for_scripts, teller, translate
 from station.services import Services
 
 FOLDER = Path(__file__).resolve().parent.parent
@@ -98,6 +99,7 @@ def page(request: Request[Any, Any, Any], template: str, *, status: int = 200, *
     return Response(body, status_code=status, media_type=MediaType.HTML, headers=headers)
 
 
+@lru_cache(len(LANGUAGES))
 def _words(language: str) -> Markup:
     """The texts that the scripts show; English needs none, since a text is its own key."""
     return data(for_scripts(language))

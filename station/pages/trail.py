@@ -11,21 +11,19 @@ from sqlalchemy import Connection
 
 from agents.ledger.checkpoints import newest_checkpoint
 from config.messages import Message
-from models.people.users import Role
 from models.views.custody_record import CustodyRecord
 from models.views.custody_record_query import custody_record
 from models.views.pages import OrderRow, SpecimenRow, bag, order, specimens_of_order
 from station.auth.access import requires
 from station.auth.audit import AuditTrail
+from station.auth.roles import STAFF
 from station.auth.session import Session
 from station.custody_report import words as custody_words
 from station.pages.render import Page, page
 from station.services import Station
 
-READERS = (Role.MA, Role.COURIER, Role.LAB, Role.MANAGER)
 
-
-@get("/specimens/{accession:str}", access=requires(*READERS, scope="specimen", read="specimen.read"))
+@get("/specimens/{accession:str}", access=requires(*STAFF, scope="specimen", read="specimen.read"))
 async def specimen_page(request: Request[Any, Any, Any], accession: FromPath[str], station: Station) -> Page:
     """Everything on record of one specimen, in the order in which it happened."""
 
@@ -47,7 +45,7 @@ class OrderTrail(Struct, frozen=True, kw_only=True):
     specimens: list[SpecimenRow]
 
 
-@get("/orders/{order_id:str}", access=requires(*READERS, scope="order", read="order.read"))
+@get("/orders/{order_id:str}", access=requires(*STAFF, scope="order", read="order.read"))
 async def order_trail(
     request: Request[Any, Any, Any],
     order_id: FromPath[str],
@@ -68,7 +66,7 @@ async def order_trail(
     return page(request, "order.html", order_id=order_id, found=found)
 
 
-@get("/manifests/{manifest:str}", access=requires(*READERS, scope="manifest", read="manifest.read"))
+@get("/manifests/{manifest:str}", access=requires(*STAFF, scope="manifest", read="manifest.read"))
 async def manifest_page(request: Request[Any, Any, Any], manifest: FromPath[str], station: Station) -> Page:
     """A bag with every tube that was ever on its manifest."""
     found = await station.read(bag, manifest)

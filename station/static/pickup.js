@@ -4,7 +4,7 @@
 import { $, N_, ask, h, many, say } from "./dom.js";
 import { dialog, red, verdict } from "./feedback.js";
 import { clean, isAccession, verify } from "./identifiers.js";
-import { dropNote, keepNote, readNote, record, send } from "./queue.js";
+import { dropNote, keepNote, readNote, record } from "./queue.js";
 import { prompt, startScanning } from "./scan.js";
 
 document.body.dataset.offline = "1";

@@ -173,10 +173,7 @@ export async function discard(id) {
 /** Start: ask for persistent storage, and send what an earlier page left. */
 export async function startQueue() {
   navigator.storage?.persist?.();
-  addEventListener("online", () => {
-    tell(); // the page took its notice away: what still waits is said again
-    flush();
-  });
+  addEventListener("online", flush);
   setInterval(flush, EVERY_MS);
   document.addEventListener("visibilitychange", () => document.hidden || flush());
   await tell();

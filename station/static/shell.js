@@ -6,7 +6,7 @@ import { discard, entries, flush, inStore, retry, startQueue } from "./queue.js"
 
 const PEEK_MS = 30000;
 const kinds = facts("kinds"); // what an event of each type is called
-let refusedBefore = 0;
+let unsent = { count: 0, refused: 0, others: 0 }; // as last heard
 const signedIn = () => Boolean(document.body.dataset.badge);
 
 function showUnsent({ detail }) {
@@ -16,8 +16,8 @@ function showUnsent({ detail }) {
   $("#unsent-count").textContent = detail.count;
   $("#refused-count").textContent = detail.refused ? `✕ ${detail.refused}` : ""; // the notice below says it in words
   if (detail.refused > 0) notice(many(detail.refused, "1 scan was refused: press the number of unsent scans to see what to do", "{n} scans were refused: press the number of unsent scans to see what to do"));
-  else if (refusedBefore > 0) notice("");
-  refusedBefore = detail.refused;
+  else if (unsent.refused > 0) notice("");
+  unsent = detail;
   if (detail.others > 0) notice(say("{n} scans of another person wait on this device: that person must sign in", { n: detail.others }));
 }
 
@@ -95,7 +95,10 @@ $("#sign-out")?.addEventListener("click", signOut);
 $("#break-glass")?.addEventListener("click", breakGlass);
 $("#theme")?.addEventListener("click", theme);
 addEventListener("offline", () => notice(say("No signal: scans are kept on this device and sent later")));
-addEventListener("online", () => notice(""));
+addEventListener("online", () => {
+  notice("");
+  showUnsent({ detail: unsent }); // "No signal" stood in place of its notice
+});
 if (navigator.serviceWorker) navigator.serviceWorker.register("/sw.js");
 startQueue();
 if (signedIn()) setInterval(peek, PEEK_MS);

@@ -1,5 +1,5 @@
 // Signing in by badge and PIN, and enrolling a device.
-import { $, N_, ask, h, say } from "./dom.js";
+import { $, N_, ask, say } from "./dom.js";
 import { clean } from "./identifiers.js";
 import { flush } from "./queue.js";
 
