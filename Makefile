@@ -47,13 +47,11 @@ torture: .venv/.dev-installed ## the fault runs in their long form: kills, crash
 messages: .venv/.dev-installed ## texts for people, from the sources into the catalogs of each language
 	$(BIN)/python -m tests.support.gettext_catalogs
 
+COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q
 lock: ## update the locked versions (needs uv)
-	echo uv | uv pip compile - --universal --python-version 3.11 --generate-hashes \
-	  --no-annotate --no-header -q -o requirements/uv.txt
-	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
-	  --no-annotate --no-header -q -o requirements/run.txt --group build
-	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
-	  --no-annotate --no-header -q -o requirements/dev.txt --group test --group check --group bench --group build
+	echo uv | $(COMPILE) - -o requirements/uv.txt
+	$(COMPILE) pyproject.toml -o requirements/run.txt --group build
+	$(COMPILE) pyproject.toml -o requirements/dev.txt --group test --group check --group bench --group build
 
 clean: ## remove .venv and var: the installation, and every home in var
 	rm -rf .venv var

@@ -24,11 +24,6 @@ Queue = Callable[[Connection, str, str, int], None]
 """`(connection, accession, printer, now_us)`: put a specimen's label into the print queue."""
 
 
-class PrintRequest(msgspec.Struct, frozen=True):
-    accession: str
-    printer: str
-
-
 def send(engine: Engine, log: EventLog, queue: Queue, now_us: int, limit: int) -> int:
     """Send up to `limit` pending rows; returns how many were sent. What fails is retried with back-off."""
     with reading(engine) as connection:  # most often nothing is pending: then no write lock is taken
@@ -39,7 +34,7 @@ def send(engine: Engine, log: EventLog, queue: Queue, now_us: int, limit: int) -
         alerts = [one for one in taken if one.kind == "alert"]
         prints = [one for one in taken if one.kind == "print"]
         for one in prints:
-            asked = msgspec.json.decode(one.payload, type=PrintRequest)
+            asked = msgspec.json.decode(one.payload, type=effects.PrintRequest)
             queue(connection, asked.accession, asked.printer, now_us)
         effects.finish(connection, prints)
         effects.postpone(connection, [(one, one.tries, now_us + TAKEN_US) for one in alerts])

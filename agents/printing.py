@@ -10,12 +10,11 @@ from sqlalchemy import Connection, Engine
 
 from agents.log.port import EventLog, NewRecord
 from config.catalog import Catalog
-from config.messages import Message
 from config.settings import Settings
 from labels.drawing.contents import Content
 from labels.drawing.layouts import layout_named
 from labels.errors import LabelError
-from labels.of_specimen import content_of
+from labels.of_specimen import content_of, tube_of
 from labels.printing.announcing import all_events
 from labels.printing.outcomes import Printer
 from labels.printing.printers import make_printer
@@ -23,7 +22,7 @@ from labels.printing.queue import PrintQueue
 from models.database.engine import reading
 from models.people.patients import Keys, read_keys
 from models.printing.jobs import Job, NewJob, queue_first
-from models.printing.label_facts import collector_of, tube_facts
+from models.printing.label_facts import collector_of
 from models.rules.events import route
 
 log = logging.getLogger(__name__)
@@ -79,9 +78,7 @@ def label_job(
     connection: Connection, accession: str, printer: str, *, copies: int = 1, layout: str = "", by: str = ""
 ) -> NewJob:
     """What to print for a specimen: the layout of a tube, or of an aliquot where it has a parent."""
-    tube = tube_facts(connection, accession)
-    if tube is None:
-        raise LabelError(Message("no specimen {number} is on record: scan its collection first", number=accession))
+    tube = tube_of(connection, accession)
     fits = ("SpecimenLabel", "AliquotLabel") if tube.parent else ("SpecimenLabel",)
     chosen = layout_named(layout or ("aliquot" if tube.parent else "specimen"))
     if chosen.holds not in fits:

@@ -22,8 +22,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from bench.home import write_events
-from config.files import write_whole
+from bench.home import save, write_events
 
 EVENTS = 30_000
 SLOW_EVENTS = 3000
@@ -187,8 +186,7 @@ def main() -> None:
                 rest.add_row(*row)
         if rest.rows:
             console.print(rest)
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(asked.out, json.dumps(report, indent=1).encode() + b"\n")
+    save(asked.out, report)
     others = ", ".join(f"bench.{name}" for name in ("embedded_log", "labels", "station", "network"))
     console.print(f"everything measured: {asked.out}; other tables: python -m {others}")
 

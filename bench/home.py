@@ -4,12 +4,12 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Engine
 
@@ -17,6 +17,7 @@ from agents.log.open import open_log
 from agents.log.port import EventLog, NewRecord
 from config.catalog import Catalog, load_catalog
 from config.clock import now_us
+from config.files import write_whole
 from config.settings import Settings, load_settings
 from labtrail.simulator.simulation import ORDERS_A_DAY, arrivals
 from models.database.engine import make_engine
@@ -32,6 +33,12 @@ Moment = TypeVar("Moment", int, float)
 EVENTS_A_DAY = 2200
 """What the packaged catalog's six clinics produce in a day, roughly."""
 SEED = 7
+
+
+def save(path: Path, report: Mapping[str, Any]) -> None:
+    """Write what was measured as JSON, atomically; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps(report, indent=1).encode() + b"\n")
 
 
 def write_events(path: Path, count: int) -> None:

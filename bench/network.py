@@ -22,10 +22,9 @@ from rich.progress import Progress
 from rich.table import Table
 
 from bench.__main__ import EVENTS, GROWTH, REPEATS, SLOW_EVENTS, Found, machine, middle
-from bench.home import PINGS_MAX, WARM_UP, count_lines, write_events
+from bench.home import PINGS_MAX, WARM_UP, count_lines, save, write_events
 from bench.network_job import Job
 from bench.network_servers import Servers, servers
-from config.files import write_whole
 
 OUT = Path("var/bench-network.json")
 GROWTH_EVENTS = 5 * GROWTH
@@ -103,8 +102,7 @@ class Bench:
 
     def save(self) -> None:
         """Write the report atomically."""
-        self.out.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(self.out, json.dumps(self.report, indent=1).encode() + b"\n")
+        save(self.out, self.report)
 
 
 def run(name: str, job: Job, *, loud: bool = False) -> dict[str, Any]:

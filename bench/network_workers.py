@@ -119,7 +119,7 @@ def growth(job: Job) -> dict[str, object]:
                 pieces.append(piece(points[-1], point))
                 file.write(json.dumps(pieces[-1]) + "\n")
                 file.flush()
-                print(told(pieces[-1]), file=sys.stderr, flush=True)
+                print(line_of(pieces[-1]), file=sys.stderr, flush=True)
             points.append(point)
         first, last = points[0], points[-1]
         grown = (last.database_bytes - first.database_bytes) / (last.done - first.done)
@@ -161,7 +161,7 @@ def piece(first: Point, last: Point) -> dict[str, Any]:
     }
 
 
-def told(part: dict[str, Any]) -> str:
+def line_of(part: dict[str, Any]) -> str:
     memory = ", ".join(f"{mib:.0f}" for mib in part["memory_mib"])
     return (
         f"{part['done']:>10,} events: {part['rate']:>6,.0f}/s, workers {part['cpu_us']:.0f} µs/event, {memory} MiB, "

@@ -25,7 +25,7 @@ BEGIN, END = "<!-- made by docs/make.py -->\n", "<!-- end -->\n"
 
 
 def with_tables(text: str, made: str) -> str:
-    """The document with what is between its marks made anew."""
+    """The document with what is between its marks replaced."""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     assert begin and end, "the marks are gone"

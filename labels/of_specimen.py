@@ -58,8 +58,8 @@ def label_of(
     `keys`: without them, or without a record, the label shows the opaque reference and says so. Raises LabelError
     when the specimen is not on record, PatientError when its patient's record can't be opened.
     """
-    row = _specimen(connection, accession)
-    source = _specimen(connection, row.parent) if row.parent else row
+    row = tube_of(connection, accession)
+    source = tube_of(connection, row.parent) if row.parent else row
     patient = row.patient or source.patient or ""
     record = find_patient(connection, patient, keys) if keys is not None and patient else None
     container = catalog.containers.get(row.container or "")
@@ -87,7 +87,8 @@ def label_of(
     )
 
 
-def _specimen(connection: Connection, accession: str) -> TubeFacts:
+def tube_of(connection: Connection, accession: str) -> TubeFacts:
+    """A specimen's facts. Raises LabelError when it is not on record."""
     facts = tube_facts(connection, accession)
     if facts is None:
         raise LabelError(Message("no specimen {number} is on record: scan its collection first", number=accession))

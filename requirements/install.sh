@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs into .venv with the arguments of `pip install`: by uv, which does a tenth of pip's work, or by pip where uv
-# can't be had or can't do it. uv is told what pip's own variables say of indexes and certificates.
+# can't be had or can't do it. uv gets pip's own variables for indexes and certificates.
 set -eu
 python=.venv/bin/python
 uv=.venv/bin/uv

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from msgspec import Struct
@@ -164,7 +164,8 @@ def _put_leaves(folder: Path, place: int, hashes: bytes) -> None:
     with path.open("r+b") as file:
         file.seek(within * HASH_BYTES)
         file.write(hashes)
-        _flush(file)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _carried_leaves(folder: Path, size: int) -> Iterator[bytes]:
@@ -174,11 +175,6 @@ def _carried_leaves(folder: Path, size: int) -> Iterator[bytes]:
             while left and len(digest := file.read(HASH_BYTES)) == HASH_BYTES:
                 left -= 1
                 yield digest
-
-
-def _flush(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
 
 
 def _thin(folder: Path) -> None:

@@ -73,7 +73,7 @@ def restock_cases(connection: Connection, catalog: "Catalog", policy: "Policy", 
         state = _state.decode(bytes(raw))
         level = restock(state.on_hand_u, state.on_order_u, used.get((site, item), 0), par, policy)
         if level.due:
-            low = level.reason == "reorder-point" and state.low_since_us is not None
+            since_us = state.low_since_us if level.reason == "reorder-point" else None
             yield Deadline.of(
                 Message(
                     "{on_hand:g} on hand, {on_order:g} on order, order {suggested:g}",
@@ -85,7 +85,7 @@ def restock_cases(connection: Connection, catalog: "Catalog", policy: "Policy", 
                 subject=f"{site}/{item}",
                 site=site,
                 severity=Severity.CRITICAL if level.on_hand <= 0 else Severity.WARNING,
-                due_us=state.low_since_us if low and state.low_since_us is not None else state.at[0],
+                due_us=state.at[0] if since_us is None else since_us,
                 cause=f"{level.reason} after {state.last_in}",
             )
 

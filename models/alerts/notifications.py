@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import asdict
 from sqlalchemy import Connection, delete, func, select
 
 from models.database.acts_tables import alerts, notifications
-from models.database.bulk import upsert
+from models.database.bulk import upsert_structs
 from models.rules.deadlines import AlertKind
 from models.rules.times import DAY_US, MINUTE_US
 
@@ -80,7 +81,6 @@ class Alerting(Struct, frozen=True, kw_only=True):
     differences: tuple[Difference, ...]
 
 
-_FIELDS = tuple(column.name for column in notifications.columns)
 _n = notifications.c
 
 
@@ -98,21 +98,8 @@ def record_told(connection: Connection, receiver: str, told: Sequence[Told], now
     for one in told:
         starts_us, times = before.get(one.fingerprint, (one.starts_us, 0))
         times = (times if starts_us == one.starts_us else 0) + (one.status == "firing")
-        rows.append(
-            (
-                receiver,
-                one.fingerprint,
-                one.alert,
-                one.severity,
-                one.site,
-                one.summary,
-                one.status,
-                one.starts_us,
-                now_us,
-                times,
-            )
-        )
-    upsert(connection, notifications, _FIELDS, rows)
+        rows.append(Notification(**asdict(one), receiver=receiver, told_us=now_us, times=times))
+    upsert_structs(connection, notifications, Notification, rows)
     connection.execute(delete(notifications).where(_n.status == "resolved", _n.told_us < now_us - KEEP_US))
 
 

@@ -70,7 +70,7 @@ def _standing(
 
 def _differ(want: list[Deadline], have: list[dict[str, Any]]) -> bool:
     """Whether the open alerts are not those wanted. A case whose cause was resolved before counts as a difference;
-    `_turn` sorts it out."""
+    `_turn` decides."""
     wanted = {(case.kind, case.subject): _changing(case) for case in want}
     return wanted != {(row["kind"], row["subject"]): tuple(row[name] for name in _CHANGING) for row in have}
 

@@ -8,6 +8,7 @@ recomputes it), and **acts** (what Labtrail or a person did about it: alerts, ac
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -26,6 +27,16 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+
+_json = msgspec.json.Encoder()
+strings = msgspec.json.Decoder(tuple[str, ...]).decode
+"""Reads a column that holds a JSON array of texts."""
+
+
+def json_text(value: Any) -> str:
+    """The JSON of a value, for a text column."""
+    return _json.encode(value).decode()
 
 
 class Bytes(LargeBinary):

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, delete, insert, select, update
 
 from models.database.bulk import upsert
+from models.database.columns import json_text, strings
 from models.people.tables import devices, sessions, sign_in_failures, users
 from models.rules.times import MINUTE_US
 
@@ -44,13 +44,9 @@ class Stored(Struct, frozen=True, kw_only=True):
     site: str
     sites: tuple[str, ...]
     device_id: int
-    device_name: str
     created_us: int
     seen_us: int
     glass_until_us: int | None
-
-
-_sites = msgspec.json.Decoder(tuple[str, ...])
 
 
 def open_session(
@@ -65,8 +61,7 @@ def open_session(
 ) -> None:
     """A new session: `sites` is where the person has the role, sorted; `site` is where they are."""
     values = {"key": key, "badge": badge, "device_id": device_id, "role": role, "site": site}
-    sites = msgspec.json.encode(sites).decode()
-    connection.execute(insert(sessions).values(**values, sites=sites, created_us=now_us, seen_us=now_us))
+    connection.execute(insert(sessions).values(**values, sites=json_text(sites), created_us=now_us, seen_us=now_us))
     connection.execute(delete(sessions).where(sessions.c.created_us < now_us - KEPT_DAYS * 24 * 60 * MINUTE_US))
 
 
@@ -82,7 +77,6 @@ def find_session(connection: Connection, key: bytes, limits: Limits, now_us: int
         s.site,
         s.sites,
         s.device_id,
-        d.name.label("device_name"),
         s.created_us,
         s.seen_us,
         s.glass_until_us,
@@ -96,7 +90,7 @@ def find_session(connection: Connection, key: bytes, limits: Limits, now_us: int
     ).first()
     if row is None:
         return None
-    return Stored(**{**row._mapping, "key": bytes(row.key), "sites": _sites.decode(row.sites)})
+    return Stored(**{**row._mapping, "key": bytes(row.key), "sites": strings(row.sites)})
 
 
 def touch(connection: Connection, key: bytes, now_us: int) -> None:

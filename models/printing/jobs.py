@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from config.errors import LabtrailError
 from config.messages import Message, dumped, loaded
-from models.printing.states import IN_HAND, MAYBE_PRINTED, TRANSITIONS, JobState
+from models.printing.states import IN_HAND, MAYBE_PRINTED, TRANSITIONS, WAITING, JobState
 from models.printing.tables import label_counters, print_jobs
 
 LIST_MAX = 1000
@@ -145,7 +145,7 @@ def queue_again(connection: Connection, new: NewJob, reason: str, now_us: int) -
     now = standing(connection, new.subject)
     if now is None:
         raise PrintJobError(Message("{number} has no label to replace: print its first one", number=new.subject))
-    if now.state in (JobState.QUEUED, *IN_HAND):
+    if now.state in WAITING:
         raise PrintJobError(
             Message(
                 "{serial} is {state} on {printer}: wait, or cancel it first",

@@ -2,17 +2,15 @@
 
 from collections.abc import Collection
 
-import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, select
 
 from models.database.bulk import select_in
+from models.database.columns import strings
 from models.database.evidence_tables import events
 from models.database.state_tables import specimens
 from models.rules.event_types import Aliquoted, Labeled
 from models.rules.events import parse
-
-_strings = msgspec.json.Decoder(tuple[str, ...])
 
 
 class TubeFacts(Struct, frozen=True, kw_only=True):
@@ -38,7 +36,7 @@ def facts_of_tubes(connection: Connection, accessions: Collection[str]) -> dict[
     """Those of these specimens that are on record, by accession."""
     rows = select_in(connection, specimens, TubeFacts.__struct_fields__, "accession", accessions)
     made = (dict(zip(TubeFacts.__struct_fields__, row, strict=True)) for row in rows)
-    return {one["accession"]: TubeFacts(**one | {"tests": _strings.decode(one["tests"])}) for one in made}
+    return {one["accession"]: TubeFacts(**one | {"tests": strings(one["tests"])}) for one in made}
 
 
 def collector_of(connection: Connection, accession: str, collected_us: int | None) -> str:

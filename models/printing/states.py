@@ -29,4 +29,6 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
 }
 """Which state may follow which."""
 IN_HAND = (JobState.SENDING, JobState.SENT)
-MAYBE_PRINTED = (JobState.QUEUED, *IN_HAND, JobState.CONFIRMED, JobState.UNCONFIRMED)
+WAITING = (JobState.QUEUED, *IN_HAND)
+"""States of a job that is not yet printed."""
+MAYBE_PRINTED = (*WAITING, JobState.CONFIRMED, JobState.UNCONFIRMED)

@@ -26,6 +26,13 @@ class Effect(Struct, frozen=True):
     tries: int
 
 
+class PrintRequest(Struct, frozen=True):
+    """The payload of a row that asks for a label."""
+
+    accession: str
+    printer: str
+
+
 def request_labels(
     connection: Connection, new: Recorded, folded: Mapping[str, Specimen], printer: str, now_us: int
 ) -> None:
@@ -40,9 +47,7 @@ def request_labels(
         for e in new.events
         if e.type == "specimen.collected" and e.subject in folded and folded[e.subject].status == Status.COLLECTED
     }
-    rows = [
-        ("print", a, msgspec.json.encode({"accession": a, "printer": printer}), now_us) for a in sorted(accessions)
-    ]
+    rows = [("print", a, msgspec.json.encode(PrintRequest(a, printer)), now_us) for a in sorted(accessions)]
     insert(connection, outbox, ("kind", "key", "payload", "created_us"), rows)
 
 

@@ -4,7 +4,7 @@ Part of the store's one transaction (models/recording/store.py). Evidence is app
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,7 @@ class Verdict(StrEnum):
     QUARANTINED = "quarantined"
 
 
+Fresh = tuple[Record, Event]
 Heads = dict[str, tuple[int, bytes]]
 """By subject, the length of its chain and its last hash."""
 
@@ -156,12 +157,17 @@ def record(connection: Connection, items: Sequence[Item], now_us: int) -> Record
     return new
 
 
-def _deduplicate(connection: Connection, items: Sequence[Item]) -> tuple[list[Item], Heads]:
-    """Mark duplicates and id conflicts; returns the items to record, and the heads of all chains concerned.
+def accepted(items: Iterable[Item]) -> list[tuple[Item, Event]]:
+    """The items that are not refused, with their events."""
+    return [(item, item.event) for item in items if item.event is not None and item.verdict == Verdict.RECORDED]
+
+
+def _deduplicate(connection: Connection, items: Sequence[Item]) -> tuple[list[Fresh], Heads]:
+    """Mark duplicates and id conflicts; returns the events to record, and the heads of all chains concerned.
 
     The first recorded event of an id counts.
     """
-    valid = [(item, item.event) for item in items if item.event is not None and item.verdict == Verdict.RECORDED]
+    valid = accepted(items)
     there = ask_in(connection, events, ("id", "raw"), "id", {event.id for _, event in valid})
     ends = ask_in(connection, chains, ("subject", "length", "head"), "subject", {event.subject for _, event in valid})
     known: dict[str, bytes] = dict(tuple(row) for row in there())
@@ -170,7 +176,7 @@ def _deduplicate(connection: Connection, items: Sequence[Item]) -> tuple[list[It
         raw = known.get(event.id)
         if raw is None:
             known[event.id] = item.record.raw
-            fresh.append(item)
+            fresh.append((item.record, event))
         elif same_content(raw, item.record.raw):
             item.verdict = Verdict.DUPLICATE
         else:
@@ -179,15 +185,12 @@ def _deduplicate(connection: Connection, items: Sequence[Item]) -> tuple[list[It
     return fresh, {subject: (length, bytes(head)) for subject, length, head in ends()}
 
 
-def _append(connection: Connection, fresh: Sequence[Item], heads: Heads, now_us: int) -> Recorded:
+def _append(connection: Connection, fresh: Sequence[Fresh], heads: Heads, now_us: int) -> Recorded:
     """Write the events and their links, continuing the chains from these heads."""
     heads = dict(heads)
     new = Recorded([], {})
     rows = []
-    for item in fresh:
-        event, source = item.event, item.record
-        if event is None:
-            continue
+    for source, event in fresh:
         length, head = heads.get(event.subject) or (0, genesis(event.subject))
         head = link(head, length + 1, source.raw)
         heads[event.subject] = (length + 1, head)

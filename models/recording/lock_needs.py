@@ -9,7 +9,7 @@ from models.database import locks
 from models.database.bulk import ask_in, select_pairs
 from models.database.lots import known_lots
 from models.database.state_tables import movements, specimens
-from models.recording.evidence import Item, Verdict
+from models.recording.evidence import Item, accepted
 from models.rules.events import Event
 from models.rules.specimen import LotFacts
 
@@ -18,7 +18,7 @@ def hold(connection: Connection, items: Iterable[Item], wider: set[str], *, alon
     """Take the locks of these records' events. `wider`: further keys needed; `alone`: take all at once."""
     if not locks.needed(connection):
         return None
-    valid = [item.event for item in items if item.event is not None and item.verdict == Verdict.RECORDED]
+    valid = [event for _, event in accepted(items)]
     held = set() if alone else written(valid) | foreseen(connection, valid) | wider
     if alone or len(held) > locks.HELD_MAX:
         locks.hold_all(connection)

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection
 
 from models.database.bulk import delete, upsert_structs
+from models.database.columns import json_text
 from models.database.state_tables import orders
 from models.rules.event_types import OrderCancelled, OrderPlaced
 from models.rules.events import Event, of_kind
@@ -49,7 +49,7 @@ def _fold(order_id: str, history: tuple[Event, ...]) -> OrderRow | None:
         status,
         patient=placed.data.patient,
         priority=placed.data.priority,
-        tests=msgspec.json.encode(sorted(placed.data.tests)).decode(),
+        tests=json_text(sorted(placed.data.tests)),
         site=placed.data.site or placed.site or None,
         placed_us=placed.time_us,
         cancelled_us=cancelled_us,

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
 from msgspec import Struct
 from sqlalchemy import Table
 
 from config.messages import dumped
+from models.database.columns import json_text
 from models.database.state_tables import discrepancies, legs, results
 from models.rules.deadlines import deadlines
 from models.rules.event_types import Transport
@@ -17,12 +17,6 @@ from models.rules.specimen import MOVES, Leg, Specimen
 if TYPE_CHECKING:
     from config.catalog import Catalog
     from config.policy import Policy
-
-_json = msgspec.json.Encoder()
-
-
-def _text(value: Any) -> str:
-    return _json.encode(value).decode()
 
 
 class SpecimenRow(Struct, frozen=True, kw_only=True, gc=False):
@@ -63,7 +57,7 @@ def specimen_row(s: Specimen, catalog: "Catalog", policy: "Policy") -> SpecimenR
         patient=s.patient,
         site=s.site,
         container=s.container,
-        tests=_text(s.tests),
+        tests=json_text(s.tests),
         priority=s.priority,
         status=s.status,
         custodian=s.custodian,
@@ -78,8 +72,8 @@ def specimen_row(s: Specimen, catalog: "Catalog", policy: "Policy") -> SpecimenR
         resulted_us=s.resulted_us,
         lab_received_us=s.lab_received.time_us if s.lab_received else None,
         parent=s.parent,
-        discrepancies=_text(sorted({d.code for d in s.discrepancies})),
-        deadlines=_text(cases) if cases else None,
+        discrepancies=json_text(sorted({d.code for d in s.discrepancies})),
+        deadlines=json_text(cases) if cases else None,
         alert_check_us=min((c.due_us for c in cases), default=None),
     )
 
@@ -183,7 +177,7 @@ def _discrepancy_rows(s: Specimen) -> list[Struct]:
             code=d.code,
             detail=d.detail,
             message=dumped(d.detail),
-            events=_text(d.events),
+            events=json_text(d.events),
             site=s.site,
         )
         for d in s.discrepancies

@@ -19,7 +19,7 @@ from models.recording import orders as order_rows
 from models.recording.evidence import Recorded
 from models.recording.history_cache import HistoryCache
 from models.recording.specimen_rows import DERIVED, SpecimenRow, specimen_row
-from models.recording.supplies import Changes
+from models.recording.supplies import Changes, UseRow
 from models.rules.custody import fold
 from models.rules.event_types import NAMES, TYPES, Aliquoted, Collected, NotCollected
 from models.rules.events import Event, of_kind
@@ -39,7 +39,6 @@ SPECIMEN_UPDATE: Update = (
     ("alert_check_us", "CASE WHEN specimens.alerts_open > 0 THEN 0 ELSE excluded.alert_check_us END"),
 )
 _OF_AN_ORDER = frozenset({NAMES[Collected], NAMES[NotCollected]})
-USE_COLUMNS = ("accession", *Use.__struct_fields__)
 
 
 class RelationRow(Struct, frozen=True, order=True, gc=False):
@@ -87,9 +86,9 @@ def refold_subjects(
     touched |= changes.linked
     touched |= {a for (a,) in [*ordered(), *users()] if a}  # specimens of these orders, and users of these lots
     accessions, parents = work.family(touched)
-    ancestors = {p for ps in parents.values() for p in ps}
-    locks.require(held, (f"specimen {a}" for a in accessions | ancestors))
-    histories |= cache.load(connection, (accessions | ancestors) - histories.keys())
+    whole = accessions.union(*parents.values())
+    locks.require(held, (f"specimen {a}" for a in whole))
+    histories |= cache.load(connection, whole - histories.keys())
     folded = work.fold_all(accessions, parents, histories)
     work.write(folded, histories)
     return folded
@@ -109,7 +108,7 @@ class Refold:
     def __init__(self, connection: Connection, catalog: "Catalog", policy: "Policy") -> None:
         self.connection, self.catalog, self.policy = connection, catalog, policy
         self._orders = Known(connection, orders, ("order_id", *OrderFacts.__struct_fields__), "order_id")
-        self._uses = Known(connection, linked_uses, USE_COLUMNS, "accession")
+        self._uses = Known(connection, linked_uses, UseRow.__struct_fields__, "accession")
         self._lots = Known(connection, lot_facts, LotRow.__struct_fields__, ("item", "lot"))
         self._have = {d.table: Known(connection, d.table, d.kind.__struct_fields__, "accession") for d in DERIVED}
         self._related()
@@ -171,8 +170,7 @@ class Refold:
         self, accessions: set[str], parents: dict[str, set[str]], histories: Histories
     ) -> dict[str, Specimen]:
         """Fold these specimens, parents before their aliquots."""
-        ancestors = {p for ps in parents.values() for p in ps}
-        rest = self._histories_of(accessions | ancestors, parents, histories)
+        rest = self._histories_of(accessions.union(*parents.values()), parents, histories)
         folded: dict[str, Specimen] = {}
 
         def one(accession: str, depth: int) -> Specimen:
@@ -195,7 +193,7 @@ class Refold:
             known.ask(keys)
         facts = {order_id: OrderFacts(*row) for order_id, *row in self._orders.of(order_ids)}
         linked: dict[str, list[Use]] = {}
-        for accession, *use in self._uses.of(accessions):
+        for *use, accession in self._uses.of(accessions):
             linked.setdefault(accession, []).append(Use(*use))
         used = named | {(u.item, u.lot) for us in linked.values() for u in us}
         lots = lots_of(LotRow(*row) for row in self._lots.of(used))

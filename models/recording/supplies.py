@@ -18,7 +18,7 @@ from models.database.state_tables import linked_uses, lot_facts, movements, stoc
 from models.recording.evidence import Recorded
 from models.rules.event_types import SupplyRecalled, SupplyReceived, Voided
 from models.rules.events import Event, of_kind, parse, stock_subject
-from models.rules.specimen import LotFacts, voided
+from models.rules.specimen import LotFacts, Use, voided
 from models.rules.stock import Movement, MovementKind, movements_of
 from models.rules.times import DAY_US
 
@@ -28,15 +28,10 @@ MOVEMENT_COLUMNS = Movement.__struct_fields__
 MOVEMENT_KEY = ("site", "item", "time_us", "rank", "event_id", "line")
 
 
-class UseRow(Struct, frozen=True, gc=False):
-    """A row of `linked_uses`: the specimen that a use of a lot names."""
+class UseRow(Use, frozen=True, gc=False):
+    """A row of `linked_uses`: a use of a lot, and the specimen that it names."""
 
     accession: str
-    event_id: str
-    item: str
-    lot: str
-    site: str
-    time_us: int
 
 
 _voids = (
@@ -92,7 +87,7 @@ def facts_of(event: Event) -> list[LotRow]:
 def uses_of(event: Event) -> list[UseRow]:
     """The specimen that a use names, when the lot is known."""
     return [
-        UseRow(m.accession, m.event_id, m.item, m.lot, m.site, m.time_us)
+        UseRow(m.item, m.lot, m.event_id, m.site, m.time_us, m.accession)
         for m in (movements_of(event) if event.type.startswith("supply.") else ())
         if m.accession is not None and m.lot is not None
     ]

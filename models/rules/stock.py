@@ -23,7 +23,7 @@ from models.rules.event_types import (
     SupplyWasted,
 )
 from models.rules.events import Event, stock_subject
-from models.rules.times import DAY_US, EPOCH, microseconds
+from models.rules.times import DAY_US, EPOCH_DAY, microseconds
 
 if TYPE_CHECKING:
     from config.catalog import ParLevel
@@ -258,7 +258,6 @@ def fold(moves: Iterable[Movement], expiry: Expiry, reorder_u: int | None = None
 
 
 ShelfLife = Literal["", "expires soon", "expired"]
-_EPOCH_DAY = EPOCH.toordinal()
 
 
 def expired(expires: date | None, today: date) -> bool:
@@ -269,7 +268,7 @@ def expired(expires: date | None, today: date) -> bool:
 def expiring_from_us(expires: date, policy: "Policy") -> int:
     """From when on a lot is reported as expiring, in microseconds since 1970 on the calendar that counts."""
     warning_us = timedelta(days=policy.expiring_days) // timedelta(microseconds=1)
-    return (expires.toordinal() - _EPOCH_DAY) * DAY_US - warning_us
+    return (expires.toordinal() - EPOCH_DAY) * DAY_US - warning_us
 
 
 def shelf_life(expires: date | None, now: datetime, policy: "Policy") -> ShelfLife:

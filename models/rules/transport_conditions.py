@@ -13,7 +13,7 @@ from models.rules.event_types import Collected, PickedUp, Received
 from models.rules.events import Event
 from models.rules.specimen import Custody, Discrepancy, DiscrepancyCode, History, Leg, LotFacts, Use
 from models.rules.stock import expired
-from models.rules.times import HOUR_US, moment_of
+from models.rules.times import DAY_US, EPOCH_DAY, HOUR_US, moment_of
 
 if TYPE_CHECKING:
     from config.catalog import Catalog
@@ -58,8 +58,10 @@ def temperatures(case: Case) -> Found:
 def _excursion(event: Event, measured: float, allowed: tuple[float, float]) -> Found:
     low, high = allowed
     if not low <= measured <= high:
-        both, one = Message("{low:g} to {high:g} °C", low=low, high=high), Message("at most {high:g} °C", high=high)
-        band = both if low > -273 else one
+        if low > -273:
+            band = Message("{low:g} to {high:g} °C", low=low, high=high)
+        else:
+            band = Message("at most {high:g} °C", high=high)
         detail = Message(
             "{measured:g} °C when {step}, allowed {band}", measured=measured, step=step(event), band=band
         )
@@ -136,11 +138,8 @@ def supplies(case: Case) -> Found:
 
 def was_expired(use: Use, expires: date, catalog: "Catalog") -> bool:
     """Whether the last day of the lot was over at the site of use."""
-    latest = _EPOCH_DAY + use.time_us // (24 * HOUR_US) + 1  # no local time is a day ahead of UTC
+    latest = EPOCH_DAY + use.time_us // DAY_US + 1  # no local time is a day ahead of UTC
     return latest > expires.toordinal() and expired(expires, local_day(use, catalog))
-
-
-_EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
 def local_day(use: Use, catalog: "Catalog") -> date:

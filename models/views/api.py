@@ -5,17 +5,16 @@ Fields that an export has too have the same name and meaning here.
 
 from typing import Any
 
-import msgspec
 from msgspec import Raw, Struct
 from sqlalchemy import Connection, select
 
+from models.database.columns import strings
 from models.database.evidence_tables import events, leaves
 from models.database.state_tables import discrepancies, legs, relations, results, specimens
 from models.rules.discrepancies import MEANINGS
 from models.rules.times import utc_text
 
 ROWS_MAX = 5000
-_strings = msgspec.json.Decoder(tuple[str, ...])
 
 
 class EventView(Struct, frozen=True, kw_only=True):
@@ -175,7 +174,7 @@ def specimen_view(connection: Connection, accession: str) -> SpecimenView | None
         patient=row.patient,
         site=row.site,
         container=row.container,
-        tests=_strings.decode(row.tests),
+        tests=strings(row.tests),
         priority=row.priority,
         status=row.status,
         custodian=row.custodian,
@@ -190,7 +189,7 @@ def specimen_view(connection: Connection, accession: str) -> SpecimenView | None
         resulted_at=utc_text(row.resulted_us),
         parent=row.parent,
         children=tuple(sorted(connection.execute(children).scalars())),
-        discrepancies=_strings.decode(row.discrepancies),
+        discrepancies=strings(row.discrepancies),
         contradictions=_contradictions(connection, accession),
         legs=_legs(connection, accession),
         results=_results(connection, accession),
@@ -204,7 +203,7 @@ def _contradictions(connection: Connection, accession: str) -> tuple[Contradicti
         ContradictionView(
             code=row.code,
             detail=row.detail,
-            events=_strings.decode(row.events),
+            events=strings(row.events),
             means=MEANINGS[row.code].means,
             do=MEANINGS[row.code].do,
         )

@@ -11,22 +11,20 @@ from sqlalchemy import Connection, func, or_, select
 from config.messages import loaded
 from models.alerts.cases import used_lately
 from models.database.acts_tables import alerts, notifications
-from models.database.evidence_tables import events, quarantine
+from models.database.evidence_tables import events
 from models.database.lots import known_lots
 from models.database.state_tables import lot_facts, orders, specimens, stock, stock_items
 from models.rules.deadlines import Severity
 from models.rules.identifiers import looks_like
-from models.rules.specimen import Status
 from models.rules.stock import days_of_cover, from_u, restock
-from models.views.pages import bag_of_tote
+from models.views.health import quarantine_open
+from models.views.pages import SINCE, bag_of_tote
 
 if TYPE_CHECKING:
     from config.catalog import Catalog
     from config.policy import Policy
 
 ROWS_MAX = 500
-STEPS = (Status.COLLECTED, Status.LABELED, Status.DISPATCHED, Status.IN_TRANSIT, Status.RECEIVED)
-"""The statuses in which a specimen waits for the next step."""
 
 
 class Waiting(Struct, frozen=True, kw_only=True):
@@ -40,13 +38,6 @@ class Waiting(Struct, frozen=True, kw_only=True):
 
 
 AGE_HOURS = (1.0, 2.0, 4.0, 8.0, 24.0)
-_SINCE = {
-    Status.COLLECTED: specimens.c.collected_us,
-    Status.LABELED: specimens.c.labeled_us,
-    Status.DISPATCHED: specimens.c.dispatched_us,
-    Status.IN_TRANSIT: specimens.c.picked_up_us,
-    Status.RECEIVED: specimens.c.received_us,
-}
 
 
 def flow(connection: Connection, sites: Collection[str] | None) -> dict[tuple[str, str], int]:
@@ -61,8 +52,8 @@ def flow(connection: Connection, sites: Collection[str] | None) -> dict[tuple[st
 def ageing(connection: Connection, sites: Collection[str] | None, now_us: int) -> list[Waiting]:
     """For each step, how long its specimens have waited for the next one."""
     found = []
-    for status in STEPS:
-        since = _SINCE[status]
+    for status, column in SINCE.items():
+        since = specimens.c[column]
         query = select(since).where(specimens.c.status == status, since.is_not(None))
         if sites is not None:
             query = query.where(specimens.c.site.in_(sites))
@@ -247,7 +238,7 @@ def board_state(connection: Connection) -> BoardState:
         )
     ).one()
     last = connection.execute(select(func.max(events.c.seq))).scalar() or 0
-    held = connection.execute(select(func.count()).where(quarantine.c.state == "open")).scalar() or 0
+    held = quarantine_open(connection)
     n = notifications.c
     notified_us = [
         connection.execute(select(func.max(n.told_us)).where(n.status == status)).scalar() or 0

@@ -9,12 +9,13 @@ import msgspec
 from sqlalchemy import Connection, Row, select, union_all
 
 from config.messages import loaded
+from models.alerts.cases import decode
+from models.database.columns import strings
 from models.database.evidence_tables import chains, events
 from models.database.state_tables import discrepancies, orders, relations, results, specimens
 from models.ledger import tree
 from models.ledger.chain import Checkpoint, genesis, link
 from models.ledger.merkle import subtree_root
-from models.rules.deadlines import Deadline
 from models.rules.discrepancies import MEANINGS
 from models.rules.events import Event, Refused, parse
 from models.rules.specimen import effective
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
 EVENTS_MAX = 10_000
 """More than any specimen has; a report with more would be unreadable."""
-_deadlines = msgspec.json.Decoder(list[Deadline])
-_strings = msgspec.json.Decoder(list[str])
 
 
 def custody_record(
@@ -70,7 +69,7 @@ def custody_record(
         site=row.site,
         container=row.container,
         container_name=container.name if container else None,
-        tests=tuple(_strings.decode(row.tests)),
+        tests=strings(row.tests),
         priority=row.priority,
         status=row.status,
         custodian=row.custodian,
@@ -259,7 +258,7 @@ def _contradictions(connection: Connection, accession: str) -> tuple[Contradicti
         Contradiction(
             code=row.code,
             detail=loaded(row.detail, row.message),
-            events=tuple(_strings.decode(row.events)),
+            events=strings(row.events),
             means=MEANINGS[row.code].means,
             do=MEANINGS[row.code].do,
         )
@@ -268,10 +267,9 @@ def _contradictions(connection: Connection, accession: str) -> tuple[Contradicti
 
 
 def _cases(stored: str | None, at_us: int) -> tuple[Case, ...]:
-    cases = _deadlines.decode(stored) if stored else []
     return tuple(
         Case(kind=one.kind, subject=one.subject, detail=one.words, since=_text(one.due_us))
-        for one in sorted(cases, key=lambda one: (one.due_us, one.kind, one.subject))
+        for one in sorted(decode(stored), key=lambda one: (one.due_us, one.kind, one.subject))
         if one.due_us <= at_us
     )
 

@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from models.alerts.cases import cases
+from models.database.columns import strings
 from models.database.state_tables import results, specimens
 from models.rules.deadlines import Deadline, turnaround_hours
 from models.rules.specimen import Status
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 DAYS = 14
 """How many days the trends go back, the reported one included."""
-_codes = msgspec.json.Decoder(list[str])
 
 
 class Clinic(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +90,7 @@ class _Found(msgspec.Struct):
     site: str
     stat: bool
     status: str
-    codes: list[str]
+    codes: tuple[str, ...]
     transit: float | None
 
 
@@ -125,7 +125,7 @@ def lab_day(
         when = moment_of(row.collected_us).astimezone(zone)
         hours = None if row.lab_received_us is None else max(0, row.lab_received_us - row.collected_us) / 3.6e9
         days[when.date()].append(
-            _Found(row.site or "?", row.priority == "stat", row.status, _codes.decode(row.discrepancies), hours)
+            _Found(row.site or "?", row.priority == "stat", row.status, strings(row.discrepancies), hours)
         )
         collected[when.hour] += row.collected_us >= start_us
     arrived = select(s.lab_received_us).where(

@@ -11,7 +11,7 @@ from models.database.lots import known_lots
 from models.database.state_tables import stock, stock_items, usage_daily
 from models.rules.specimen import LotFacts
 from models.rules.stock import UNIT, from_u, restock, shelf_life
-from models.rules.times import moment_of
+from models.rules.times import EPOCH_DAY, moment_of
 
 if TYPE_CHECKING:
     from config.catalog import Catalog
@@ -126,7 +126,7 @@ def _reason(known: LotFacts, now: datetime, policy: "Policy") -> Reason | None:
 
 def _used(connection: Connection, catalog: "Catalog", day: date) -> tuple[tuple[str, str, float], ...]:
     c = usage_daily.c
-    number = (day - date(1970, 1, 1)).days
+    number = day.toordinal() - EPOCH_DAY
     rows = connection.execute(select(c.item, func.sum(c.quantity_u)).where(c.day == number).group_by(c.item))
     used = [(item, _name(item, catalog), int(quantity) / UNIT) for item, quantity in rows]
     return tuple(sorted((u for u in used if u[2]), key=lambda u: (-u[2], u[0])))

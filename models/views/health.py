@@ -17,13 +17,17 @@ class Contents(Struct, frozen=True, kw_only=True):
     """Alerts and labels with failed attempts."""
 
 
+def quarantine_open(connection: Connection) -> int:
+    """How many quarantined records wait for a decision."""
+    return connection.scalar(select(func.count()).where(quarantine.c.state == "open")) or 0
+
+
 def contents(connection: Connection) -> Contents:
-    held = select(func.count()).select_from(quarantine).where(quarantine.c.state == "open")
     failing = select(func.count()).select_from(outbox).where(outbox.c.tries > 0)
     return Contents(
         events=event_count(connection),
         newest_us=connection.scalar(select(func.max(events.c.recorded_us))),
-        quarantine_open=connection.scalar(held) or 0,
+        quarantine_open=quarantine_open(connection),
         outbox_failing=connection.scalar(failing) or 0,
     )
 

@@ -8,18 +8,17 @@ import itertools
 from collections.abc import Collection, Sequence
 from typing import Literal
 
-import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, select
 
 from config.messages import loaded
 from models.database.bulk import select_in
+from models.database.columns import strings
 from models.database.evidence_tables import events, progress, quarantine
 from models.database.state_tables import specimens
 
 Place = tuple[str, int, int]
 """Topic, partition, offset: where a record is in the log."""
-_strings = msgspec.json.Decoder(tuple[str, ...])
 
 
 class Asked(Struct, frozen=True):
@@ -60,7 +59,7 @@ def judge(connection: Connection, asked: Sequence[Asked]) -> list[Judged | None]
     }
     refused = _refused(connection, {one.place for one in done if recorded.get(one.id) != one.place})
     states = {
-        accession: (status, _strings.decode(codes))
+        accession: (status, strings(codes))
         for accession, status, codes in select_in(
             connection,
             specimens,

@@ -3,18 +3,27 @@
 Every list has a limit: a page with more than a person can read helps nobody.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, and_, case, exists, func, or_, select
 
+from models.database.columns import strings
 from models.database.state_tables import discrepancies, legs, orders, results, specimens
 from models.rules.specimen import Status
 
 ROWS_MAX = 500
-_strings = msgspec.json.Decoder(tuple[str, ...])
+
+
+SINCE: Mapping[str, str] = {
+    Status.COLLECTED: "collected_us",
+    Status.LABELED: "labeled_us",
+    Status.DISPATCHED: "dispatched_us",
+    Status.IN_TRANSIT: "picked_up_us",
+    Status.RECEIVED: "received_us",
+}
+"""The statuses in which a specimen waits for the next step, each with the column of when it entered it."""
 
 
 class SpecimenRow(Struct, frozen=True, kw_only=True):
@@ -41,14 +50,8 @@ class SpecimenRow(Struct, frozen=True, kw_only=True):
     @property
     def since_us(self) -> int | None:
         """When it entered its current state, by its own times."""
-        at: dict[str, int | None] = {
-            Status.COLLECTED: self.collected_us,
-            Status.LABELED: self.labeled_us,
-            Status.DISPATCHED: self.dispatched_us,
-            Status.IN_TRANSIT: self.picked_up_us,
-            Status.RECEIVED: self.received_us,
-        }
-        return at.get(self.status, self.resulted_us)
+        since: int | None = getattr(self, SINCE.get(self.status, "resulted_us"))
+        return since
 
 
 class OrderRow(Struct, frozen=True, kw_only=True):
@@ -99,10 +102,6 @@ class Bag(Struct, frozen=True, kw_only=True):
     def picked_up(self) -> bool:
         return any(tube.picked_up_us for tube in self.tubes)
 
-    @property
-    def arrived(self) -> bool:
-        return any(tube.received_us for tube in self.tubes)
-
 
 _COLUMNS = tuple(specimens.c[name] for name in SpecimenRow.__struct_fields__)
 
@@ -115,9 +114,7 @@ def _values(row: Any, kind: type[Struct]) -> dict[str, Any]:
 
 def _specimen(row: Any) -> SpecimenRow:
     values = dict(row._mapping)
-    return SpecimenRow(
-        **values | {"tests": _strings.decode(row.tests), "discrepancies": _strings.decode(row.discrepancies)}
-    )
+    return SpecimenRow(**values | {"tests": strings(row.tests), "discrepancies": strings(row.discrepancies)})
 
 
 def specimen(connection: Connection, accession: str) -> SpecimenRow | None:
@@ -183,7 +180,7 @@ def _order(row: Any, done: Sequence[str]) -> OrderRow:
         status=row.status,
         patient=row.patient,
         priority=row.priority or "routine",
-        tests=_strings.decode(row.tests),
+        tests=strings(row.tests),
         site=row.site,
         placed_us=row.placed_us,
         done=tuple(done),
@@ -198,7 +195,7 @@ def _done(connection: Connection, order_ids: Sequence[str]) -> dict[str, tuple[s
         some = order_ids[start : start + ROWS_MAX]
         lost = s.status.in_((Status.REJECTED, Status.MISSING))
         for order_id, tests in connection.execute(select(s.order_id, s.tests).where(s.order_id.in_(some), ~lost)):
-            done.setdefault(order_id, set()).update(_strings.decode(tests))
+            done.setdefault(order_id, set()).update(strings(tests))
     return {order_id: tuple(sorted(tests)) for order_id, tests in done.items()}
 
 

@@ -166,7 +166,7 @@ def finish(settings: "Settings", engine: "Engine", job: "Job") -> None:
     """Run a job to its end, here or in a running service, whichever claims it; exit 1 unless the label is out."""
     from models.database.engine import reading
     from models.printing.jobs import find
-    from models.printing.states import IN_HAND, JobState
+    from models.printing.states import WAITING, JobState
 
     until = time.monotonic() + WAIT_SECONDS
     with queue_for(settings, engine) as queue:
@@ -177,7 +177,7 @@ def finish(settings: "Settings", engine: "Engine", job: "Job") -> None:
             ready = queue.step(job.printer) if job.printer in queue.printers else None
             with reading(engine) as connection:
                 now = find(connection, job.id)
-            if now.state not in (JobState.QUEUED, *IN_HAND) or (ready is None and now.state == JobState.QUEUED):
+            if now.state not in WAITING or (ready is None and now.state == JobState.QUEUED):
                 break
             if not ready:
                 time.sleep(POLL_SECONDS)

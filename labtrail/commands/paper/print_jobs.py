@@ -39,10 +39,9 @@ def show(
     from models.database.engine import reading
     from models.printing.jobs import labels_of, list_jobs, superseded_by
 
-    states = [one for one in JobState if one in (state or ())]
     with database_for(settings_for(data)) as engine, reading(engine) as connection:
         if accession is None:
-            jobs = list_jobs(connection, printer=printer, states=states, limit=limit)
+            jobs = list_jobs(connection, printer=printer, states=state or (), limit=limit)
         else:
             jobs = labels_of(connection, accession)
         for job in jobs:

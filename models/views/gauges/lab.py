@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 
-import msgspec
 from sqlalchemy import Connection, func, select
 
+from models.alerts.cases import decode
 from models.database import acts_tables, state_tables
 from models.rules.deadlines import AlertKind, Deadline, Severity, Step
 from models.rules.specimen import DiscrepancyCode, Status
@@ -30,7 +30,6 @@ ACCESSIONS_PER_QUERY = 500
 
 Cells = Mapping[tuple[str, ...], float]
 """One gauge's series: label values in the order of its declaration -> value."""
-_deadlines = msgspec.json.Decoder(list[Deadline])
 
 
 def zeros(*labels: Iterable[str]) -> dict[tuple[str, ...], float]:
@@ -101,8 +100,7 @@ def _due(connection: Connection, now_us: int) -> Iterable[Deadline]:
         chosen = select(c.accession, c.deadlines).where(c.accession.in_(some))
         raws |= dict(connection.execute(chosen).tuples().all())
     for raw in raws.values():
-        if raw is not None:
-            yield from (case for case in _deadlines.decode(raw) if case.due_us <= now_us)
+        yield from (case for case in decode(raw) if case.due_us <= now_us)
 
 
 def alert_gauges(connection: Connection, sites: Sequence[str], now_us: int) -> tuple[Cells, Cells]:

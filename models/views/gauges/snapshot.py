@@ -8,11 +8,11 @@ code; any other name is counted under `other`: the number of series does not gro
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import msgspec
+from msgspec.structs import asdict
 from sqlalchemy import Connection, case, func, select
 
-from models.database import acts_tables, evidence_tables
-from models.printing.states import IN_HAND, JobState
+from models.database import acts_tables
+from models.printing.states import WAITING, JobState
 from models.printing.tables import print_jobs
 from models.views.gauges.lab import (
     OTHER,
@@ -25,17 +25,15 @@ from models.views.gauges.lab import (
     specimens,
     zeros,
 )
-from models.views.gauges.supplies import stock_gauges
+from models.views.gauges.supplies import StockGauges, stock_gauges
+from models.views.health import quarantine_open
 
 if TYPE_CHECKING:
     from config.catalog import Catalog
     from config.policy import Policy
 
-WAITING = (JobState.QUEUED, *IN_HAND)
-"""States of a print job that is not yet printed."""
 
-
-class StateSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+class StateSnapshot(StockGauges, frozen=True, kw_only=True):
     """The state of the lab at one moment, one field for each gauge. Ages are in seconds, stock in units.
 
     Every combination of known labels is present, with 0 where there is nothing: an alert on a gauge then resolves
@@ -55,16 +53,6 @@ class StateSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """(step, site, priority)"""
     oldest_overdue_step_s: Cells
     """(step, site)"""
-    on_hand: Cells
-    """(site, item), as the other fields of stock"""
-    on_order: Cells
-    reorder_point: Cells
-    lead_time_s: Cells
-    days_of_cover: Cells
-    restock_due: Cells
-    restock_suggested: Cells
-    expiring: Cells
-    recalled: Cells
     alerts_open: Cells
     """(kind, severity, site)"""
     oldest_unacknowledged_s: Cells
@@ -91,33 +79,19 @@ def snapshot(connection: Connection, catalog: "Catalog", policy: "Policy", now_u
     unsent_us = case((acts_tables.outbox.c.kind != "print", acts_tables.outbox.c.created_us))
     # a printer that is off is a different problem than alerts that are not sent
     pending, oldest_unsent_us = connection.execute(select(func.count(), func.min(unsent_us))).one()
-    waiting = (
-        select(func.count())
-        .select_from(evidence_tables.quarantine)
-        .where(evidence_tables.quarantine.c.state == "open")
-    )
-    stock = stock_gauges(connection, catalog, policy, now_us)
     jobs, oldest_job = _print_jobs(connection, (*sorted(catalog.printers), OTHER), now_us)
     return StateSnapshot(
+        **asdict(stock_gauges(connection, catalog, policy, now_us)),
         refreshed_s=now_us / 1e6,
         specimens=specimens(connection, sites),
         overdue=overdue,
         oldest_overdue_s=oldest,
         overdue_steps=steps,
         oldest_overdue_step_s=oldest_step,
-        on_hand=stock.on_hand,
-        on_order=stock.on_order,
-        reorder_point=stock.reorder_point,
-        lead_time_s=stock.lead_time_s,
-        days_of_cover=stock.days_of_cover,
-        restock_due=stock.restock_due,
-        restock_suggested=stock.restock_suggested,
-        expiring=stock.expiring,
-        recalled=stock.recalled,
         alerts_open=opened,
         oldest_unacknowledged_s=unacknowledged,
         discrepancies=discrepancies(connection, sites),
-        quarantined=connection.execute(waiting).scalar_one(),
+        quarantined=quarantine_open(connection),
         outbox_pending=pending,
         outbox_oldest_s=age_s(oldest_unsent_us, now_us),
         print_jobs=jobs,

@@ -25,6 +25,7 @@ class StockGauges(msgspec.Struct, frozen=True, kw_only=True):
     """(site, item) -> units, seconds or days; see `StateSnapshot`."""
 
     on_hand: Cells
+    """(site, item), as the other fields of stock"""
     on_order: Cells
     reorder_point: Cells
     lead_time_s: Cells
