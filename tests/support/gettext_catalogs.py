@@ -6,6 +6,7 @@ python -m tests.support.gettext_catalogs     # adds new msgids to the .po, drops
 import io
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -91,10 +92,16 @@ def in_tables() -> Iterator[tuple[str, str]]:
     yield from ((str(text), f"{place}#table") for place, texts in tables.items() for text in texts)
 
 
+@cache
+def every_text() -> frozenset[tuple[str, str]]:
+    """Each msgid that the catalogs must have, with the place that shows it."""
+    return frozenset({*in_sources(), *in_tables()})
+
+
 def extracted() -> Catalog:
     """Every msgid that the catalogs must have."""
     template = Catalog(domain=DOMAIN)
-    for text, place in sorted({*in_sources(), *in_tables()}):
+    for text, place in sorted(every_text()):
         template.add(text, locations=[(place, 1)])
     return template
 

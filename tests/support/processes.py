@@ -146,11 +146,6 @@ class Server:
             self.kill()
             raise ServerFault(f"{fault}: {tail(self.log)}") from fault
 
-    @property
-    def code(self) -> int | None:
-        """The exit code, once it has ended."""
-        return None if self._process is None else self._process.poll()
-
     def send(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
 

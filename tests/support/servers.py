@@ -6,21 +6,29 @@ Where a server can't be had the tests are skipped with the reason; with CI=true 
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
-from tests.support.homes import new_home
+from tests.support.homes import new_home, sqlite_url
 from tests.support.kafka import broker
 from tests.support.kafka.broker import Broker
 from tests.support.postgres import server
 from tests.support.postgres.server import Postgres, create_database, drop_database, temporary_folder
 
 
+def skip_if(*missing: str | None) -> None:
+    """Skip with the first reason why a server can't be had."""
+    for reason in missing:
+        if reason is not None:
+            pytest.skip(reason)
+
+
 @pytest.fixture(scope="session")
 def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """The broker that this run started: may be stopped, killed and restarted; leave it running."""
-    if (reason := broker.missing()) is not None:
-        pytest.skip(reason)
+    skip_if(broker.missing())
     own = Broker(tmp_path_factory.mktemp("kafka"))
     try:
         own.start()
@@ -39,8 +47,7 @@ def kafka_bootstrap(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Postgres]:
     """The PostgreSQL that this run started: may be stopped, crashed and restarted; leave it running."""
-    if (reason := server.missing()) is not None:
-        pytest.skip(reason)
+    skip_if(server.missing())
     with temporary_folder() as folder:
         own = Postgres(folder)
         try:
@@ -82,6 +89,14 @@ def postgres_home(postgres_base_url: str, postgres_template: str) -> Iterator[st
     url = create_database(postgres_base_url, template=postgres_template)
     yield url
     drop_database(postgres_base_url, url)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """A database with our tables for this test alone, of each kind."""
+    made = new_home(sqlite_url(tmp_path) if request.param == "sqlite" else request.getfixturevalue("postgres_home"))
+    yield made
+    made.dispose()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -213,7 +213,7 @@ class Cluster:
 def graceful(worker: Worker, seconds: float = 12) -> int | None:
     """SIGTERM, and the exit code; it must end in time without being killed."""
     worker.process.stop(seconds, signal.SIGTERM)
-    return worker.process.code
+    return worker.process.exit_code
 
 
 def until(condition: Callable[[], bool], seconds: float, what: str) -> None:

@@ -15,6 +15,7 @@ from tests.support.kafka import broker
 from tests.support.kafka.broker import Broker
 from tests.support.postgres import server
 from tests.support.postgres.server import Postgres
+from tests.support.servers import skip_if
 from tests.torture.cluster import Cluster
 from tests.torture.proxy import Proxy
 
@@ -47,9 +48,7 @@ def seed() -> int:
 @pytest.fixture
 def make_cluster(tmp_path: Path) -> Iterator[Callable[..., Cluster]]:
     """Make the cluster of a test: `proxied` puts a proxy that can be cut before Kafka."""
-    for reason in (broker.missing(), server.missing()):
-        if reason is not None:
-            pytest.skip(reason)
+    skip_if(broker.missing(), server.missing())
     with ExitStack() as stack:
 
         def make(*, proxied: bool = False, database_folder: Path | None = None) -> Cluster:

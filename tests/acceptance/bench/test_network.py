@@ -13,6 +13,7 @@ from bench.home import WARM_UP
 from bench.network import PEERS
 from tests.support.kafka import broker
 from tests.support.postgres import server
+from tests.support.servers import skip_if
 
 EVENTS, SLOW_EVENTS, GROWTH = 700, 250, 900
 SECONDS_MAX = 900
@@ -38,9 +39,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.slow]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with the report of one small run. It starts its own servers, since it deletes topics."""
-    for reason in (broker.missing(), server.missing()):
-        if reason is not None:
-            pytest.skip(reason)
+    skip_if(broker.missing(), server.missing())
     folder = tmp_path_factory.mktemp("bench")
     environ = {k: v for k, v in os.environ.items() if k not in ("KAFKA_BOOTSTRAP", "LABTRAIL_DATABASE")}
     sizes = {"--events": EVENTS, "--slow-events": SLOW_EVENTS, "--growth": GROWTH, "--repeats": 1}

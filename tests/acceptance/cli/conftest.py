@@ -1,6 +1,5 @@
 """A home with the recorded story, for tests that only read it."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 from labtrail.cli import run
 from tests.support.cli_story import good_lines, lines
 from tests.support.processes import wait_until
-from tests.support.running import Up, works
+from tests.support.running import Up, forget_settings, works
 
 Inside = Callable[..., bytes]
 
@@ -17,8 +16,7 @@ Inside = Callable[..., bytes]
 @pytest.fixture
 def inside(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Inside:
     """Run a command in this process, which is much faster; it must succeed. Returns its standard output."""
-    for name in [name for name in os.environ if name.startswith("LABTRAIL_")]:
-        monkeypatch.delenv(name)
+    forget_settings(monkeypatch)
 
     def command(*arguments: str) -> bytes:
         capfdbinary.readouterr()

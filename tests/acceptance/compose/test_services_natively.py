@@ -22,6 +22,7 @@ from tests.support.kafka.broker import Broker
 from tests.support.postgres import server
 from tests.support.postgres.server import Postgres, run_as_owner
 from tests.support.processes import Server, free_port
+from tests.support.servers import skip_if
 from tests.support.story import whole_day
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.slow]
@@ -87,9 +88,7 @@ def postgres_options(command: list[str]) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    for reason in (broker.missing(), server.missing()):
-        if reason is not None:
-            pytest.skip(reason)
+    skip_if(broker.missing(), server.missing())
     folder = tmp_path_factory.mktemp("compose")
     (folder / "home").mkdir()
     secrets = folder / "secrets"
@@ -202,7 +201,7 @@ def stop(process: Server) -> int | None:
     """Stop it as Docker does: SIGTERM, then the grace period of the file; its exit code."""
     name = process.name.split()[0]
     process.stop(float(services()[name]["stop_grace_period"].removesuffix("s")))
-    return process.code
+    return process.exit_code
 
 
 def test_the_databases_health_check_answers(site: Site) -> None:

@@ -101,7 +101,7 @@ def wait_for(kept: Sink, status: str, keys: set[Key]) -> None:
     try:
         until(f"{status}: {sorted(keys)}", all_notified, PATIENCE_S)
     except Exception as fault:
-        raise AssertionError(f"{fault}; told were {sorted(notified(kept, status))}") from fault
+        raise AssertionError(f"{fault}; notified were {sorted(notified(kept, status))}") from fault
 
 
 def what_goes_wrong(plant: Planter) -> list[str]:
@@ -157,7 +157,7 @@ def test_each_planted_case_is_told_once_to_the_right_person_and_resolves_with_a_
             )
         )
         wait_for(kept, "firing", PLANTED | AFTER_THE_KILL)
-        assert not notified(kept, "resolved"), "nothing has been mended yet"
+        assert not notified(kept, "resolved"), "nothing has been fixed yet"
 
         made.start(0)
         plant.now = datetime.now(UTC)

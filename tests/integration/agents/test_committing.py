@@ -38,8 +38,9 @@ def test_a_fault_of_the_database_is_retried_in_place_until_it_passes(home: Engin
     async def fixed_meanwhile() -> None:
         async with committer(home) as one:
             going = asyncio.create_task(one.commit(records(whole_day())))
-            while not one.metrics._retries._value.get():  # type: ignore[attr-defined]  # the library has no reader
-                await asyncio.sleep(0)
+            async with asyncio.timeout(30):
+                while not one.metrics._retries._value.get():  # type: ignore[attr-defined]  # the library has no reader
+                    await asyncio.sleep(0)
             execute(home, "ALTER TABLE elsewhere RENAME TO chains")
             await going
 

@@ -12,7 +12,6 @@ from agents.log.port import EventLog, NewRecord, Position
 from config.errors import LabtrailError
 from models.database.acts_tables import outbox as table
 from models.database.engine import make_engine, reading, writing
-from tests.support.homes import new_home, sqlite_url
 
 NOW_US = 1_700_000_000_000_000
 SECOND_US = 1_000_000
@@ -36,16 +35,14 @@ def log(tmp_path: Path) -> Iterator[EventLog]:
     opened.close()
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def home(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Engine]:
-    engine = new_home(sqlite_url(tmp_path) if request.param == "sqlite" else request.getfixturevalue("postgres_home"))
+@pytest.fixture
+def home(engine: Engine) -> Engine:
     with writing(engine) as connection:
         connection.execute(
             table.insert(),
             [{"kind": "alert", "key": f"A{n}", "payload": b"{}", "created_us": NOW_US} for n in range(3)],
         )
-    yield engine
-    engine.dispose()
+    return engine
 
 
 def nothing_to_print(*_: object) -> None:

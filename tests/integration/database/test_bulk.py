@@ -1,6 +1,5 @@
 """Many rows at once are written the same on SQLite and on PostgreSQL, where each batch is one statement."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,14 +32,6 @@ AWKWARD = (
     "%s ? :x",
 )
 LEG = ("accession", "manifest", "number", "origin", "dispatched_us")
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    url = sqlite_url(tmp_path) if request.param == "sqlite" else request.getfixturevalue("postgres_home")
-    made = new_home(url)
-    yield made
-    made.dispose()
 
 
 def read_legs(connection: Connection) -> set[tuple[object, ...]]:

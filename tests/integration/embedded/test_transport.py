@@ -15,7 +15,7 @@ from embedded.batches import acknowledge, batches
 from embedded.log import Log, unpack_headers
 from embedded.records import LogError, NewRecord
 from tests.support.embedded import watermark_story
-from tests.support.embedded.worker import make_app, raw_topic
+from tests.support.embedded.worker import make_app, raw_topic, until
 
 GROUP = "testers"
 SECONDS = 30.0
@@ -46,10 +46,7 @@ class Running:
         self.log.append([NewRecord("things", None, value) for value in values])
 
     async def until(self, condition: Callable[[], bool], what: str) -> None:
-        async with asyncio.timeout(SECONDS):
-            while not condition():
-                assert not self.app.crashed, what
-                await asyncio.sleep(0.01)
+        await until(self.app, condition, SECONDS, what)
 
 
 @asynccontextmanager

@@ -2,22 +2,9 @@
 
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
-
-from tests.support.homes import new_home, sqlite_url
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    url = sqlite_url(tmp_path) if request.param == "sqlite" else request.getfixturevalue("postgres_home")
-    home = new_home(url)
-    yield home
-    home.dispose()
-
 
 LP = """#!/bin/sh
 # a CUPS of one folder: $CUPS_FAKE/queue exists, job numbers count up, the outcome stands in $CUPS_FAKE/outcome

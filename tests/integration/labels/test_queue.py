@@ -173,4 +173,4 @@ def test_what_is_printed_is_told_to_the_log_once_it_is_out(engine: Engine) -> No
     queue = queue_of(engine, Script(says=[Confirmed(""), Failed("no"), Confirmed("")]), announce=announce)
     while queue.step("p") is not False:
         pass
-    assert announced == ["S1-1", "S3-1"], "the label that failed is not told, the one that waited for the log is"
+    assert announced == ["S1-1", "S3-1"], "the label that failed is not announced, the one that waited for the log is"

@@ -6,10 +6,9 @@ from models.alerts.notifications import KEEP_US, SETTLED_US, Told, alerting, rec
 from models.alerts.sweep import acknowledge, sweep
 from models.database.acts_tables import notifications
 from models.database.engine import reading, writing
-from tests.integration.monitoring.test_snapshot import engine, record
+from tests.integration.monitoring.test_snapshot import record
 from tests.support.story import CATALOG, POLICY, collected, step, us, whole_day
 
-__all__ = ["engine"]
 LATE = 90 + 65
 """Minute of the day at which the STAT below has been late for five minutes."""
 AFTER = LATE + SETTLED_US / 60_000_000 + 1

@@ -1,8 +1,5 @@
 """The state gauges, read from real tables: what a planted day shows, on SQLite and on PostgreSQL."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from sqlalchemy import Engine
@@ -16,15 +13,7 @@ from models.recording.store import Store
 from models.rules.identifiers import make_identifier
 from models.views.gauges.lab import OTHER
 from models.views.gauges.snapshot import StateSnapshot, snapshot
-from tests.support.homes import new_home, sqlite_url
 from tests.support.story import CATALOG, OTHER_TUBE, POLICY, collected, result, step, supply, us, whole_day
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    made = new_home(sqlite_url(tmp_path) if request.param == "sqlite" else request.getfixturevalue("postgres_home"))
-    yield made
-    made.dispose()
 
 
 def record(engine: Engine, raws: list[bytes], minute: float, start: int = 0) -> None:

@@ -1,8 +1,6 @@
 """The store on real databases: the tables are a pure function of the set of events."""
 
 import random
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -60,14 +58,6 @@ EVENTS = [
     supply("recalled", 500, lot="L1", notice="maker's notice 7"),
 ]
 BAD = [b"{oops", b'{"hello":"world"}', step("stored", 5, "S2600012335"), step("stored", 6, site="MARS")]
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    url = sqlite_url(tmp_path) if request.param == "sqlite" else request.getfixturevalue("postgres_home")
-    home = new_home(url)
-    yield home
-    home.dispose()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """`labtrail users`, `labtrail devices`, and the people of a demonstration."""
 
 import io
-import os
 import stat
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from models.database.engine import reading
 from models.people.devices import list_devices
 from models.people.users import find_user
 from station.auth.demo_people import FILE, create_demo_people
+from tests.support.running import forget_settings
 from tests.support.station_home import PIN, Home
 
 
@@ -23,8 +23,7 @@ class Shell:
         self._home, self._capfd, self._patch = home, capfd, monkeypatch
 
     def __call__(self, *arguments: str, pin: str = "", code: int = 0) -> tuple[str, str]:
-        for name in [name for name in os.environ if name.startswith("LABTRAIL_")]:
-            self._patch.delenv(name)
+        forget_settings(self._patch)
         self._patch.setattr("sys.stdin", io.StringIO(f"{pin}\n" if pin else ""))
         self._capfd.readouterr()
         found = run([*arguments, "--data", str(self._home.settings.data)])

@@ -7,7 +7,7 @@ from models.database.acts_tables import alerts
 from models.database.engine import reading, writing
 from models.database.evidence_tables import quarantine
 from models.database.state_tables import discrepancies, specimens
-from models.printing.jobs import labels_of, recover
+from models.printing.jobs import claim, labels_of, recover
 from models.recording.rebuild import rebuild
 from models.recording.store import Store
 from tests.support.station_home import Browser, Home, accession, collected, dispatched, event, manifest, scanned
@@ -77,8 +77,8 @@ def test_what_is_quarantined_is_answered_in_spanish(home: Home) -> None:
     assert answer["reason"] == "unknown-container"
     assert answer["detail"].startswith("'BUCKET' no está en el catálogo")
     detail = "'BUCKET' is not in the catalog: mend the event, or add it and requeue"
-    ((english, message),) = stored(home, quarantine, detail)
-    assert (english, message is not None) == (detail, True)
+    template = "{item!r} is not in the catalog: mend the event, or add it and requeue"
+    assert stored(home, quarantine, detail) == [(detail, f'{{"text":"{template}","values":{{"item":"BUCKET"}}}}')]
 
 
 def test_a_printers_note_is_read_in_spanish(home: Home) -> None:
@@ -86,8 +86,7 @@ def test_a_printers_note_is_read_in_spanish(home: Home) -> None:
     home.client(token=home.device(role="ma").token).post(collected(tube))
     ma.http.post(f"/labels/{tube}/again", json={"reason": "Label damaged"})
     with writing(home.engine) as connection:
-        job = labels_of(connection, tube)[-1]
-        connection.exec_driver_sql(f"UPDATE print_jobs SET state = 'sending', worker = 'w' WHERE id = {job.id}")
+        assert claim(connection, "files", "w", home.clock()) is not None
         assert recover(connection, home.clock(), lease_us=10**12, worker="w") == 1
         assert labels_of(connection, tube)[-1].note == "its printing was interrupted: look whether it printed"
     note = ma.http.get(f"/labels/{tube}/newest").json()["note"]

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.servers.browser.house import House, Person
+from tests.support.running import environment
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
@@ -47,8 +48,7 @@ def browser() -> Iterator[Browser]:
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """One installation for all tests here; each test makes its own orders and tubes."""
     home: Path = tmp_path_factory.mktemp("house") / "home"
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("LABTRAIL_")}
-    made = House(home, environ)
+    made = House(home, environment())
     made.start()
     yield made
     made.stop()

@@ -3,7 +3,6 @@
 Nothing of Labtrail is mocked: the pages are used in a real Chromium, the answers are read from the tables.
 """
 
-import re
 import sys
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -182,7 +181,3 @@ class Person:
     def close(self) -> None:
         self.context.close()
         assert not self.problems, self.problems
-
-
-def words_of(page: Page) -> str:
-    return re.sub(r"\s+", " ", page.inner_text("main"))

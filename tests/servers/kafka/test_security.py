@@ -18,6 +18,7 @@ from embedded.records import NewRecord
 from tests.support.kafka import broker
 from tests.support.kafka.broker import Broker, Security
 from tests.support.kafka.certificates import Certificates, make_certificates
+from tests.support.servers import skip_if
 
 pytestmark = pytest.mark.kafka
 USER, PASSWORD = "labtrail", "pass-word-of-the-test"
@@ -31,8 +32,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -> Iterator[Broker]:
     """A broker that also listens with TLS, and with TLS and SCRAM."""
-    if (reason := broker.missing()) is not None:
-        pytest.skip(reason)
+    skip_if(broker.missing())
     own = Broker(tmp_path_factory.mktemp("guarded"), security=Security(certificates.keystore, USER, PASSWORD))
     own.start()
     yield own

@@ -15,7 +15,7 @@ from embedded import strict_kafka
 from embedded.batches import acknowledge, batches
 from embedded.records import NewRecord
 from tests.support.embedded import watermark_story
-from tests.support.embedded.worker import make_app, raw_topic
+from tests.support.embedded.worker import make_app, raw_topic, until
 
 pytestmark = pytest.mark.kafka
 SECONDS = 60.0
@@ -38,10 +38,7 @@ class Running:
         self.app.agent(raw_topic(self.app, topic, partitions=1), name="keep")(keep)
 
     async def until(self, condition: Callable[[], bool], what: str) -> None:
-        async with asyncio.timeout(SECONDS):
-            while not condition():
-                assert not self.app.crashed, what
-                await asyncio.sleep(0.01)
+        await until(self.app, condition, SECONDS, what)
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from models.rules.events import SPECIMENS_TOPIC, SUPPLIES_TOPIC
 from tests.support.kafka import broker
 from tests.support.kafka.broker import Broker
 from tests.support.processes import wait_until
+from tests.support.servers import skip_if
 
 pytestmark = pytest.mark.kafka
 
@@ -31,8 +32,7 @@ class Ran(NamedTuple):
 
 @pytest.fixture(scope="module")
 def empty_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    if (reason := broker.missing()) is not None:
-        pytest.skip(reason)
+    skip_if(broker.missing())
     own = Broker(tmp_path_factory.mktemp("empty"))
     own.start()
     yield own

@@ -22,7 +22,7 @@ def test_a_batch_of_any_size_is_one_statement_with_one_text(postgres_home: str) 
             upsert(connection, legs, LEG, rows)
             delete(connection, legs, ("accession", "manifest"), [row[:2] for row in rows])
     assert len(seen) == 8
-    assert len(set(seen)) == 2, "each with its own text would be planned anew by the server"
+    assert len(set(seen)) == 2, "each with its own text would be planned again by the server"
     engine.dispose()
 
 

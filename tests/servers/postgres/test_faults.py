@@ -36,7 +36,7 @@ def counts(engine: Engine) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize(
-    ("fault", "mend"),
+    ("fault", "repair"),
     [
         ("ALTER TABLE chains RENAME TO elsewhere", "ALTER TABLE elsewhere RENAME TO chains"),
         (
@@ -52,11 +52,11 @@ def counts(engine: Engine) -> tuple[int, int]:
     ],
     ids=["a table is missing", "a right is missing", "the server became a read-only copy"],
 )
-def test_the_worker_stops_and_sets_no_event_aside(fault: str, mend: str, home: Engine, postgres_home: str) -> None:
+def test_the_worker_stops_and_sets_no_event_aside(fault: str, repair: str, home: Engine, postgres_home: str) -> None:
     run_as_owner(postgres_home, fault)
     with pytest.raises(CommitError, match="no event is lost"):
         commit(home, records(whole_day(tube=OTHER_TUBE)), give_up_seconds=0)
-    run_as_owner(postgres_home, mend)
+    run_as_owner(postgres_home, repair)
     assert counts(home) == (0, 0)
     commit(home, records(whole_day(tube=OTHER_TUBE)), give_up_seconds=0)
     assert counts(home) == (6, 0)
@@ -66,7 +66,6 @@ def test_the_worker_stops_and_sets_no_event_aside(fault: str, mend: str, home: E
 def test_a_worker_that_stands_still_in_a_transaction_loses_its_locks(
     postgres_home: str, monkeypatch: pytest.MonkeyPatch, many: bool
 ) -> None:
-    home = new_home(postgres_home)
     monkeypatch.setattr(database, "ABANDONED_MS", 1000)
     zombie, other = make_engine(postgres_home), make_engine(postgres_home)
     lock = text("SELECT pg_advisory_xact_lock(1)")
@@ -80,14 +79,13 @@ def test_a_worker_that_stands_still_in_a_transaction_loses_its_locks(
                 going.execute(lock)  # waits until the other's transaction has been ended
             standing.execute(text("SELECT 1"))
     finally:
-        for engine in (zombie, other, home):
+        for engine in (zombie, other):
             engine.dispose()
 
 
 def test_a_report_may_compute_for_longer_between_two_queries(
     postgres_home: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    new_home(postgres_home).dispose()
     monkeypatch.setattr(database, "ABANDONED_MS", 1000)
     engine = database.make_engine(postgres_home)
     with reading(engine) as connection:
@@ -99,7 +97,6 @@ def test_a_report_may_compute_for_longer_between_two_queries(
 def test_doctor_names_a_server_too_old_to_end_a_transaction_that_stands_still(
     postgres_home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    new_home(postgres_home).dispose()
     settings = load_settings({"LABTRAIL_DATABASE": postgres_home}, data=tmp_path)
     for version, named in (((16, 9), True), ((17, 0), False)):
         monkeypatch.setattr(PGDialect_psycopg, "_get_server_version_info", lambda *_, version=version: version)

@@ -211,7 +211,7 @@ def test_a_worker_that_stands_still_in_the_middle_of_sending_loses_its_locks(
     zombie.dispose()
 
 
-def test_more_than_the_network_takes_at_once_is_sent_in_pieces(postgres_home: str, home: Engine) -> None:
+def test_more_than_the_network_takes_at_once_is_sent_in_pieces(home: Engine) -> None:
     values = ["x" * 64_000] * 1000
     with writing(home, pipelined=True) as connection:
         for _ in range(2):

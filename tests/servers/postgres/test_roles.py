@@ -13,7 +13,6 @@ from sqlalchemy.exc import ProgrammingError
 from models.alerts.sweep import sweep
 from models.all_tables import metadata
 from models.database.engine import make_engine, reading, writing
-from models.database.migrate import migrate
 from models.database.postgres.grants import APPEND_ONLY, RoleError, grant_service
 from models.ledger.tree import extend
 from models.recording.rebuild import rebuild
@@ -34,7 +33,6 @@ def roles(postgres_home: str) -> Iterator[Roles]:
     name = f"service_{make_url(postgres_home).database}"
     run_as_owner(postgres_home, f"CREATE ROLE {name} LOGIN PASSWORD 'service' CONNECTION LIMIT 8")
     owner = make_engine(postgres_home)
-    migrate(owner)
     with writing(owner) as connection:
         grant_service(connection, name)
     url = make_url(postgres_home).set(username=name, password="service")
@@ -142,7 +140,6 @@ def test_rights_given_by_hand_are_taken_back_at_the_next_grant(roles: Roles) -> 
 @pytest.mark.postgres
 def test_a_role_that_no_right_binds_is_refused(postgres_home: str) -> None:
     engine = make_engine(postgres_home)
-    migrate(engine)
     with writing(engine) as connection:
         owner = str(connection.scalar(text("SELECT current_user")))
         with pytest.raises(RoleError, match="whom no right binds"):

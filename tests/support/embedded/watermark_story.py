@@ -7,7 +7,7 @@ from typing import Any
 
 from embedded.batches import acknowledge, batches
 from embedded.records import NewRecord
-from tests.support.embedded.worker import make_app, raw_topic
+from tests.support.embedded.worker import make_app, raw_topic, until
 
 LARGE, SMALL, PIECES = 20_000, 500, 50
 BUFFERED_MAX = 6_000
@@ -40,9 +40,7 @@ async def read_all(broker: str, group: str, large: str, small: str) -> list[str]
     app.agent(raw_topic(app, large), name="large")(keep(100, 0.001))
     app.agent(raw_topic(app, small), name="small")(keep(1000, 0))
     await app.start()
-    async with asyncio.timeout(SECONDS):
-        while len(got) < LARGE + SMALL:
-            await asyncio.sleep(0.01)
+    await until(app, lambda: len(got) >= LARGE + SMALL, SECONDS, "all arrive")
     await app.stop()
     return got
 

@@ -15,6 +15,8 @@ import os
 import signal
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -60,6 +62,15 @@ def raw_topic(app: faust.App, name: str, partitions: int = 2) -> Any:
         key_serializer="raw",
         value_serializer="raw",
     )
+
+
+async def until(app: faust.App, condition: Callable[[], bool], seconds: float, what: str) -> None:
+    """Poll until the condition holds; fails with `what` when the app has crashed, or not within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert not app.crashed, f"{what}: the app crashed"
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
+        await asyncio.sleep(0.01)
 
 
 def write_down(done: IO[str], events: list[Any]) -> None:

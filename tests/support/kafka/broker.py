@@ -28,7 +28,6 @@ FETCH_SECONDS = 600
 HEAP = "-Xmx512m"
 # the tests look at behaviour, not speed: the small collector and the first compiler start three times as fast
 JAVA_QUICK = (HEAP, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-JAVA_FULL = (HEAP,)
 
 
 ADDRESSED = ("listeners", "advertised.listeners", "controller.quorum.voters", "log.dirs")

@@ -1,7 +1,6 @@
 """Print queues to test with: a printer that follows a script, and short ways to ask for labels."""
 
 import itertools
-import threading
 from collections.abc import Callable, Sequence
 
 from sqlalchemy import Engine
@@ -12,6 +11,7 @@ from models.database.engine import reading, writing
 from models.printing import jobs as print_jobs
 from models.printing.jobs import Job, NewJob
 from tests.support.labels.samples import specimen
+from tests.support.processes import wait_until
 from tests.support.story import MA
 
 PACE = Pace(idle=0.01, not_ready_first=0.01, not_ready_max=0.02)
@@ -71,9 +71,4 @@ def queue_of(engine: Engine, *printers: Printer, **options: object) -> PrintQueu
 
 def until(holds: Callable[[], bool]) -> None:
     """Poll for a condition that another thread makes true, for a bounded time."""
-    waits = threading.Event()
-    for _ in range(DEADLINE_SECONDS * 100):
-        if holds():
-            return
-        waits.wait(0.01)
-    raise AssertionError("it did not come true in time")
+    wait_until(holds, DEADLINE_SECONDS, "what the test waits for", every=0.01)

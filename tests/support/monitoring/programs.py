@@ -10,7 +10,6 @@ ROOT = Path(__file__).parents[3]
 PROMETHEUS_CONFIG = ROOT / "config" / "prometheus"
 ALERTMANAGER_CONFIG = ROOT / "config" / "alertmanager"
 GRAFANA_CONFIG = ROOT / "config" / "grafana"
-RUNBOOKS = ROOT / "docs" / "runbooks"
 
 
 def program(*names: str) -> str:

@@ -41,8 +41,8 @@ def play(story: Callable[[Work, "Batcher[int, int]"], Awaitable[None]], **option
     return asyncio.run(whole())
 
 
-async def until_busy(work: Work, batches: int = 1) -> None:
-    while len(work.batches) < batches:
+async def until_busy(work: Work) -> None:
+    while not work.batches:
         await asyncio.sleep(0)
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from string import Formatter
 
 import pytest
-import yaml
 from babel.messages.mofile import read_mo
 
 from config.foreign_texts import recognized
@@ -23,13 +22,12 @@ from station.api.intake import REASONS
 from station.custody_report.words import HAPPENED
 from station.languages.words import LANGUAGES, SCRIPTS_FILE, folder, for_scripts, teller, translate
 from station.pages.notices import SUMMARIES
-from tests.support.gettext_catalogs import ROOT, extracted, in_sources, in_tables, read
+from tests.support.gettext_catalogs import ROOT, every_text, extracted, read
 from tests.support.gettext_catalogs import for_scripts as scripts_file
-from tests.support.monitoring.programs import ALERTMANAGER_CONFIG
+from tests.unit.monitoring.test_rules import ALERTS
 
 SPANISH_OF = teller("es")
 SPANISH = {entry.id: entry.string for entry in read("es") if entry.id}
-PROMETHEUS_RULES = ALERTMANAGER_CONFIG.parent / "prometheus" / "rules"
 SAME = {"no", "not-json", "final", "normal", "kit"}
 """Words that are spelled alike in both languages, or are no words."""
 # for a terminal, or for an administrator at the start of a station: nobody reads these on a page
@@ -91,7 +89,7 @@ def test_the_catalog_has_what_is_extracted_and_nothing_else() -> None:
     ],
 )
 def test_every_text_of_a_part_has_its_spanish_one(place: str, least: int) -> None:
-    texts = {text for text, file in {*in_sources(), *in_tables()} if file.startswith(place)}
+    texts = {text for text, file in every_text() if file.startswith(place)}
     assert len(texts) >= least
     alike = {text for text in texts if SPANISH_OF(Message(text)) == text and _has_words(text)}
     assert sorted(alike - SAME) == []
@@ -144,11 +142,7 @@ def test_the_words_of_rules_and_pages_are_among_them() -> None:
 
 
 def test_alertmanagers_summaries_are_those_of_the_rules() -> None:
-    groups = [
-        group for file in PROMETHEUS_RULES.glob("*.yml") for group in yaml.safe_load(file.read_text())["groups"]
-    ]
-    rules = [rule for group in groups for rule in group["rules"] if "alert" in rule]
-    said = {rule["alert"]: rule["annotations"]["summary"] for rule in rules}
+    said = {rule["alert"]: rule["annotations"]["summary"] for rule in ALERTS}
     assert len(said) >= 30
     assert said.keys() == SUMMARIES.keys()
     for alert, summary in said.items():
