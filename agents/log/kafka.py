@@ -45,14 +45,21 @@ class KafkaLog:
         """`topics`: those that ends() and replay() cover; ensure_topics adds to them."""
         self.access = access
         self._lock = threading.Lock()
+        self._idle = threading.Condition(self._lock)
+        self._appending = 0
         self._producer: KafkaProducer | None = None
         self._admin: KafkaAdminClient | None = None
         self._topics = set(topics)
         self._known: set[str] = set()  # to exist
 
     def close(self) -> None:
-        """Flush pending records within the time limit, then close the connections."""
-        with self._lock:
+        """Wait for appends and flush pending records within the time limit, then close the connections.
+
+        An append whose producer is closed before the brokers have named the topic's partitions is not answered: it
+        would hold its thread, and the end of the process, for its whole time limit.
+        """
+        with self._idle:
+            self._idle.wait_for(lambda: self._appending == 0, self.access.timeout_seconds)
             producer, admin = self._producer, self._admin
             self._producer = self._admin = None
         if producer is not None:
@@ -72,6 +79,16 @@ class KafkaLog:
         Append all of them again: the event id makes a second copy harmless.
         """
         _check(records)
+        with self._idle:
+            self._appending += 1
+        try:
+            return self._append(records)
+        finally:
+            with self._idle:
+                self._appending -= 1
+                self._idle.notify_all()
+
+    def _append(self, records: Sequence[NewRecord]) -> list[Position]:
         self._require({record.topic for record in records})
         producer = self._open_producer()
         deadline = time.monotonic() + self.access.timeout_seconds

@@ -1,9 +1,11 @@
 """The Kafka log against a real broker: durable appends, reported faults, rereading."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from kafka import KafkaAdminClient, KafkaConsumer, OffsetAndMetadata
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata
 from kafka.structs import TopicPartition
 
 from agents.log.kafka import KafkaLog
@@ -39,6 +41,25 @@ def test_appends_survive_kill_and_restart_of_the_broker_and_go_on_with_the_same_
         assert [record.value for _, record in log.replay()][-2:] == [b"before 49", b"after"]
     finally:
         log.close()
+
+
+def test_a_close_waits_for_an_append_under_way(
+    kafka_bootstrap: str, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = KafkaLog(KafkaAccess(servers=tuple(kafka_bootstrap.split(","))), topics=())
+    log.ensure_topics({topic: 1})
+    asks, began = KafkaProducer._wait_on_metadata, threading.Event()
+
+    def asking(producer: KafkaProducer, *arguments: object) -> object:
+        began.set()
+        return asks(producer, *arguments)
+
+    monkeypatch.setattr(KafkaProducer, "_wait_on_metadata", asking)
+    with ThreadPoolExecutor(1) as pool:
+        append = pool.submit(log.append, [NewRecord(topic, b"k", b"{}")])
+        assert began.wait(30)
+        log.close()
+        assert append.result() == [Position(topic, 0, 0)]
 
 
 def test_an_append_that_no_broker_answers_fails_within_its_time_limit_and_can_be_repeated(
