@@ -33,12 +33,11 @@ class Leader:
     clock: Callable[[], int]
 
     def sweep(self) -> None:
-        """Open, resolve and escalate alerts as of now, and count the sweep."""
+        """Open, resolve and escalate alerts as of now."""
         for _ in range(STEPS_MAX):
             swept = sweep(self.engine, self.catalog, self.settings.policy, self.clock())
             if not swept.more:
                 break
-        self.metrics.swept(self.clock())
 
     def grow_tree(self) -> None:
         """Add new events to the tree as leaves."""

@@ -31,7 +31,7 @@ def send(engine: Engine, log: EventLog, queue: Queue, now_us: int, limit: int) -
             return 0
     with writing(engine) as connection:
         taken = effects.take(connection, now_us, limit)
-        alerts = [one for one in taken if one.kind == "alert"]
+        alerts = [one for one in taken if one.kind != "print"]
         prints = [one for one in taken if one.kind == "print"]
         for one in prints:
             asked = msgspec.json.decode(one.payload, type=effects.PrintRequest)
@@ -53,7 +53,16 @@ def send(engine: Engine, log: EventLog, queue: Queue, now_us: int, limit: int) -
 def _send_alerts(log: EventLog, alerts: Sequence[effects.Effect]) -> bool:
     """Append them to the log; whether that succeeded."""
     try:
-        log.append([NewRecord(ALERTS_TOPIC, one.key.encode(), one.payload) for one in alerts])
+        log.append([NewRecord(ALERTS_TOPIC, _subject(one).encode(), one.payload) for one in alerts])
     except LabtrailError:
         return False
     return True
+
+
+class _About(msgspec.Struct):
+    subject: str
+
+
+def _subject(one: effects.Effect) -> str:
+    """What an alert is about; the key of one that opened again is its number."""
+    return one.key if one.kind == "alert" else msgspec.json.decode(one.payload, type=_About).subject

@@ -8,12 +8,14 @@ import csv
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from config.errors import LabtrailError
+from config.opening_hours import opening
+from config.units import unit_key
 
 DEFAULT_CATALOG = Path(__file__).parent / "catalog"
 ROWS_MAX = 100_000
@@ -30,6 +32,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     """`clinic`, `hub` or `lab`: result turnaround starts at receipt at a `lab`."""
     timezone: str
+    open: str | None = None
+    """When it is open, like `Mo-Fr 06:00-20:00; Sa 08:00-12:00`: routine turnarounds run then. None: always."""
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +60,8 @@ class Test(msgspec.Struct, frozen=True, kw_only=True):
     tat_routine_hours: float
     tat_stat_hours: float | None
     """None: the routine turnaround applies to a STAT too."""
+    performed_at: Literal["lab", "clinic"] = "lab"
+    """Where it is done: in the clinic, its turnaround runs from collection."""
 
 
 class Container(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,8 +92,12 @@ class ParLevel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CriticalValue(msgspec.Struct, frozen=True, kw_only=True):
+    """The limits of one test for values in one unit."""
+
     test: str
-    unit: str
+    """A test's code, or that of a panel's component."""
+    unit: str | None
+    """None: for values that have none."""
     low_below: float | None
     high_above: float | None
 
@@ -114,7 +124,8 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     containers: Mapping[str, Container]
     supplies: Mapping[str, Supply]
     par_levels: Mapping[tuple[str, str], ParLevel]
-    critical_values: Mapping[str, CriticalValue]
+    critical_values: Mapping[str, tuple[CriticalValue, ...]]
+    """By test, a line for each unit."""
     reject_reasons: Mapping[str, RejectReason]
     printers: Mapping[str, Printer]
 
@@ -128,14 +139,17 @@ def _rows(folder: Path, name: str, kind: type[T]) -> list[T]:
     except (OSError, UnicodeDecodeError) as fault:
         raise CatalogError(f"{path} can't be read ({fault}): save it as UTF-8 and make it readable") from fault
     reader = csv.DictReader(text.splitlines(), strict=True)
-    lacking = [c for c in kind.__struct_fields__ if c not in (reader.fieldnames or ())]
+    there = [c for c in kind.__struct_fields__ if c in (reader.fieldnames or ())]
+    optional = {field.name for field in msgspec.structs.fields(kind) if not field.required}
+    lacking = [c for c in kind.__struct_fields__ if c not in there and c not in optional]
     if lacking:
         raise CatalogError(f"{path} lacks the column {lacking[0]}: add it to the first line")
     rows: list[T] = []
     for row in reader:
         if len(rows) >= ROWS_MAX:
             raise CatalogError(f"{path} has more than {ROWS_MAX} lines: split the network into several homes")
-        values: dict[str, Any] = {c: (row[c] or "").strip() or None for c in kind.__struct_fields__}
+        cells = {c: (row[c] or "").strip() or None for c in there}
+        values: dict[str, Any] = {c: cell for c, cell in cells.items() if cell is not None or c not in optional}
         try:
             rows.append(msgspec.convert(values, kind, strict=False))
         except msgspec.ValidationError as fault:
@@ -152,6 +166,16 @@ def _by(folder: Path, name: str, kind: type[T], key: Callable[[T], Any]) -> Mapp
     return MappingProxyType(table)
 
 
+def _critical_values(folder: Path) -> Mapping[str, tuple[CriticalValue, ...]]:
+    table: dict[str, tuple[CriticalValue, ...]] = {}
+    for row in _rows(folder, "critical_values", CriticalValue):
+        if unit_key(row.unit) in {unit_key(line.unit) for line in table.get(row.test, ())}:
+            what = f"{row.test} twice in {row.unit}" if row.unit else f"{row.test} twice without a unit"
+            raise CatalogError(f"{folder / 'critical_values'}.csv has {what}: remove one line")
+        table[row.test] = (*table.get(row.test, ()), row)
+    return MappingProxyType(table)
+
+
 def _names(catalog: Catalog) -> None:
     """Check that every name that one file uses is in the file that defines it."""
     checks = [
@@ -160,7 +184,6 @@ def _names(catalog: Catalog) -> None:
         ("containers", "item", catalog.supplies, {c.item for c in catalog.containers.values()}),
         ("par_levels", "site", catalog.sites, {site for site, _ in catalog.par_levels}),
         ("par_levels", "item", catalog.supplies, {item for _, item in catalog.par_levels}),
-        ("critical_values", "test", catalog.tests, set(catalog.critical_values)),
     ]
     for file, what, known, used in checks:
         for name in sorted(used - set(known)):
@@ -172,6 +195,16 @@ def _names(catalog: Catalog) -> None:
             ZoneInfo(site.timezone)
         except (ZoneInfoNotFoundError, ValueError):
             raise CatalogError(f"sites.csv: {site.code} has an unknown time zone {site.timezone}") from None
+        try:
+            opening(site.open)
+        except ValueError as fault:
+            raise CatalogError(f"sites.csv: {site.code} has hours that can't be read: {fault}") from None
+    for par in catalog.par_levels.values():
+        if par.reorder_point > par.par_level:
+            raise CatalogError(
+                f"par_levels.csv: {par.site} {par.item} has the reorder point {par.reorder_point:g} above its par "
+                f"level {par.par_level:g}: it would be to order for ever"
+            )
 
 
 def load_catalog(folder: Path) -> Catalog:
@@ -186,7 +219,7 @@ def load_catalog(folder: Path) -> Catalog:
         containers=_by(folder, "containers", Container, lambda r: r.code),
         supplies=_by(folder, "supplies", Supply, lambda r: r.item),
         par_levels=_by(folder, "par_levels", ParLevel, lambda r: (r.site, r.item)),
-        critical_values=_by(folder, "critical_values", CriticalValue, lambda r: r.test),
+        critical_values=_critical_values(folder),
         reject_reasons=_by(folder, "reject_reasons", RejectReason, lambda r: r.code),
         printers=_by(folder, "printers", Printer, lambda r: r.name),
     )

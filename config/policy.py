@@ -33,6 +33,16 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             description="A critical result must be acknowledged with read-back within this many minutes.",
         ),
     ] = 60.0
+    collect_stat_hours_max: Annotated[
+        float,
+        Meta(
+            gt=0, description="A STAT order, or recollection, must have a tube for each test within this many hours."
+        ),
+    ] = 1.0
+    collect_routine_hours_max: Annotated[
+        float,
+        Meta(gt=0, description="The same for a routine one; from the wanted time where the order has one."),
+    ] = 24.0
     expiring_days: Annotated[
         float, Meta(ge=0, description="Stock is reported as expiring this many days before its date.")
     ] = 30.0

@@ -15,7 +15,6 @@ import msgspec
 from prometheus_client import (
     CollectorRegistry,
     Counter,
-    Gauge,
     Histogram,
     disable_created_metrics,
 )
@@ -95,11 +94,7 @@ STORE_RETRIES = Metric(
     "labtrail_store_retries_total",
     "Batches that an agent tried again since the database did not answer.",
 )
-SWEEP = Metric(
-    "labtrail_sweep_timestamp_seconds",
-    "When this process last completed a sweep for late cases (seconds since 1970); 0 if it never did.",
-)
-COUNTED = (EVENTS, EVENT_LATENCY, TRANSIT, TURNAROUND, TIMELINESS, STORE_RETRIES, SWEEP)
+COUNTED = (EVENTS, EVENT_LATENCY, TRANSIT, TURNAROUND, TIMELINESS, STORE_RETRIES)
 
 SPECIMENS = Metric(
     "labtrail_specimens", "Specimens by the site that collected them and their status.", ("site", "status")
@@ -129,7 +124,34 @@ ON_HAND = Metric(
     "Stock on hand in units, all lots; below zero if a receipt is missing.",
     ("site", "item"),
 )
-ON_ORDER = Metric("labtrail_stock_on_order", "Stock ordered and not yet received, in units.", ("site", "item"))
+USABLE = Metric(
+    "labtrail_stock_usable",
+    "Stock on hand in units, without lots that are expired or recalled.",
+    ("site", "item"),
+)
+ON_ORDER = Metric(
+    "labtrail_stock_on_order",
+    "Stock ordered or sent here, not yet received and not overdue, in units.",
+    ("site", "item"),
+)
+OVERDUE_DELIVERIES = Metric(
+    "labtrail_deliveries_overdue",
+    "Orders and goods sent that are later than expected by more than the lead time.",
+    ("site", "item"),
+)
+ORDERS_WAITING = Metric(
+    "labtrail_orders_waiting",
+    "Orders, recollections too, that wait for a tube for one of their tests.",
+    ("site", "priority"),
+)
+SWEEP = Metric(
+    "labtrail_sweep_timestamp_seconds",
+    "When all that is on record was last judged (seconds since 1970); 0 until the first time.",
+)
+SWEEP_FAILURES = Metric(
+    "labtrail_sweep_failures",
+    "Cases that could not be judged and are set aside; labtrail doctor names them.",
+)
 REORDER_POINT = Metric(
     "labtrail_stock_reorder_point",
     "The catalog's level in units at which an item is ordered.",
@@ -190,7 +212,9 @@ STATE_GAUGES = (
     OVERDUE_STEPS,
     OLDEST_OVERDUE_STEP,
     ON_HAND,
+    USABLE,
     ON_ORDER,
+    OVERDUE_DELIVERIES,
     REORDER_POINT,
     LEAD_TIME,
     DAYS_OF_COVER,
@@ -198,6 +222,9 @@ STATE_GAUGES = (
     RESTOCK_SUGGESTED,
     EXPIRING,
     RECALLED,
+    ORDERS_WAITING,
+    SWEEP,
+    SWEEP_FAILURES,
     ALERTS_OPEN,
     OLDEST_UNACKNOWLEDGED,
     DISCREPANCIES,
@@ -239,7 +266,6 @@ class WorkerMetrics:
         self._turnaround = _histogram(TURNAROUND, registry)
         self._timeliness = _counter(TIMELINESS, registry)
         self._retries = _counter(STORE_RETRIES, registry)
-        self._sweep = Gauge(SWEEP.name, SWEEP.help, registry=registry)
         for priority in PRIORITIES:  # `rate` needs the series to start at 0, not to be absent until the first result
             for test in sorted(self._tests):
                 self._turnaround.labels(test, priority)
@@ -261,10 +287,6 @@ class WorkerMetrics:
             child.inc(number)
         for outcome in outcomes:
             self._latency.observe(max(0, now_us - outcome.appended_us) / 1e6)
-
-    def swept(self, now_us: int) -> None:
-        """Count a completed sweep of this process."""
-        self._sweep.set(now_us / 1e6)
 
     def received(self, site: str, priority: str, transit_s: float) -> None:
         """Count a specimen's first receipt at a lab, `transit_s` seconds after its collection at `site`."""

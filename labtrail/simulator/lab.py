@@ -86,8 +86,9 @@ class Lab:
 
     def _flag(self, code: str, value: str, unit: str | None, flag: Flag) -> Flag:
         """The catalog's own critical limits take precedence over the typical ones."""
-        limit = self._world.catalog.critical_values.get(code)
-        if limit is None or limit.unit != unit:
+        lines = self._world.catalog.critical_values.get(code, ())
+        limit = next((line for line in lines if line.unit == unit), None)
+        if limit is None:
             return flag
         if limit.low_below is not None and float(value) < limit.low_below:
             return "critical-low"

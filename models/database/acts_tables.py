@@ -15,7 +15,6 @@ alerts = Table(
     Column("subject", Text, nullable=False),
     Column("accession", Text, index=True),  # of the specimen that it is about
     Column("priority", Text, nullable=False, server_default="routine"),
-    Column("cause", Text, nullable=False),  # what the case is about: the same cause never opens twice
     Column("site", Text),
     Column("severity", Text, nullable=False),
     Column("detail", Text, nullable=False),
@@ -31,6 +30,15 @@ alerts = Table(
     # a sweep reads these every two seconds: it must not read every alert ever opened
     Index("ix_alerts_unanswered", "severity", "opened_us", sqlite_where=_UNANSWERED, postgresql_where=_UNANSWERED),
     Index("ix_alerts_subject", "subject"),
+)
+
+sweeps = Table(  # one row: the last sweep that judged all that is on record
+    "sweeps",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("complete_us", BigInteger, nullable=False),
+    Column("failures", Integer, nullable=False),  # cases that could not be judged
+    Column("faults", Text, nullable=False),  # JSON array of the first of them
 )
 
 notifications = Table(  # what Alertmanager sent to its receivers
@@ -54,7 +62,7 @@ outbox = Table(  # what is to be sent once the transaction is durable
     "outbox",
     metadata,
     Column("id", Serial, primary_key=True, autoincrement=True),
-    Column("kind", Text, nullable=False),  # alert, print
+    Column("kind", Text, nullable=False),  # alert, alert-again, print
     Column("key", Text, nullable=False),
     Column("payload", Bytes, nullable=False),
     Column("created_us", BigInteger, nullable=False),

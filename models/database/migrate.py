@@ -1,6 +1,7 @@
 """Migrations: bring a database to the tables that this version of the code uses."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from alembic import command
@@ -63,13 +64,15 @@ def require_current(engine: Engine) -> None:
 
 def draft(message: str, metadata: MetaData) -> None:
     """Write a new migration for what the tables have and an empty upgraded database lacks (for developers)."""
-    engine = make_engine("sqlite://")
-    migrate(engine)
-    with writing(engine) as connection:
-        number = len(list((FOLDER / "versions").glob("[0-9]*.py"))) + 1
-        command.revision(
-            _config(connection=connection, metadata=metadata),
-            message=message,
-            autogenerate=True,
-            rev_id=f"{number:04d}",
-        )
+    with TemporaryDirectory() as folder:
+        engine = make_engine(f"sqlite:///{folder}/empty.db")
+        migrate(engine)
+        with writing(engine) as connection:
+            number = len(list((FOLDER / "versions").glob("[0-9]*.py"))) + 1
+            command.revision(
+                _config(connection=connection, metadata=metadata),
+                message=message,
+                autogenerate=True,
+                rev_id=f"{number:04d}",
+            )
+        engine.dispose()

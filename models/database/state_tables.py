@@ -4,25 +4,78 @@ from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint,
 
 from models.database.columns import Bytes, metadata, moment
 
+_FUTURE = text("future = 1")
+_FAULTY = text("faulty = 1")
+_ODD = text("on_hand_u < 0 OR arrived = 0")
 orders = Table(
     "orders",
     metadata,
-    Column("order_id", Text, primary_key=True),
+    Column("order_key", Text, primary_key=True),  # two spellings of one number have one key
+    Column("order_id", Text, nullable=False),  # as its earliest event spells it
     Column("status", Text, nullable=False),  # placed, cancelled
     Column("patient", Text),
     Column("priority", Text),
     Column("tests", Text, nullable=False),  # JSON array
     Column("site", Text),
+    Column("ordered_by", Text),
     moment("placed_us"),
-    moment("cancelled_us"),
     Column("placed_event", Text),
+    moment("cancelled_us"),
+    Column("cancelled_event", Text),
+    Column("due", Text, nullable=False),  # JSON object: when a tube is due for each test
+)
+
+order_spellings = Table(  # the subjects of an order's own events
+    "order_spellings",
+    metadata,
+    Column("order_key", Text, nullable=False),
+    Column("order_id", Text, nullable=False),
+    PrimaryKeyConstraint("order_key", "order_id"),
+)
+
+order_tubes = Table(  # the tubes that were collected for an order, or had its tests added
+    "order_tubes",
+    metadata,
+    Column("order_key", Text, nullable=False),
+    Column("accession", Text, nullable=False),
+    Column("order_id", Text, nullable=False),  # as the tube's event spells it
+    Column("tests", Text, nullable=False),  # JSON array, sorted
+    Column("site", Text),
+    Column("patient", Text),
+    Column("priority", Text),
+    Column("collected_us", BigInteger, nullable=False),
+    moment("recollect_us"),  # when it was rejected and a recollection was asked for
+    PrimaryKeyConstraint("accession", "order_key"),
+    Index("ix_order_tubes_order", "order_key"),
+)
+
+waiting_orders = Table(  # orders, recollections too, that wait for a tube for one of their tests
+    "waiting_orders",
+    metadata,
+    Column("order_key", Text, primary_key=True),
+    Column("order_id", Text, nullable=False),
+    Column("site", Text),
+    Column("patient", Text),
+    Column("priority", Text, nullable=False),
+    Column("tests", Text, nullable=False),  # JSON array, sorted: those without a tube
+    Column("since_us", BigInteger, nullable=False),
+    Column("due_us", BigInteger, nullable=False),
+    Column("deadlines", Text),  # JSON array of models.rules.deadlines.Deadline
+    Column("alerts_open", Integer, nullable=False, server_default="0"),
+    moment("alert_check_us"),  # when the sweep must next check this order
+    Column("faulty", Integer, nullable=False, server_default="0"),  # 1: a case of it can't be judged
+    Index("ix_waiting_orders_order_id", "order_id"),
+    Index("ix_waiting_orders_site", "site", "priority"),
+    Index("ix_waiting_orders_faulty", "order_key", sqlite_where=_FAULTY, postgresql_where=_FAULTY),
+    Index("ix_waiting_orders_alert_check_us", "alert_check_us"),
 )
 
 specimens = Table(
     "specimens",
     metadata,
     Column("accession", Text, primary_key=True),
-    Column("order_id", Text, index=True),
+    Column("order_id", Text),
+    Column("order_key", Text, index=True),
     Column("patient", Text),
     Column("site", Text),  # where it was collected
     Column("container", Text),
@@ -45,6 +98,8 @@ specimens = Table(
     Column("deadlines", Text),  # JSON array of models.rules.deadlines.Deadline, or null
     Column("alerts_open", Integer, nullable=False, server_default="0"),
     moment("alert_check_us"),  # when the sweep must next check this specimen
+    Column("faulty", Integer, nullable=False, server_default="0"),  # 1: a case of it can't be judged
+    Index("ix_specimens_faulty", "accession", sqlite_where=_FAULTY, postgresql_where=_FAULTY),
     Index("ix_specimens_status_site", "status", "site"),
     Index(
         "ix_specimens_alert_check_us",
@@ -76,8 +131,14 @@ results = Table(
     Column("value", Text),
     Column("unit", Text),
     Column("flag", Text),
-    Column("critical", Integer, nullable=False),  # 0 or 1, by flag or by the catalog's critical values
+    Column("critical", Text, nullable=False),  # yes, no, unjudged
+    Column("undecided", Text, nullable=False, server_default="[]"),  # JSON array: what can't be judged
+    Column("range", Text),
+    Column("comment", Text),
+    Column("components", Text, nullable=False, server_default="[]"),  # JSON array of JudgedComponent
+    Column("report", Text, nullable=False, server_default=""),  # the id of the event
     Column("reported_us", BigInteger, nullable=False),
+    Column("counts_us", BigInteger, nullable=False, server_default="0"),  # from when it stands
     moment("first_final_us"),
     moment("acknowledged_us"),
     Column("acknowledged_by", Text),
@@ -140,14 +201,20 @@ movements = Table(
     Column("event_id", Text, nullable=False),
     Column("line", Integer, nullable=False),
     Column("kind", Text, nullable=False),
-    Column("lot", Text),  # as the event states it; null: first-expired-first-out decides
+    Column("lot", Text),  # its key; null: first-expired-first-out decides
     Column("quantity_u", BigInteger, nullable=False),
     Column("supply_order", Text),
     Column("accession", Text),  # the specimen that it was used for
+    Column("lot_spelled", Text),  # as the event states it
+    Column("expected", String(10)),  # of an order: the day on which it should come
+    Column("future", Integer, nullable=False, server_default="0"),  # 1: it lies in the future and does not count
     Column("taken", Text),  # JSON array of [lot, quantity_u] where first-expired-first-out decided
     PrimaryKeyConstraint("site", "item", "time_us", "rank", "event_id", "line"),
     Index("ix_movements_lot", "item", "lot", "accession"),
     Index("ix_movements_event", "event_id"),
+    Index(
+        "ix_movements_future", "site", "item", sqlite_where=text("future = 1"), postgresql_where=text("future = 1")
+    ),
 )
 
 stock = Table(
@@ -155,10 +222,14 @@ stock = Table(
     metadata,
     Column("site", Text, nullable=False),
     Column("item", Text, nullable=False),
-    Column("lot", Text, nullable=False),
+    Column("lot", Text, nullable=False),  # its key
     Column("on_hand_u", BigInteger, nullable=False),
+    Column("skeleton", Text, nullable=False, server_default=""),  # the same for lots that are spelled alike
+    Column("arrived", Integer, nullable=False, server_default="1"),  # 1: received, transferred or counted here
     PrimaryKeyConstraint("site", "item", "lot"),
     Index("ix_stock_lot", "item", "lot"),
+    Index("ix_stock_skeleton", "item", "skeleton", "lot"),
+    Index("ix_stock_odd", "site", "item", sqlite_where=_ODD, postgresql_where=_ODD),
 )
 
 stock_items = Table(  # the fold's state for each site and item, after the latest movement
@@ -167,7 +238,6 @@ stock_items = Table(  # the fold's state for each site and item, after the lates
     Column("site", Text, nullable=False),
     Column("item", Text, nullable=False),
     Column("on_hand_u", BigInteger, nullable=False),
-    Column("on_order_u", BigInteger, nullable=False),
     Column("state", Bytes, nullable=False),  # JSON of models.rules.stock.StockState
     PrimaryKeyConstraint("site", "item"),
 )
@@ -182,12 +252,12 @@ stock_marks = Table(  # earlier states, so that a late movement need not refold 
     PrimaryKeyConstraint("site", "item", "time_us"),
 )
 
-usage_daily = Table(  # what was used on each UTC day, for days of cover
+usage_daily = Table(  # what was used on each of the site's days, for days of cover
     "usage_daily",
     metadata,
     Column("site", Text, nullable=False),
     Column("item", Text, nullable=False),
-    Column("day", Integer, nullable=False),  # days since 1970-01-01
+    Column("day", Integer, nullable=False),  # as date.toordinal has it
     Column("quantity_u", BigInteger, nullable=False),
     PrimaryKeyConstraint("site", "item", "day"),
 )
@@ -196,9 +266,11 @@ lot_facts = Table(  # what receipts and recalls of any site state about a lot
     "lot_facts",
     metadata,
     Column("item", Text, nullable=False),
-    Column("lot", Text, nullable=False),
+    Column("lot", Text, nullable=False),  # its key
     Column("event_id", Text, nullable=False),
     Column("time_us", BigInteger, nullable=False),
+    Column("spelled", Text, nullable=False, server_default=""),
+    Column("site", Text, nullable=False, server_default=""),  # of a receipt; empty: a recall
     Column("expires", String(10)),  # of a receipt
     Column("notice", Text),  # of a recall
     PrimaryKeyConstraint("item", "lot", "event_id"),
@@ -208,6 +280,9 @@ lot_facts = Table(  # what receipts and recalls of any site state about a lot
 
 STATE = (
     orders,
+    order_spellings,
+    order_tubes,
+    waiting_orders,
     specimens,
     discrepancies,
     results,

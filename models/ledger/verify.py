@@ -155,7 +155,7 @@ def _check_subject(subject: str, rows: Iterator[Row[Any]], state: _Chains) -> Fa
 
 def _column_fault(row: Row[Any]) -> Fault | None:
     try:
-        event = parse(row.raw)
+        event = parse(row.raw, recorded=True)
     except Refused:
         said: tuple[object, ...] = ()
     else:

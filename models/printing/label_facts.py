@@ -60,7 +60,7 @@ def aliquot_volume_ml(connection: Connection, parent: str, child: str) -> float 
     found = select(events.c.raw).where(events.c.subject == parent, events.c.type == "specimen.aliquoted")
     volume = None
     for raw in connection.execute(found.order_by(events.c.time_us, events.c.id)).scalars():
-        data = parse(bytes(raw)).data
+        data = parse(bytes(raw), recorded=True).data
         if isinstance(data, Aliquoted):
             volume = next((c.volume_ml for c in data.children if c.accession == child and c.volume_ml), volume)
     return volume
@@ -70,4 +70,4 @@ def serials_read_back(connection: Connection, accession: str) -> set[str]:
     """The serials of the labels that were read back from the tube."""
     c = events.c
     raws = connection.execute(select(c.raw).where(c.subject == accession, c.type == "specimen.labeled")).scalars()
-    return {data.label for raw in raws if isinstance(data := parse(bytes(raw)).data, Labeled)}
+    return {data.label for raw in raws if isinstance(data := parse(bytes(raw), recorded=True).data, Labeled)}

@@ -20,7 +20,7 @@ class Effect(Struct, frozen=True):
     """One row of the outbox. `tries`: how many attempts have failed."""
 
     id: int
-    kind: Literal["alert", "print"]
+    kind: Literal["alert", "alert-again", "print"]
     key: str
     payload: bytes
     tries: int

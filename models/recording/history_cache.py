@@ -48,7 +48,7 @@ class HistoryCache:
         columns = ("subject", "raw", "appended_us", "chain_seq")
         for subject, raw, appended_us, chain_seq in select_in(connection, events, columns, "subject", absent):
             if chain_seq <= lengths[subject]:
-                absent[subject].append(parse(bytes(raw), appended_us))
+                absent[subject].append(parse(bytes(raw), appended_us, recorded=True))
         for subject, loaded in absent.items():
             found[subject] = tuple(loaded)
         for subject in subjects:

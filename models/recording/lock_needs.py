@@ -8,9 +8,10 @@ from sqlalchemy import Connection
 from models.database import locks
 from models.database.bulk import ask_in, select_pairs
 from models.database.lots import known_lots
-from models.database.state_tables import movements, specimens
+from models.database.state_tables import movements, order_tubes
 from models.recording.evidence import Item, accepted
 from models.rules.events import Event
+from models.rules.keys import key
 from models.rules.specimen import LotFacts
 
 
@@ -33,13 +34,15 @@ def written(valid: Iterable[Event]) -> set[str]:
     for event in valid:
         data: Any = event.data
         if event.type.startswith("order."):
-            held.add(f"order {event.subject}")
+            held.add(f"order {key(event.subject)}")
         elif not event.type.startswith("supply."):
             held.add(f"specimen {event.subject}")
             if event.type == "event.voided":
-                held.add(f"order {event.subject}")
-        if event.type in ("supply.received", "supply.recalled"):
-            held.add(f"lot {event.subject.partition('/')[2]}/{data.lot}")
+                held.add(f"order {key(event.subject)}")
+        if event.type in ("supply.received", "supply.recalled") and data.lot:
+            held.add(f"lot {event.subject.partition('/')[2]}/{key(data.lot)}")
+        if event.type.startswith("specimen.") and getattr(data, "order", None):
+            held.add(f"order {key(data.order)}")  # whether it still waits for a tube
         if getattr(data, "specimen", None):
             held.add(f"specimen {data.specimen}")
         held.update(f"specimen {child.accession}" for child in getattr(data, "children", ()))
@@ -51,11 +54,9 @@ def read(valid: Iterable[Event]) -> set[str]:
     facts: set[str] = set()
     for event in valid:
         data: Any = event.data
-        if order := getattr(data, "order", None):
-            facts.add(f"order {order}")
-        facts.update(f"lot {line.item}/{line.lot}" for line in getattr(data, "supplies", ()) if line.lot)
+        facts.update(f"lot {line.item}/{key(line.lot)}" for line in getattr(data, "supplies", ()) if line.lot)
         if event.type.startswith("supply.") and getattr(data, "lot", None):
-            facts.add(f"lot {event.subject.partition('/')[2]}/{data.lot}")  # the lot may be new at this place
+            facts.add(f"lot {event.subject.partition('/')[2]}/{key(data.lot)}")  # the lot may be new at this place
     return facts
 
 
@@ -64,22 +65,26 @@ def foreseen(connection: Connection, valid: Iterable[Event]) -> set[str]:
 
     Only a prediction, so that the transaction need not restart when it comes to them.
     """
-    orders, said = set(), set()
+    orders, rejected, said = set(), set(), set()
     for event in valid:
         data: Any = event.data
         if event.type.startswith("order."):
-            orders.add(event.subject)
-        elif event.type in ("supply.received", "supply.recalled"):
-            said.add((event.subject.partition("/")[2], data.lot, getattr(data, "expires", None)))
-    ordered = ask_in(connection, specimens, ("accession",), "order_id", orders)
+            orders.add(key(event.subject))
+        elif event.type in ("specimen.rejected", "event.voided"):
+            rejected.add(event.subject)
+        elif event.type in ("supply.received", "supply.recalled") and data.lot:
+            said.add((event.subject.partition("/")[2], key(data.lot), getattr(data, "expires", None)))
+    ordered = ask_in(connection, order_tubes, ("accession",), "order_key", orders)
+    again = ask_in(connection, order_tubes, ("order_key",), "accession", rejected)
     known = known_lots(connection, {(item, lot) for item, lot, _ in said})
     news = {(item, lot) for item, lot, expires in said if _is_news(known.get((item, lot)), expires)}
     used = select_pairs(connection, movements, ("accession",), ("item", "lot"), news)
-    return {f"specimen {accession}" for (accession,) in [*used, *ordered()] if accession}
+    tubes = {f"specimen {accession}" for (accession,) in [*used, *ordered()] if accession}
+    return tubes | {f"order {order_key}" for (order_key,) in again()}
 
 
 def _is_news(known: LotFacts | None, expires: Any) -> bool:
     """Whether a receipt's expiry, or (None) a recall, is new for the lot."""
     if known is None:
         return True
-    return known.notice is None if expires is None else known.expires != expires
+    return known.notice is None if expires is None else known.expires is None or expires < known.expires

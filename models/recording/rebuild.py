@@ -45,7 +45,7 @@ def rebuild(store: Store, progress: Progress | None = None) -> int:
             connection.execute(table.delete())
         places: set[Place] = set()
         for batch in _batches(connection):
-            changes = supplies.project(connection, Recorded(batch, {}), afresh=True)
+            changes = supplies.project(connection, Recorded(batch, {}), store.catalog, store.policy, afresh=True)
             places |= {(m.site, m.item) for m in changes.added}
             step(len(batch))
         subjects = connection.execute(select(chains.c.subject).order_by(chains.c.subject)).scalars().all()
@@ -69,7 +69,7 @@ def _batches(connection: Connection) -> Iterator[list[Event]]:
         .limit(2000)
     ).all():
         last = rows[-1][0]
-        yield [parse(bytes(raw), appended_us) for _, raw, appended_us in rows]
+        yield [parse(bytes(raw), appended_us, recorded=True) for _, raw, appended_us in rows]
 
 
 def _count_alerts(connection: Connection) -> None:

@@ -8,10 +8,11 @@ from sqlalchemy import Table
 
 from config.messages import dumped
 from models.database.columns import json_text
-from models.database.state_tables import discrepancies, legs, results
+from models.database.state_tables import discrepancies, legs, order_tubes, results
 from models.rules.deadlines import deadlines
-from models.rules.event_types import Transport
+from models.rules.event_types import NAMES, Collected, Rejected, TestAdded, Transport
 from models.rules.events import Event
+from models.rules.keys import key
 from models.rules.specimen import MOVES, Leg, Specimen
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class SpecimenRow(Struct, frozen=True, kw_only=True, gc=False):
 
     accession: str
     order_id: str | None
+    order_key: str | None
     patient: str | None
     site: str | None
     container: str | None
@@ -44,6 +46,7 @@ class SpecimenRow(Struct, frozen=True, kw_only=True, gc=False):
     parent: str | None
     discrepancies: str
     deadlines: str | None
+    faulty: int
     alert_check_us: int | None
 
 
@@ -54,6 +57,7 @@ def specimen_row(s: Specimen, catalog: "Catalog", policy: "Policy") -> SpecimenR
     return SpecimenRow(
         accession=s.accession,
         order_id=s.order,
+        order_key=None if s.order is None else key(s.order),
         patient=s.patient,
         site=s.site,
         container=s.container,
@@ -74,12 +78,13 @@ def specimen_row(s: Specimen, catalog: "Catalog", policy: "Policy") -> SpecimenR
         parent=s.parent,
         discrepancies=json_text(sorted({d.code for d in s.discrepancies})),
         deadlines=json_text(cases) if cases else None,
-        alert_check_us=min((c.due_us for c in cases), default=None),
+        faulty=int(any(c.fault is not None for c in cases)),
+        alert_check_us=min((c.due_us for c in cases if c.fault is None), default=None),
     )
 
 
 class ResultRow(Struct, frozen=True, gc=False):
-    """A row of `results`: the current report of one test."""
+    """A row of `results`: the report that stands for one test."""
 
     accession: str
     test: str
@@ -87,8 +92,16 @@ class ResultRow(Struct, frozen=True, gc=False):
     value: str | None
     unit: str | None
     flag: str | None
-    critical: int
+    critical: str
+    undecided: str
+    """JSON array."""
+    range: str | None
+    comment: str | None
+    components: str
+    """JSON array."""
+    report: str
     reported_us: int
+    counts_us: int
     first_final_us: int | None
     acknowledged_us: int | None
     acknowledged_by: str | None
@@ -104,14 +117,62 @@ def _result_rows(s: Specimen) -> list[Struct]:
             value=r.value,
             unit=r.unit,
             flag=r.flag,
-            critical=int(r.critical),
+            critical=r.critical,
+            undecided=json_text(r.undecided),
+            range=r.range,
+            comment=r.comment,
+            components=json_text(r.components),
+            report=r.report,
             reported_us=r.reported_us,
+            counts_us=r.counts_us,
             first_final_us=r.first_final_us,
             acknowledged_us=r.acknowledged_us,
             acknowledged_by=r.acknowledged_by,
             revisions=r.revisions,
         )
         for r in s.results
+    ]
+
+
+class TubeRow(Struct, frozen=True, gc=False):
+    """A row of `order_tubes`."""
+
+    order_key: str
+    accession: str
+    order_id: str
+    tests: str
+    """JSON array, sorted."""
+    site: str | None
+    patient: str | None
+    priority: str | None
+    collected_us: int
+    recollect_us: int | None
+
+
+def _tube_rows(s: Specimen) -> list[Struct]:
+    """The orders whose tests this tube was collected for, or had added."""
+    tests: dict[str, tuple[str, set[str]]] = {}
+    collected = s.every(Collected)
+    naming: list[Event[Collected] | Event[TestAdded]] = [*collected, *s.every(TestAdded)]
+    for event in naming:
+        order_id = event.data.order
+        tests.setdefault(key(order_id), (order_id, set()))[1].update(event.data.tests)
+    if not collected:
+        return []
+    again = [e for e in s.every(Rejected) if e.data.recollect]
+    return [
+        TubeRow(
+            order_key=order_key,
+            accession=s.accession,
+            order_id=order_id,
+            tests=json_text(sorted(some)),
+            site=s.site,
+            patient=s.patient,
+            priority=s.priority,
+            collected_us=collected[0].time_us,
+            recollect_us=again[0].time_us if again else None,
+        )
+        for order_key, (order_id, some) in sorted(tests.items())
     ]
 
 
@@ -210,6 +271,13 @@ DERIVED = (
         ("accession", "test"),
         _result_rows,
         frozenset({"result.reported", "result.acknowledged"}),
+    ),
+    Derived(
+        order_tubes,
+        TubeRow,
+        ("accession", "order_key"),
+        _tube_rows,
+        frozenset({NAMES[Collected]}),
     ),
     Derived(legs, LegRow, ("accession", "manifest"), _leg_rows, frozenset(MOVES)),
     Derived(discrepancies, DiscrepancyRow, ("accession", "code", "detail"), _discrepancy_rows, None),

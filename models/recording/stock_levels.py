@@ -6,7 +6,6 @@ written in one statement per table.
 """
 
 from collections.abc import Iterable
-from datetime import date
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,7 +18,11 @@ from models.database.bulk import delete, select_pairs, upsert_structs
 from models.database.lots import known_lots
 from models.database.state_tables import movements, stock, stock_items, stock_marks
 from models.recording.supplies import MOVEMENT_COLUMNS, Changes, Place, places_of
-from models.rules.stock import OUTS, Expiry, Key, Movement, StockState, Taken, apply, to_u
+from models.rules.calendars import zone_of
+from models.rules.keys import skeleton
+from models.rules.movements import NO_LOT, Key, Movement
+from models.rules.specimen import LotFacts
+from models.rules.stock import ON_HAND_MAX_U, Facts, StockState, Taken, apply, shelf_of
 
 if TYPE_CHECKING:
     from config.catalog import Catalog
@@ -46,6 +49,10 @@ class StockRow(Struct, frozen=True, gc=False):
     item: str
     lot: str
     on_hand_u: int
+    skeleton: str
+    """The same for lots that are spelled alike."""
+    arrived: int
+    """1: it was received, transferred or counted here."""
 
 
 class ItemRow(Struct, frozen=True, gc=False):
@@ -54,7 +61,6 @@ class ItemRow(Struct, frozen=True, gc=False):
     site: str
     item: str
     on_hand_u: int
-    on_order_u: int
     state: bytes
 
 
@@ -92,13 +98,15 @@ def refold(connection: Connection, changes: Changes, catalog: "Catalog") -> None
     for m in changes.removed:
         first[m.site, m.item] = min(first.get((m.site, m.item), m.key), m.key)
     for m in changes.added:
+        if m.future:
+            continue
         new.setdefault((m.site, m.item), []).append(m)
     states, pending = _load(connection, places), {}
-    before = {place: dict(state.lots) for place, state in states.items()}
+    before = {place: _rows(place, state) for place, state in states.items()}
     known: dict[Key, str | None] = {}
     for place, state in states.items():
         moves = sorted(new.get(place, []), key=lambda m: m.key)
-        lots = {lot for item, lot in changes.expiries if item == place[1]} & state.lots.keys()
+        lots = {lot for item, lot in changes.lots if item == place[1]} & state.lots.keys()
         begins = (first.get(place), moves[0].key if moves else None, _first_of(connection, place, lots))
         since = min((key for key in begins if key and key <= state.at), default=None)
         if since is not None:
@@ -120,14 +128,14 @@ def _fold(
     connection: Connection,
     states: dict[Place, StockState],
     pending: dict[Place, list[Movement]],
-    before: dict[Place, dict[str, int]],
+    before: dict[Place, dict[str, StockRow]],
     known: dict[Key, str | None],
     catalog: "Catalog",
 ) -> None:
     """Apply each state's movements; write what differs from the previous lots on hand and lots taken."""
-    writes, expiries = _Writes(), _expiries(connection, states, pending)
+    writes, facts = _Writes(), _facts(connection, states, pending)
     for place, state in states.items():
-        _apply(writes, place, state, pending[place], expiries.get(place[1], {}), catalog, known)
+        _apply(writes, place, state, pending[place], facts.get(place[1], {}), catalog, known)
         _put(writes, place, before.get(place, {}), state)
     writes.write(connection)
 
@@ -153,7 +161,10 @@ def _rewind(
     state = _state.decode(bytes(mark[0])) if mark else StockState()
     rows = connection.execute(
         select(movements.c.taken, *(movements.c[c] for c in MOVEMENT_COLUMNS)).where(
-            movements.c.site == place[0], movements.c.item == place[1], movements.c.time_us >= state.at[0]
+            movements.c.site == place[0],
+            movements.c.item == place[1],
+            movements.c.time_us >= state.at[0],
+            movements.c.future == 0,
         )
     )
     moves = []
@@ -165,11 +176,6 @@ def _rewind(
     return state, sorted(moves, key=lambda m: m.key)
 
 
-def _asks(moves: list[Movement]) -> bool:
-    """Whether first-expired-first-out must decide for any of them."""
-    return any(m.lot is None and m.kind in OUTS for m in moves)
-
-
 def _first_of(connection: Connection, place: Place, lots: set[str]) -> Key | None:
     """The first movement that names one of these lots: before it their expiry is irrelevant."""
     if not lots:
@@ -179,20 +185,20 @@ def _first_of(connection: Connection, place: Place, lots: set[str]) -> Key | Non
     return START if began_us is None else (began_us, 0, "", 0)
 
 
-def _expiries(
+def _facts(
     connection: Connection, states: dict[Place, StockState], pending: dict[Place, list[Movement]]
-) -> dict[str, Expiry]:
-    """By item, the last stated expiry of each lot that first-expired-first-out may choose."""
+) -> dict[str, dict[str, LotFacts]]:
+    """By item and lot, what is known of the lots that these movements bring: a state has its own lots' facts."""
     wanted = {
-        (place[1], lot)
+        (place[1], move.lot)
         for place, moves in pending.items()
-        if _asks(moves)
-        for lot in (*states[place].lots, *(m.lot for m in moves if m.lot is not None))
+        for move in moves
+        if move.lot and move.lot not in states[place].lots
     }
-    found: dict[str, dict[str, date | None]] = {}
+    found: dict[str, dict[str, LotFacts]] = {}
     for (item, lot), facts in known_lots(connection, wanted).items():
-        found.setdefault(item, {})[lot] = facts.expires
-    return dict(found)
+        found.setdefault(item, {})[lot] = facts
+    return found
 
 
 def _apply(
@@ -200,14 +206,13 @@ def _apply(
     place: Place,
     state: StockState,
     moves: list[Movement],
-    expiry: Expiry,
+    facts: Facts,
     catalog: "Catalog",
     known: dict[Key, str | None],
 ) -> None:
-    par = catalog.par_levels.get(place)
-    reorder_u = to_u(par.reorder_point) if par else None
+    shelf = shelf_of(catalog.par_levels.get(place), zone_of(place[0], catalog))
     for move in moves:
-        lots: Taken | None = apply(state, move, expiry, reorder_u)
+        lots: Taken | None = apply(state, move, facts, shelf)
         if lots is not None and (taken := _encode(lots).decode()) != known.get(move.key):
             writes.taken.append(TakenRow(*astuple(move), taken=taken))
         if state.since_mark >= MARK_EVERY:
@@ -215,12 +220,19 @@ def _apply(
             writes.marks.append(MarkRow(*place, move.time_us, _encode(state)))
 
 
-def _put(writes: _Writes, place: Place, before: dict[str, int], state: StockState) -> None:
-    writes.stock += [
-        StockRow(*place, lot, on_hand) for lot, on_hand in state.lots.items() if before.get(lot) != on_hand
-    ]
-    writes.stock_gone += [(*place, lot) for lot in before.keys() - state.lots.keys()]
+def _rows(place: Place, state: StockState) -> dict[str, StockRow]:
+    return {
+        lot: StockRow(*place, lot, line.on_hand_u, skeleton(lot), int(line.arrived or lot == NO_LOT))
+        for lot, line in state.lots.items()
+    }
+
+
+def _put(writes: _Writes, place: Place, before: dict[str, StockRow], state: StockState) -> None:
+    rows = _rows(place, state)
+    writes.stock += [row for lot, row in rows.items() if before.get(lot) != row]
+    writes.stock_gone += [(*place, lot) for lot in before.keys() - rows.keys()]
     if state.at == START:  # everything was voided: as if nothing had ever been recorded here
         writes.items_gone.append(place)
     else:
-        writes.items.append(ItemRow(*place, state.on_hand_u, state.on_order_u, _encode(state)))
+        on_hand_u = max(-ON_HAND_MAX_U, min(ON_HAND_MAX_U, state.on_hand_u))
+        writes.items.append(ItemRow(*place, on_hand_u, _encode(state)))

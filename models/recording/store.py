@@ -70,7 +70,7 @@ class Store:
     ) -> tuple[list[Event], dict[str, Specimen]]:
         """Write all that one batch changes, in an order in which each step depends only on those before it."""
         new = evidence.record(connection, items, now_us)
-        changes = supplies.project(connection, new)
+        changes = supplies.project(connection, new, self.catalog, self.policy)
         folded = specimens.refold(connection, new, changes, self._histories, self.catalog, self.policy, held)
         stock_levels.refold(connection, changes, self.catalog)
         effects.request_labels(connection, new, folded, self.print_on_collection, now_us)

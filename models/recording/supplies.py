@@ -5,10 +5,10 @@ its id, which exist while the event is valid. models/recording/stock_levels.py f
 """
 
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 from sqlalchemy import Connection, Table, bindparam, select
 
 from models.database.bulk import ask_in, chunks, delete, insert_structs, select_in, select_pairs, upsert
@@ -16,11 +16,17 @@ from models.database.evidence_tables import events
 from models.database.lots import LotRow, known_lots
 from models.database.state_tables import linked_uses, lot_facts, movements, stock, usage_daily
 from models.recording.evidence import Recorded
+from models.rules.calendars import day_at, zone_of
 from models.rules.event_types import SupplyRecalled, SupplyReceived, Voided
 from models.rules.events import Event, of_kind, parse, stock_subject
+from models.rules.keys import key
+from models.rules.movements import MOVING, Movement, MovementKind, movements_of
 from models.rules.specimen import LotFacts, Use, voided
-from models.rules.stock import Movement, MovementKind, movements_of
-from models.rules.times import DAY_US
+from models.rules.times import MINUTE_US
+
+if TYPE_CHECKING:
+    from config.catalog import Catalog
+    from config.policy import Policy
 
 Place = tuple[str, str]
 T = TypeVar("T", bound=Struct)
@@ -45,7 +51,7 @@ def voids_of(connection: Connection, subjects: Iterable[str]) -> list[Event[Void
     """The void events of these subjects, those of this transaction included."""
     found: list[Event] = []
     for chunk in chunks(subjects):
-        found += [parse(bytes(raw)) for (raw,) in connection.execute(_voids, {"subjects": chunk})]
+        found += [parse(bytes(raw), recorded=True) for (raw,) in connection.execute(_voids, {"subjects": chunk})]
     return of_kind(found, Voided)
 
 
@@ -65,7 +71,7 @@ def counting(connection: Connection, fresh: list[Event], older: set[str]) -> tup
     reopened = {e.subject for e in of_kind(fresh, Voided)}
     named = {v.data.voids for s in reopened for v in voids[s]}
     for (raw,) in select_in(connection, events, ("raw",), "id", named - looked_at):
-        event = parse(bytes(raw))
+        event = parse(bytes(raw), recorded=True)
         if event.subject in reopened:
             looked_at.add(event.id)
             if event.id not in gone[event.subject]:
@@ -78,18 +84,21 @@ def facts_of(event: Event) -> list[LotRow]:
     data = event.data
     if not isinstance(data, (SupplyReceived, SupplyRecalled)):
         return []
-    item = stock_subject(event.subject)[1]
+    if not data.lot:
+        return []  # the line without a lot is no lot that could expire or be recalled
+    site, item = stock_subject(event.subject)
+    row = LotRow(item, key(data.lot), event.id, event.time_us, data.lot, "" if site == "*" else site)
     if isinstance(data, SupplyReceived):
-        return [LotRow(item, data.lot, event.id, event.time_us, expires=data.expires.isoformat())]
-    return [LotRow(item, data.lot, event.id, event.time_us, notice=data.notice)]
+        return [replace(row, expires=data.expires.isoformat() if data.expires else None)]
+    return [replace(row, notice=data.notice)]
 
 
 def uses_of(event: Event) -> list[UseRow]:
     """The specimen that a use names, when the lot is known."""
     return [
-        UseRow(m.item, m.lot, m.event_id, m.site, m.time_us, m.accession)
-        for m in (movements_of(event) if event.type.startswith("supply.") else ())
-        if m.accession is not None and m.lot is not None
+        UseRow(m.item, m.lot_spelled or "", m.event_id, m.site, m.time_us, m.accession)
+        for m in (movements_of(event, 0) if event.type.startswith("supply.") else ())
+        if m.accession is not None and m.lot
     ]
 
 
@@ -108,24 +117,26 @@ class Changes(Struct, frozen=True):
     added: list[Movement]
     removed: list[Movement]
     lots: set[tuple[str, str]]
-    """(item, lot) with another expiry or recall notice than before."""
-    expiries: set[tuple[str, str]]
-    """(item, lot) with another expiry than before."""
+    """(item, key of the lot) with another expiry or recall than before."""
     linked: set[str]
     """Accessions that a use was linked to or taken from."""
 
 
-NO_CHANGES = Changes([], [], set(), set(), set())
+NO_CHANGES = Changes([], [], set(), set())
 
 
-def project(connection: Connection, new: Recorded, *, afresh: bool = False) -> Changes:
+_CONCERNED = MOVING | {"supply.recalled", "event.voided"}
+
+
+def project(
+    connection: Connection, new: Recorded, catalog: "Catalog", policy: "Policy", *, afresh: bool = False
+) -> Changes:
     """Write the movement, lot, use and usage rows of new events, and delete those of voided ones.
 
     `afresh`: the events are on record already, and any of them may have rows (a rebuild).
     """
-    concerned = [
-        e for e in new.events if e.type.startswith("supply.") or e.type in ("specimen.collected", "event.voided")
-    ]
+    skew_us = round(policy.clock_skew_minutes * MINUTE_US)
+    concerned = [e for e in new.events if e.type in _CONCERNED]
     if not concerned:
         return NO_CHANGES
     older = {e.subject for e in concerned if afresh or new.by_subject[e.subject].before}
@@ -142,35 +153,34 @@ def project(connection: Connection, new: Recorded, *, afresh: bool = False) -> C
     now = known_lots(connection, lots)
     uses = [row for e in here for row in uses_of(e)]
     linked = _sync(connection, linked_uses, UseRow, uses, {UseRow(*row) for row in uses_there()})
-    want = {(*m.key, m.site, m.item): m for e in here for m in movements_of(e)}
+    want = {(*m.key, m.site, m.item): m for e in here for m in movements_of(e, skew_us)}
     have = {(*m.key, m.site, m.item): m for m in (Movement(*row) for row in moves_there())}
     changes = Changes(
         added=[m for key, m in want.items() if key not in have],
         removed=[m for key, m in have.items() if key not in want],
-        lots={lot for lot in lots if old.get(lot) != now.get(lot)},
-        expiries={lot for lot in lots if old.get(lot, LotFacts()).expires != now.get(lot, LotFacts()).expires},
+        lots={lot for lot in lots if old.get(lot, LotFacts()) != now.get(lot, LotFacts())},
         linked={row.accession for row in linked},
     )
     insert_structs(connection, movements, Movement, changes.added)
     delete(connection, movements, MOVEMENT_KEY, [astuple(m)[: len(MOVEMENT_KEY)] for m in changes.removed])
-    _add_usage(connection, changes)
+    _add_usage(connection, changes, catalog)
     return changes
 
 
-def _add_usage(connection: Connection, changes: Changes) -> None:
+def _add_usage(connection: Connection, changes: Changes, catalog: "Catalog") -> None:
     daily: dict[tuple[str, str, int], int] = {}
     for sign, moves in ((1, changes.added), (-1, changes.removed)):
         for m in moves:
-            if m.kind == MovementKind.USED:
-                key = (m.site, m.item, m.time_us // DAY_US)
-                daily[key] = daily.get(key, 0) + sign * m.quantity_u
+            if m.kind == MovementKind.USED and not m.future:
+                day = (m.site, m.item, day_at(m.time_us, zone_of(m.site, catalog)).toordinal())
+                daily[day] = daily.get(day, 0) + sign * m.quantity_u
     columns = ("site", "item", "day", "quantity_u")
     sums = (("quantity_u", "usage_daily.quantity_u + excluded.quantity_u"),)
-    upsert(connection, usage_daily, columns, [(*key, total) for key, total in sorted(daily.items())], sums)
+    upsert(connection, usage_daily, columns, [(*of, total) for of, total in sorted(daily.items())], sums)
 
 
 def places_of(connection: Connection, changes: Changes) -> set[Place]:
     """Every site and item whose stock these changes may affect."""
     places = {(m.site, m.item) for m in changes.added + changes.removed}
-    found = select_pairs(connection, stock, ("site", "item"), ("item", "lot"), changes.expiries)
+    found = select_pairs(connection, stock, ("site", "item"), ("item", "lot"), changes.lots)
     return places | {(site, item) for site, item in found}

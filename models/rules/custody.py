@@ -4,7 +4,7 @@
 a discrepancy (models/rules/discrepancies.py), which resolves automatically when the missing evidence arrives.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -20,24 +20,26 @@ from models.rules.event_types import (
     ResultAcknowledged,
     ResultReported,
     Stored,
+    TestAdded,
 )
 from models.rules.events import Event
+from models.rules.keys import key
+from models.rules.results import COMPLETE, results
 from models.rules.specimen import (
-    COMPLETE,
-    CRITICAL_FLAGS,
     HAND_OVERS,
     MOVES,
     SIGHTINGS,
+    AddedTest,
     Custody,
     History,
     Leg,
     OrderFacts,
-    Result,
     Scans,
     Specimen,
     Status,
     effective,
     every,
+    origin,
 )
 from models.rules.times import MINUTE_US
 
@@ -85,58 +87,6 @@ def _legs(steps: dict[str, list[Event]], home: str | None) -> tuple[list[Leg], l
     return sorted(legs.values(), key=lambda leg: leg.start), direct
 
 
-def _results(scans: Scans, catalog: "Catalog", skew_us: int) -> list[Result]:
-    """One row per test. A later report replaces an earlier one, but a preliminary never a final one."""
-    reports: dict[str, list[Event[ResultReported]]] = {}
-    for event in scans.every(ResultReported):
-        reports.setdefault(event.data.test, []).append(event)
-    read_backs = scans.every(ResultAcknowledged)
-    return [_result(test, events, read_backs, catalog, skew_us) for test, events in sorted(reports.items())]
-
-
-def _result(
-    test: str,
-    reports: list[Event[ResultReported]],
-    read_backs: list[Event[ResultAcknowledged]],
-    catalog: "Catalog",
-    skew_us: int,
-) -> Result:
-    done = [e for e in reports if e.data.status in COMPLETE]
-    last = (done or reports)[-1]
-    data = last.data
-    since_us = last.time_us - skew_us
-    ack = next((a for a in read_backs if a.data.test == test and a.data.read_back and a.time_us >= since_us), None)
-    return Result(
-        test=test,
-        status=data.status,
-        value=None if data.value is None else str(data.value),
-        unit=data.unit,
-        flag=data.flag,
-        critical=data.status != "cancelled" and is_critical(test, data.value, data.unit, data.flag, catalog),
-        reported_us=last.time_us,
-        first_final_us=done[0].time_us if done else None,
-        acknowledged_us=ack.time_us if ack else None,
-        acknowledged_by=ack.actor if ack else None,
-        revisions=len(reports) - 1,
-    )
-
-
-def is_critical(test: str, value: str | float | None, unit: str | None, flag: str | None, catalog: "Catalog") -> bool:
-    """By the lab's flag, or by our own table where the value is a number in the table's unit."""
-    if flag in CRITICAL_FLAGS:
-        return True
-    limit = catalog.critical_values.get(test)
-    if limit is None or value is None or unit != limit.unit:
-        return False
-    try:
-        number = float(value)
-    except ValueError:
-        return False
-    return (limit.low_below is not None and number < limit.low_below) or (
-        limit.high_above is not None and number > limit.high_above
-    )
-
-
 def _first(events: Iterable[Event], field: str) -> Any:
     for event in events:
         if (value := getattr(event.data, field, None)) is not None:
@@ -144,15 +94,20 @@ def _first(events: Iterable[Event], field: str) -> Any:
     return None
 
 
+def _inherited(history: History, field: str) -> Any:
+    """What the nearest tube that it was poured from says; None if none does."""
+    return next((value for one in history.lineage if (value := getattr(one, field)) is not None), None)
+
+
 def _scans(history: History) -> Scans:
     """The valid events, grouped."""
     events = effective(history.events)
     steps = _by_type(events)
     collected = steps.get("specimen.collected")
-    if collected or history.parent:
-        site = collected[0].site if collected else history.parent.site if history.parent else None
+    if collected:
+        site: str | None = collected[0].site
     else:
-        site = next((e.site for e in events if e.type in SIGHTINGS), None)
+        site = _inherited(history, "site") or next((e.site for e in events if e.type in SIGHTINGS), None)
     legs, direct = _legs(steps, site)
     birth = min(history.births, key=_order, default=None)
     return Scans(history.accession, events, steps, legs, direct, birth, site)
@@ -226,34 +181,58 @@ def fold(history: History, catalog: "Catalog", policy: "Policy") -> Specimen:
     """The state of one specimen, discrepancies included. The same for every order of `history.events`."""
     skew_us = round(policy.clock_skew_minutes * MINUTE_US)
     scans = _scans(history)
-    events, birth, parent, collected = scans.events, scans.birth, history.parent, scans.every(Collected)
-    named_by: Sequence[Event] = collected or events
-    order = _first(named_by, "order")
-    facts = history.orders.get(order or "", OrderFacts())
-    tests = {t for e in collected for t in e.data.tests} or {e.data.test for e in scans.every(ResultReported)}
-    priorities = {e.data.priority for e in collected}
-    results = _results(scans, catalog, skew_us)
-    done = {r.test: r.first_final_us for r in results if r.first_final_us is not None}
-    resulted_us = max(done[test] for test in tests) if tests and tests <= done.keys() else None
+    events, birth, collected = scans.events, scans.birth, scans.every(Collected)
+    own = origin(scans.accession, events, history.orders, poured=bool(history.births))
+    order = own.order or _inherited(history, "order")
+    facts = history.orders.get(key(order), OrderFacts()) if order is not None else OrderFacts()
+    reports = scans.every(ResultReported)
+    added = _added(scans.every(TestAdded))
+    drawn = {t for e in collected for t in e.data.tests} or {e.data.test for e in reports}
+    tests = drawn | added.keys()
+    closed = _closed([*reports, *history.poured])
+    resulted_us = max(closed[test] for test in tests) if tests and tests <= closed.keys() else None
     receipts = _receipts(scans)
     status = _status(scans, resulted_us, skew_us)
     custody = Custody(
         **asdict(scans),
-        order=order or (parent.order if parent else None),
-        patient=_first(named_by, "patient") or facts.patient or (parent.patient if parent else None),
+        order=order,
+        patient=own.patient or _inherited(history, "patient"),
         container=_first(collected, "container") or _born_in(scans.accession, birth) or _first(events, "container"),
         tests=tuple(sorted(tests)),
-        priority=("stat" if "stat" in priorities else "routine" if priorities else facts.priority)
-        or (parent.priority if parent else None),
+        priority=own.priority or _inherited(history, "priority"),
         parent=birth.subject if birth else None,
-        voided=0 if len(events) == len(history.events) else sum(e.type == "event.voided" for e in history.events),
+        cancelled_us=facts.cancelled_us,
+        added={test: one for test, one in added.items() if test not in drawn},
+        closed=closed,
         status=status,
         custodian=_custodian(scans, status),
         location=_location(scans, status),
-        collected_us=collected[0].time_us if collected else parent.collected_us if parent else None,
+        collected_us=own.collected_us if collected else _inherited(history, "collected_us"),
         received_us=receipts[0].time_us if receipts else birth.time_us if birth else None,
         lab_received=_at_lab(receipts, catalog),
         resulted_us=resulted_us,
-        results=results,
+        results=results(reports, scans.every(ResultAcknowledged), catalog, skew_us),
     )
     return Specimen(**asdict(custody), discrepancies=find(custody, history, catalog, policy))
+
+
+def _added(events: Iterable[Event[TestAdded]]) -> dict[str, AddedTest]:
+    """The first add-on of each test; STAT if any says so."""
+    found: dict[str, AddedTest] = {}
+    for event in events:
+        for test in event.data.tests:
+            first = found.get(test)
+            if first is None:
+                found[test] = AddedTest(event.time_us, event.data.priority)
+            elif event.data.priority == "stat":
+                found[test] = AddedTest(first.added_us, "stat")
+    return found
+
+
+def _closed(reports: Iterable[Event[ResultReported]]) -> dict[str, int]:
+    """When each test was first complete."""
+    found: dict[str, int] = {}
+    for report in reports:
+        if report.data.status in COMPLETE:
+            found[report.data.test] = min(found.get(report.data.test, report.time_us), report.time_us)
+    return found

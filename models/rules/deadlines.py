@@ -4,7 +4,7 @@
 What is late at a moment T is then those due at or before T: a pure function of the tables and T.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from config.messages import Message, Stored
+from config.opening_hours import opening
+from models.rules.calendars import after_open_time, zone_of
 from models.rules.events import Event
+from models.rules.judging import Critical
 from models.rules.specimen import DiscrepancyCode, Specimen, Status
 from models.rules.times import HOUR_US, MINUTE_US
 from models.rules.transport_conditions import stability_hours
@@ -25,15 +28,19 @@ if TYPE_CHECKING:
 class AlertKind(StrEnum):
     """What an alert is about (contract, section 5): kinds for specimens first, then for stock and the quarantine."""
 
+    UNCOLLECTED_ORDER = "uncollected-order"
     OVERDUE_RESULT = "overdue-result"
     OVERDUE_STEP = "overdue-step"
     STABILITY_AT_RISK = "stability-at-risk"
     MISSING_SPECIMEN = "missing-specimen"
     CRITICAL_UNACKNOWLEDGED = "critical-unacknowledged"
+    UNJUDGED_RESULT = "unjudged-result"
     CUSTODY_DISCREPANCY = "custody-discrepancy"
     RESTOCK = "restock"
+    OVERDUE_DELIVERY = "overdue-delivery"
     EXPIRING_STOCK = "expiring-stock"
     RECALLED_STOCK = "recalled-stock"
+    STOCK_DISCREPANCY = "stock-discrepancy"
     QUARANTINED_EVENTS = "quarantined-events"
 
 
@@ -61,14 +68,13 @@ _STABILITY_IS_SETTLED = frozenset({Status.REJECTED, Status.MISSING, Status.DISPO
 
 
 class Deadline(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One case. `cause` distinguishes cases of the same kind and subject: a new cause may alert again."""
+    """One case."""
 
     kind: AlertKind
     subject: str
     site: str | None
     severity: Severity
     due_us: int
-    cause: str
     detail: str
     """In English."""
     message: Stored | None = None
@@ -76,6 +82,8 @@ class Deadline(Struct, frozen=True, kw_only=True, omit_defaults=True):
     priority: str = "routine"
     step: Step | None = None
     """Of an overdue step, what the specimen waits for."""
+    fault: str | None = None
+    """The name of the error if this kind of case can't be judged: then nothing is known to be late."""
 
     @classmethod
     def of(
@@ -87,7 +95,6 @@ class Deadline(Struct, frozen=True, kw_only=True, omit_defaults=True):
         site: str | None,
         severity: Severity,
         due_us: int,
-        cause: str,
         priority: str = "routine",
         step: Step | None = None,
     ) -> "Deadline":
@@ -98,7 +105,6 @@ class Deadline(Struct, frozen=True, kw_only=True, omit_defaults=True):
             site=site,
             severity=severity,
             due_us=due_us,
-            cause=cause,
             detail=str(message),
             message=message.stored,
             priority=priority,
@@ -135,10 +141,6 @@ def _priority(s: Specimen) -> str:
     return s.priority or "routine"
 
 
-def _cause(s: Specimen, what: object) -> str:
-    return f"{what}, {s.voided} voided" if s.voided else str(what)
-
-
 def turnaround_hours(test: str, priority: str | None, catalog: "Catalog") -> float | None:
     """Allowed hours from receipt at a lab to the result. A test without a STAT turnaround uses the routine one."""
     row = catalog.tests.get(test)
@@ -150,24 +152,49 @@ def turnaround_hours(test: str, priority: str | None, catalog: "Catalog") -> flo
 
 
 def overdue_results(s: Specimen, catalog: "Catalog", _: "Policy") -> Found:
-    if s.lab_received is None or s.status in _NO_RESULT:
+    """A test without a complete result, on this tube or on one poured from it.
+
+    Its time runs from receipt at a lab, for a test that is done in the clinic from collection, and for one that was
+    added later from then, if that is later.
+    """
+    if s.status in _NO_RESULT or s.cancelled_us is not None:
         return
-    done = {r.test for r in s.results if r.first_final_us is not None}
     for test in s.tests:
-        hours = turnaround_hours(test, s.priority, catalog)
-        if test in done or hours is None:
+        since = _turnaround_begins(s, test, catalog)
+        add_on = s.added.get(test)
+        priority = (add_on.priority if add_on else None) or _priority(s)
+        hours = turnaround_hours(test, priority, catalog)
+        if test in s.closed or hours is None or since is None:
             continue
-        due_us = s.lab_received.time_us + round(hours * HOUR_US)
+        since_us, site = since
         yield Deadline.of(
             _result_is_due(test, hours),
             kind=AlertKind.OVERDUE_RESULT,
             subject=f"{s.accession}/{test}",
             site=s.site,
-            severity=_severity(s),
-            due_us=due_us,
-            cause=_cause(s, due_us),
-            priority=_priority(s),
+            severity=Severity.CRITICAL if priority == "stat" else Severity.WARNING,
+            due_us=_result_due_us(since_us, hours, priority, site, catalog),
+            priority=priority,
         )
+
+
+def _turnaround_begins(s: Specimen, test: str, catalog: "Catalog") -> tuple[int, str] | None:
+    """(since, site) from when and where a test's turnaround runs; None: not yet."""
+    row, add_on = catalog.tests.get(test), s.added.get(test)
+    if row is not None and row.performed_at == "clinic":
+        since_us, site = s.collected_us, s.site or ""
+    else:
+        since_us, site = (s.lab_received.time_us, s.lab_received.site) if s.lab_received else (None, "")
+    if since_us is None:
+        return None
+    return (max(since_us, add_on.added_us) if add_on else since_us), site
+
+
+def _result_due_us(since_us: int, hours: float, priority: str, site: str, catalog: "Catalog") -> int:
+    """A routine turnaround runs in the lab's opening hours; a STAT one always runs."""
+    known = catalog.sites.get(site)
+    hours_open = opening(known.open) if known is not None and priority != "stat" else None
+    return after_open_time(since_us, round(hours * HOUR_US), hours_open, zone_of(site, catalog))
 
 
 def _route(origin: str | None, destination: str | None, catalog: "Catalog") -> "Route | None":
@@ -225,7 +252,6 @@ def overdue_steps(s: Specimen, catalog: "Catalog", policy: "Policy") -> Found:
         site=site,
         severity=_severity(s),
         due_us=due_us,
-        cause=_cause(s, f"{step} {len(s.legs)}"),
         priority=_priority(s),
         step=step,
     )
@@ -245,7 +271,6 @@ def stability_at_risk(s: Specimen, catalog: "Catalog", policy: "Policy") -> Foun
         site=s.site,
         severity=_severity(s),
         due_us=s.collected_us + round(policy.at_risk_fraction * hours * HOUR_US),
-        cause=_cause(s, f"{hours:g}"),
         priority=_priority(s),
     )
 
@@ -260,33 +285,51 @@ def missing(s: Specimen, _: "Catalog", __: "Policy") -> Found:
             site=s.site,
             severity=Severity.CRITICAL,
             due_us=lost.time_us,
-            cause=lost.id,
             priority=_priority(s),
         )
 
 
 def critical_unacknowledged(s: Specimen, _: "Catalog", policy: "Policy") -> Found:
     for result in s.results:
-        if result.critical and result.acknowledged_us is None:
+        if result.critical == Critical.YES and result.acknowledged_us is None:
             yield Deadline.of(
                 Message("critical {test}: nobody has read it back", test=result.test),
                 kind=AlertKind.CRITICAL_UNACKNOWLEDGED,
                 subject=f"{s.accession}/{result.test}",
                 site=s.site,
                 severity=Severity.CRITICAL,
-                due_us=result.reported_us + round(policy.critical_ack_minutes_max * MINUTE_US),
-                cause=_cause(s, result.reported_us),
+                due_us=result.counts_us + round(policy.critical_ack_minutes_max * MINUTE_US),
                 priority=_priority(s),
             )
 
 
+def unjudged_result(s: Specimen, _: "Catalog", __: "Policy") -> Found:
+    """Nobody knows whether a value is critical: a person must judge it, and says so by reading it back."""
+    for result in s.results:
+        if result.critical == Critical.UNJUDGED and result.acknowledged_us is None:
+            yield Deadline.of(
+                Message("{tests}: can't tell whether it is critical", tests=", ".join(result.undecided)),
+                kind=AlertKind.UNJUDGED_RESULT,
+                subject=f"{s.accession}/{result.test}",
+                site=s.site,
+                severity=Severity.WARNING,
+                due_us=result.counts_us,
+                priority=_priority(s),
+            )
+
+
+_OF_A_RECALL = frozenset({DiscrepancyCode.RECALLED_SUPPLY})
+"""These open no alert of their own: one for the lot counts its tubes."""
+
+
 def custody_discrepancy(s: Specimen, _: "Catalog", __: "Policy") -> Found:
     """Open while there is a discrepancy, until the specimen is disposed of."""
-    if not s.discrepancies or s.status == Status.DISPOSED:
+    found = [d for d in s.discrepancies if d.code not in _OF_A_RECALL]
+    if not found or s.status == Status.DISPOSED:
         return
     times = {e.id: e.time_us for e in s.events}
-    evident = [max((times[i] for i in d.events if i in times), default=s.collected_us or 0) for d in s.discrepancies]
-    codes = sorted({d.code for d in s.discrepancies})
+    evident = [max((times[i] for i in d.events if i in times), default=s.collected_us or 0) for d in found]
+    codes = sorted({d.code for d in found})
     yield Deadline.of(
         Message("{codes}", codes=tuple(map(Message, codes))),
         kind=AlertKind.CUSTODY_DISCREPANCY,
@@ -294,21 +337,49 @@ def custody_discrepancy(s: Specimen, _: "Catalog", __: "Policy") -> Found:
         site=s.site,
         severity=Severity.CRITICAL if _GRAVE & set(codes) else Severity.WARNING,
         due_us=min(evident),
-        cause=_cause(s, " ".join(codes)),
         priority=_priority(s),
     )
 
 
-KINDS: tuple[Callable[[Specimen, "Catalog", "Policy"], Found], ...] = (
-    overdue_results,
-    overdue_steps,
-    stability_at_risk,
-    missing,
-    critical_unacknowledged,
-    custody_discrepancy,
-)
+KINDS: Mapping[AlertKind, Callable[[Specimen, "Catalog", "Policy"], Found]] = {
+    AlertKind.OVERDUE_RESULT: overdue_results,
+    AlertKind.OVERDUE_STEP: overdue_steps,
+    AlertKind.STABILITY_AT_RISK: stability_at_risk,
+    AlertKind.MISSING_SPECIMEN: missing,
+    AlertKind.CRITICAL_UNACKNOWLEDGED: critical_unacknowledged,
+    AlertKind.UNJUDGED_RESULT: unjudged_result,
+    AlertKind.CUSTODY_DISCREPANCY: custody_discrepancy,
+}
+
+
+TIME_US_MOST = 2**62
+"""No moment in the tables is later or (negative) earlier."""
 
 
 def deadlines(s: Specimen, catalog: "Catalog", policy: "Policy") -> list[Deadline]:
-    """Every case of one specimen, in a stable order."""
-    return [case for kind in KINDS for case in kind(s, catalog, policy)]
+    """Every case of one specimen, in a stable order. A kind that can't be judged is one with its fault."""
+    found: list[Deadline] = []
+    for kind, rule in KINDS.items():
+        try:
+            found += [_within_range(case) for case in rule(s, catalog, policy)]
+        except Exception as fault:  # noqa: BLE001 - one odd value must not keep the other cases from being judged
+            found.append(_set_aside(kind, s, fault))
+    return found
+
+
+def _within_range(case: Deadline) -> Deadline:
+    if abs(case.due_us) > TIME_US_MOST:
+        raise OverflowError(case.due_us)
+    return case
+
+
+def _set_aside(kind: AlertKind, s: Specimen, fault: Exception) -> Deadline:
+    return Deadline(
+        kind=kind,
+        subject=s.accession,
+        site=s.site,
+        severity=Severity.WARNING,
+        due_us=0,
+        detail="",
+        fault=type(fault).__name__,
+    )

@@ -10,8 +10,10 @@ from itertools import pairwise, zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
 from config.messages import N_, Message
-from models.rules.event_types import TYPES, Labeled, Missing, Relabeled
+from models.rules.event_types import TYPES, Collected, Labeled, Missing, Relabeled, ResultReported, TestAdded
 from models.rules.events import Event
+from models.rules.keys import key, same
+from models.rules.results import by_test
 from models.rules.specimen import SIGHTINGS, Custody, Discrepancy, DiscrepancyCode, History, Leg
 from models.rules.times import MINUTE_US
 from models.rules.transport_conditions import Case, Found, found, seals, stability, step, supplies, temperatures
@@ -130,6 +132,18 @@ def out_of_order(case: Case) -> Found:
                 later,
                 earlier,
             )
+    yield from _corrected_before_final(case)
+
+
+def _corrected_before_final(case: Case) -> Found:
+    """The correction holds all the same (models/rules/results.py)."""
+    for test, reports in by_test(case.s.every(ResultReported)).items():
+        final = next((e for e in reversed(reports) if e.data.status == "final"), None)
+        for event in reports if final else ():
+            late = final is not None and final.time_us > event.time_us + case.skew_us
+            if final and late and event.data.status == "corrected":
+                detail = Message("{test}: corrected before final", test=test)
+                yield found(DiscrepancyCode.OUT_OF_ORDER, detail, event, final)
 
 
 def repeated_steps(case: Case) -> Found:
@@ -166,39 +180,78 @@ def labels(case: Case) -> Found:
     """The read-back differs from the accession, or a label that was voided is still on the tube."""
     voids: dict[str, Event[Relabeled]] = {}
     for relabeled in case.s.every(Relabeled):
-        voids.setdefault(relabeled.data.voids, relabeled)
+        voids.setdefault(key(relabeled.data.voids), relabeled)
     for event in case.s.every(Labeled):
         data = event.data
-        old = voids.get(data.label) or voids.get(data.scanned)
+        old = voids.get(key(data.label)) or voids.get(key(data.scanned))
         if old is not None and event.time_us > old.time_us:
             yield found(DiscrepancyCode.SUPERSEDED_LABEL, old.data.voids, event, old)
-        elif data.scanned.strip() != case.s.accession and data.scanned not in voids:
+        elif not same(data.scanned, case.s.accession) and key(data.scanned) not in voids:
             yield found(
                 DiscrepancyCode.LABEL_MISMATCH, Message("scanned {code!r}", code=data.scanned.strip()[:64]), event
             )
 
 
 def identity(case: Case) -> Found:
-    """Two events disagree on whose specimen this is."""
+    """Two events, or tubes that were poured together, disagree on whose specimen this is."""
+    births = [e.id for e in case.history.births]
     for field, types in _NAMING:
-        named: dict[str, Event] = {}
+        own: dict[str, str] = {}
         for event in case.s.events:
             if event.type in types and (value := getattr(event.data, field)) is not None:
-                named.setdefault(value, event)
+                own.setdefault(key(value), event.id)
+        named = dict(own)
+        for tube in case.history.ancestors:
+            value, event_id = getattr(tube, field), getattr(tube, f"{field}_event")
+            if value is not None and event_id is not None:
+                named.setdefault(key(value), event_id)
         if len(named) > 1:
-            yield found(DiscrepancyCode.IDENTITY_MISMATCH, Message(field), *named.values())
+            poured = births if named.keys() - own.keys() else []
+            yield Discrepancy(DiscrepancyCode.IDENTITY_MISMATCH, Message(field), (*named.values(), *poured))
         elif field == "patient" and named:
-            patient, event = next(iter(named.items()))
-            facts = case.history.orders.get(case.s.order or "")
-            if facts and facts.patient not in (None, patient) and facts.placed_event:
-                yield Discrepancy(DiscrepancyCode.IDENTITY_MISMATCH, Message(field), (event.id, facts.placed_event))
+            yield from _against_orders(case, *next(iter(named.items())))
+
+
+def _against_orders(case: Case, patient: str, event_id: str) -> Found:
+    """The tube's patient is not that of its order, or of an order for which a test was added to it."""
+    orders = [case.s.order, *(e.data.order for e in case.s.every(TestAdded))]
+    for order in dict.fromkeys(key(one) for one in orders if one is not None):
+        facts = case.history.orders.get(order)
+        if facts and facts.patient is not None and facts.placed_event and key(facts.patient) != patient:
+            yield Discrepancy(DiscrepancyCode.IDENTITY_MISMATCH, Message("patient"), (event_id, facts.placed_event))
 
 
 _NAMING = [
-    (field, frozenset(name for name, row in TYPES.items() if field in row.data.__struct_fields__))
+    (
+        field,
+        frozenset(
+            name
+            for name, row in TYPES.items()
+            if field in row.data.__struct_fields__ and name != "specimen.test-added"  # its order may be another one
+        ),
+    )
     for field in (N_("patient"), N_("order"))
 ]
 """Each field that says whose specimen it is, and the types of event that have it."""
+
+
+def result_on_rejected(case: Case) -> Found:
+    """A result reported after the rejection. Cancelling the test is what a lab does with a rejected tube."""
+    rejected = case.s.first("specimen.rejected")
+    for event in case.s.every(ResultReported) if rejected else ():
+        if rejected and event.data.status in ("final", "corrected") and event.order > rejected.order:
+            yield found(DiscrepancyCode.RESULT_ON_REJECTED, event.data.test, event, rejected)
+
+
+def cancelled_order(case: Case) -> Found:
+    """Drawn after its order was cancelled."""
+    cancelled_us = case.s.cancelled_us
+    facts = case.history.orders.get(key(case.s.order)) if case.s.order is not None else None
+    if cancelled_us is None or facts is None or facts.cancelled_event is None:
+        return
+    for event in case.s.every(Collected):
+        if event.time_us > cancelled_us:
+            yield Discrepancy(DiscrepancyCode.CANCELLED_ORDER, case.s.order or "", (event.id, facts.cancelled_event))
 
 
 def wrong_destination(case: Case) -> Found:
@@ -356,6 +409,20 @@ TABLE: tuple[Finding, ...] = (
         _ANY,
         "The event's time lies after the moment at which the system got it: that device's clock is wrong.",
         "Set the clock of the device; void the event and record it with the right time.",
+    ),
+    Finding(
+        DiscrepancyCode.RESULT_ON_REJECTED,
+        result_on_rejected,
+        frozenset({"specimen.rejected"}),
+        "A result was reported for a tube that had been rejected.",
+        "Ask the lab whether the result holds: cancel it and collect again, or void the rejection.",
+    ),
+    Finding(
+        DiscrepancyCode.CANCELLED_ORDER,
+        cancelled_order,
+        frozenset({"specimen.collected"}),
+        "The tube was drawn after its order had been cancelled.",
+        "Ask who ordered it: place the order again or void the cancellation; else report its tests as cancelled.",
     ),
 )
 MEANINGS: Mapping[str, Finding] = {row.code: row for row in TABLE}

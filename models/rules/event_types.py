@@ -3,13 +3,17 @@
 Strict where the contract requires it; unknown fields stay in the recorded bytes.
 """
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 Text = Annotated[str, Meta(max_length=2000)]
+Narrative = Annotated[str, Meta(max_length=32 * 1024)]
+Lot = Annotated[str, Meta(max_length=128)]
+"""Of a supply whose lot is not known, the empty text: a line of its own, which is received, used and counted too."""
+Moment = Annotated[datetime, Meta(tz=True)]
 Quantity = Annotated[float, Meta(ge=0, le=1_000_000_000)]
 Celsius = Annotated[float, Meta(ge=-273.15, le=1000)]
 Millilitres = Annotated[float, Meta(ge=0, le=100_000)]
@@ -20,12 +24,29 @@ ResultStatus = Literal["preliminary", "final", "corrected", "cancelled"]
 Flag = Literal["normal", "low", "high", "abnormal", "critical-low", "critical-high", "critical"]
 
 
+class Answer(Struct, frozen=True, kw_only=True, gc=False):
+    """What was asked at order entry, and answered."""
+
+    code: Name
+    name: Text | None = None
+    value: Narrative | int | float | None = None
+    unit: Text | None = None
+
+
 class OrderPlaced(Struct, frozen=True, kw_only=True, gc=False):
     patient: Name
     priority: Priority
     tests: Tests
     ordered_by: Text | None = None
     site: Name | None = None
+    wanted: Moment | None = None
+    """When the collection is wanted: a time with its offset from UTC."""
+    requisition: Text | None = None
+    placer: Text | None = None
+    filler: Text | None = None
+    notes: Narrative | None = None
+    answers: Annotated[tuple[Answer, ...], Meta(max_length=200)] = ()
+    diagnoses: Annotated[tuple[Text, ...], Meta(max_length=200)] = ()
 
 
 class OrderCancelled(Struct, frozen=True, kw_only=True, gc=False):
@@ -35,7 +56,7 @@ class OrderCancelled(Struct, frozen=True, kw_only=True, gc=False):
 class SupplyLine(Struct, frozen=True, kw_only=True, gc=False):
     item: Name
     quantity: Quantity
-    lot: Name | None = None
+    lot: Lot | None = None
 
 
 class Collected(Struct, frozen=True, kw_only=True, gc=False):
@@ -105,6 +126,16 @@ class Aliquoted(Struct, frozen=True, kw_only=True, gc=False):
     children: Annotated[tuple[Child, ...], Meta(min_length=1, max_length=100)]
 
 
+class TestAdded(Struct, frozen=True, kw_only=True, gc=False):
+    """An add-on: further tests of a tube that is already drawn."""
+
+    __test__ = False  # not a pytest class
+
+    tests: Tests
+    order: Name
+    priority: Priority | None = None
+
+
 class Stored(Struct, frozen=True, kw_only=True, gc=False):
     location: Text
 
@@ -123,30 +154,56 @@ class Found(Struct, frozen=True, kw_only=True, gc=False):
     note: Text | None = None
 
 
+class Component(Struct, frozen=True, kw_only=True, gc=False):
+    """One analyte of a panel."""
+
+    code: Name
+    name: Text | None = None
+    value: Narrative | int | float | None = None
+    unit: Text | None = None
+    flag: Flag | None = None
+    range: Text | None = None
+
+
 class ResultReported(Struct, frozen=True, kw_only=True, gc=False):
     test: Name
     status: ResultStatus
-    value: Text | int | float | None = None
+    value: Narrative | int | float | None = None
     unit: Text | None = None
     flag: Flag | None = None
+    range: Text | None = None
+    comment: Narrative | None = None
+    performed_by: Text | None = None
+    """The laboratory."""
+    method: Text | None = None
+    analysed: Moment | None = None
+    """When it was measured: a time with its offset from UTC."""
+    supplies: Annotated[tuple[SupplyLine, ...], Meta(max_length=100)] = ()
+    components: Annotated[tuple[Component, ...], Meta(max_length=500)] = ()
 
 
 class ResultAcknowledged(Struct, frozen=True, kw_only=True, gc=False):
     test: Name
     read_back: bool
+    report: Name | None = None
+    """The id of the `result.reported` that was read back."""
+    to: Text | None = None
+    """Who was told: a role or a reference, never a name."""
     note: Text | None = None
 
 
 class SupplyReceived(Struct, frozen=True, kw_only=True, gc=False):
-    lot: Name
-    expires: date
     quantity: Quantity
+    lot: Lot | None = None
+    expires: date | None = None
     order: Name | None = None
+    sent: Name | None = None
+    """The id of the `supply.sent` that this receipt answers."""
 
 
 class SupplyUsed(Struct, frozen=True, kw_only=True, gc=False):
     quantity: Quantity
-    lot: Name | None = None
+    lot: Lot | None = None
     specimen: Name | None = None
     reason: Text | None = None
 
@@ -156,21 +213,37 @@ class SupplyWasted(SupplyUsed, frozen=True, kw_only=True, gc=False):
 
 
 class SupplyCounted(Struct, frozen=True, kw_only=True, gc=False):
-    lot: Name
+    lot: Lot
     quantity: Quantity
     reason: Text | None = None
 
 
 class SupplyTransferred(Struct, frozen=True, kw_only=True, gc=False):
-    lot: Name
+    lot: Lot
     quantity: Quantity
     to: Name
+
+
+class SupplySent(Struct, frozen=True, kw_only=True, gc=False):
+    """Goods on their way to another site: on order there until a receipt names this event."""
+
+    quantity: Quantity
+    to: Name
+    lot: Lot | None = None
+    expected: date | None = None
 
 
 class SupplyOrdered(Struct, frozen=True, kw_only=True, gc=False):
     quantity: Quantity
     expected: date | None = None
     order: Name | None = None
+
+
+class SupplyOrderClosed(Struct, frozen=True, kw_only=True, gc=False):
+    """What is still open of an order will not come."""
+
+    order: Name
+    reason: Text
 
 
 class SupplyRecalled(Struct, frozen=True, kw_only=True, gc=False):
@@ -195,6 +268,7 @@ Data = (
     | Received
     | Rejected
     | Aliquoted
+    | TestAdded
     | Stored
     | Disposed
     | Missing
@@ -206,7 +280,9 @@ Data = (
     | SupplyWasted
     | SupplyCounted
     | SupplyTransferred
+    | SupplySent
     | SupplyOrdered
+    | SupplyOrderClosed
     | SupplyRecalled
     | Voided
 )
@@ -235,6 +311,7 @@ TYPES: dict[str, EventType] = {
     "specimen.received": EventType(Received, "specimen", 50),
     "specimen.rejected": EventType(Rejected, "specimen", 60),
     "specimen.aliquoted": EventType(Aliquoted, "specimen", 61),
+    "specimen.test-added": EventType(TestAdded, "specimen", 62),
     "result.reported": EventType(ResultReported, "specimen", 70),
     "result.acknowledged": EventType(ResultAcknowledged, "specimen", 71),
     "specimen.missing": EventType(Missing, "specimen", 80),
@@ -244,7 +321,9 @@ TYPES: dict[str, EventType] = {
     # stock: what comes in before what goes out; a count last, since it already includes what happened by then
     "supply.ordered": EventType(SupplyOrdered, "stock", 0),
     "supply.received": EventType(SupplyReceived, "stock", 10),
+    "supply.order-closed": EventType(SupplyOrderClosed, "stock", 11),
     "supply.transferred": EventType(SupplyTransferred, "stock", 20),
+    "supply.sent": EventType(SupplySent, "stock", 21),
     "supply.used": EventType(SupplyUsed, "stock", 30),
     "supply.wasted": EventType(SupplyWasted, "stock", 31),
     "supply.counted": EventType(SupplyCounted, "stock", 40),
@@ -253,3 +332,12 @@ TYPES: dict[str, EventType] = {
 }
 NAMES: dict[type[Struct], str] = {row.data: name for name, row in TYPES.items()}
 """{data: the event type that has them}"""
+ADDED_LATER: dict[str, frozenset[str]] = {
+    "order.placed": frozenset({"wanted", "requisition", "placer", "filler", "notes", "answers", "diagnoses"}),
+    "result.reported": frozenset(
+        {"range", "comment", "performed_by", "method", "analysed", "supplies", "components"}
+    ),
+    "result.acknowledged": frozenset({"report", "to"}),
+    "supply.received": frozenset({"sent"}),
+}
+"""Optional fields that an event type did not have at first: in a recorded event they may hold anything."""

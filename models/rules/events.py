@@ -6,17 +6,30 @@ The bytes are stored as they are, with unknown attributes and fields.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, cast
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 from typing_extensions import TypeVar
 
 from config.messages import N_, Message, Value, as_message
 from models.rules.decoding import fault_message
-from models.rules.event_types import TYPES, Aliquoted, Collected, Data, Name, NotCollected, OrderPlaced
+from models.rules.event_types import (
+    ADDED_LATER,
+    TYPES,
+    Aliquoted,
+    Collected,
+    Data,
+    Name,
+    NotCollected,
+    OrderPlaced,
+    ResultReported,
+    TestAdded,
+)
 from models.rules.identifiers import BADGE, MANIFEST, SPECIMEN, TOTE, Kind, is_identifier, looks_like
 from models.rules.times import microseconds
 
@@ -160,8 +173,62 @@ def _holds_nul(raw: bytes) -> bool:
     return False
 
 
-def parse(raw: bytes, appended_us: int = 0) -> Event:
-    """One record's bytes as an event. Raises Refused; never any other exception, whatever the bytes are."""
+def _decoded(kind: str, data: msgspec.Raw, *, recorded: bool) -> Any:
+    """The data of an event. Raises a fault of _UNREADABLE.
+
+    `recorded`: an earlier version recorded it, to which a field that was added since was an unknown one, which may
+    hold anything: it is left out where it isn't what the field must be.
+    """
+    try:
+        decoded = _data[kind].decode(data)
+    except msgspec.ValidationError:
+        added = ADDED_LATER.get(kind)
+        if not recorded or not added:
+            raise
+        fields = msgspec.json.decode(data)
+        decoded = msgspec.convert({k: v for k, v in fields.items() if k not in added}, TYPES[kind].data)
+    return exact_values(decoded, data) if isinstance(decoded, ResultReported) else decoded
+
+
+class _Value(Struct):
+    value: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Values(Struct):
+    components: tuple[_Value, ...] = ()
+
+
+_value = msgspec.json.Decoder(_Value)
+_values = msgspec.json.Decoder(_Values)
+EXPONENT_MAX = 400
+
+
+def exact_values(data: ResultReported, raw: msgspec.Raw) -> ResultReported:
+    """The same report, with each number that is not whole as the text that was sent: 5.10 stays 5.10."""
+    if not isinstance(data.value, float) and not any(isinstance(c.value, float) for c in data.components):
+        return data
+    components = data.components and tuple(
+        replace(one, value=_plain(written.value)) if isinstance(one.value, float) else one
+        for one, written in zip(data.components, _values.decode(raw).components, strict=True)
+    )
+    value = _plain(_value.decode(raw).value) if isinstance(data.value, float) else data.value
+    return replace(data, value=value, components=components)
+
+
+def _plain(raw: msgspec.Raw) -> str:
+    """A JSON number without an exponent, with all its digits."""
+    text = bytes(raw).decode().strip()
+    number = Decimal(text)
+    exponent = number.as_tuple().exponent
+    plain = isinstance(exponent, int) and abs(exponent) <= EXPONENT_MAX and abs(number.adjusted()) <= EXPONENT_MAX
+    return f"{number:f}" if plain else text
+
+
+def parse(raw: bytes, appended_us: int = 0, *, recorded: bool = False) -> Event:
+    """One record's bytes as an event. Raises Refused; never any other exception, whatever the bytes are.
+
+    `recorded`: it is on record, so what an earlier version took as an event is one.
+    """
     if len(raw) > EVENT_BYTES_MAX:
         raise Refused(
             Reason.TOO_LARGE,
@@ -186,7 +253,7 @@ def parse(raw: bytes, appended_us: int = 0) -> Event:
     if b"\\u0000" in raw and _holds_nul(raw):
         raise Refused(Reason.INVALID_DATA, "the event holds the character NUL: remove it")
     try:
-        data = _data[head.type].decode(head.data)
+        data = _decoded(head.type, head.data, recorded=recorded)
     except _UNREADABLE as fault:
         raise Refused(Reason.INVALID_DATA, fault_message(fault)) from None
     if head.site is None and head.type not in _SITE_OPTIONAL:
@@ -257,6 +324,29 @@ _named: dict[str, tuple[tuple[str, Reason], ...]] = _having(
 )
 
 
+_dated: dict[str, tuple[str, ...]] = {
+    name: tuple(
+        field for field in ("expires", "expected", "wanted", "analysed") if field in row.data.__struct_fields__
+    )
+    for name, row in TYPES.items()
+}
+YEAR_MIN, YEAR_MAX = 1970, 2199
+
+
+def _check_date(where: str, value: date | datetime | None) -> None:
+    """Raise Refused for a date that no timer can count from: what is recorded must be judged again and again."""
+    if value is None:
+        return
+    if isinstance(value, datetime):
+        fine = TIME_US_MIN <= microseconds(value) < TIME_US_END
+    else:
+        fine = YEAR_MIN <= value.year <= YEAR_MAX
+    if not fine:
+        raise Refused(
+            Reason.INVALID_DATA, "{where} is not within the years 1970 to 2199: write it again", where=Message(where)
+        )
+
+
 _INVALID: Mapping[Kind, str] = {
     SPECIMEN: N_("{where} {value!r} is no valid S number: scan it again"),
     MANIFEST: N_("{where} {value!r} is no valid M number: scan it again"),
@@ -299,9 +389,12 @@ def _listed(data: Data) -> Iterator[tuple[Reason, str]]:
         for test in data.tests:
             yield _TEST, test
         yield _CONTAINER, data.container
-    elif isinstance(data, OrderPlaced):
+    elif isinstance(data, (OrderPlaced, TestAdded)):
         for test in data.tests:
             yield _TEST, test
+    elif isinstance(data, ResultReported):
+        for line in data.supplies:
+            yield _ITEM, line.item
     elif isinstance(data, NotCollected) and data.container is not None:
         yield _CONTAINER, data.container
     elif isinstance(data, Aliquoted):
@@ -314,6 +407,8 @@ def check(event: Event, catalog: "Catalog", outside: re.Pattern[str] | None = No
     for where, value, kind in _identifiers(event):
         if not is_identifier(value, kind, outside):
             raise Refused(Reason.BAD_IDENTIFIER, _INVALID[kind], where=Message(where), value=value)
+    for where in _dated[event.type]:
+        _check_date(where, getattr(event.data, where))
     known: dict[Reason, Mapping[str, Any]] = {
         _SITE: catalog.sites,
         _ITEM: catalog.supplies,

@@ -3,7 +3,7 @@
 Events are ordered by (time, lifecycle rank, id), never by arrival; voided ones are excluded.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from enum import StrEnum
 from operator import attrgetter
@@ -11,8 +11,20 @@ from typing import cast
 
 from msgspec import Struct
 
-from models.rules.event_types import NAMES, Aliquoted, Dispatched, PickedUp, Received, Voided
+from models.rules.event_types import (
+    NAMES,
+    Aliquoted,
+    Collected,
+    Dispatched,
+    NotCollected,
+    PickedUp,
+    Received,
+    ResultReported,
+    Voided,
+)
 from models.rules.events import Event, K, of_kind
+from models.rules.keys import key
+from models.rules.results import Result
 
 
 class Status(StrEnum):
@@ -52,8 +64,6 @@ MOVES = ("specimen.dispatched", "specimen.picked-up", "specimen.received")
 HAND_OVERS = frozenset(
     f"specimen.{step}" for step in ("collected", "picked-up", "received", "rejected", "stored", "found")
 )
-COMPLETE = frozenset({"final", "corrected", "cancelled"})
-CRITICAL_FLAGS = frozenset({"critical-low", "critical-high", "critical"})
 
 
 class OrderFacts(Struct, frozen=True, gc=False):
@@ -62,6 +72,8 @@ class OrderFacts(Struct, frozen=True, gc=False):
     patient: str | None = None
     priority: str | None = None
     placed_event: str | None = None
+    cancelled_us: int | None = None
+    cancelled_event: str | None = None
 
 
 class LotFacts(Struct, frozen=True, gc=False):
@@ -100,6 +112,8 @@ class DiscrepancyCode(StrEnum):
     RECALLED_SUPPLY = "recalled-supply"
     FUTURE_TIME = "future-time"
     AFTER_DISPOSAL = "after-disposal"
+    RESULT_ON_REJECTED = "result-on-rejected"
+    CANCELLED_ORDER = "cancelled-order"
 
 
 class Discrepancy(Struct, frozen=True, order=True, gc=False):
@@ -132,18 +146,18 @@ class Leg(Struct, gc=False):
         return Status.IN_TRANSIT if self.picked_up else Status.DISPATCHED
 
 
-class Result(Struct, frozen=True, gc=False):
-    test: str
-    status: str
-    value: str | None
-    unit: str | None
-    flag: str | None
-    critical: bool
-    reported_us: int
-    first_final_us: int | None
-    acknowledged_us: int | None
-    acknowledged_by: str | None
-    revisions: int
+class Origin(Struct, frozen=True, kw_only=True, gc=False):
+    """What a tube's own events, and the order that they name, say of where it comes from. None: they don't say."""
+
+    accession: str
+    order: str | None = None
+    order_event: str | None = None
+    """The event that names the order."""
+    patient: str | None = None
+    patient_event: str | None = None
+    priority: str | None = None
+    site: str | None = None
+    collected_us: int | None = None
 
 
 class History(Struct, frozen=True, kw_only=True, gc=False):
@@ -152,10 +166,17 @@ class History(Struct, frozen=True, kw_only=True, gc=False):
     accession: str
     events: tuple[Event, ...]
     births: tuple[Event[Aliquoted], ...] = ()
-    """`specimen.aliquoted` events of a parent that name this accession, without voided ones."""
-    parent: "Specimen | None" = None
+    """`specimen.aliquoted` events of other tubes that name this accession, without voided ones."""
+    lineage: tuple[Origin, ...] = ()
+    """The tube that it was first poured from, the one that this was first poured from, and so on."""
+    ancestors: tuple[Origin, ...] = ()
+    """Every tube of which anything was poured into it, at any depth, sorted by accession."""
+    poured: tuple[Event[ResultReported], ...] = ()
+    """Reports on tubes that were poured from it, at any depth, without voided ones."""
     orders: Mapping[str, OrderFacts] = {}
+    """By the key of the order."""
     lots: Mapping[tuple[str, str], LotFacts] = {}
+    """By item and the key of the lot."""
     uses: tuple[Use, ...] = ()
     """Uses of supplies that `supply.used` events link to this specimen."""
 
@@ -192,6 +213,13 @@ class Scans(Struct, frozen=True, gc=False):
         return found[0].time_us if found else None
 
 
+class AddedTest(Struct, frozen=True, gc=False):
+    """When a test was added, and its priority if the add-on has one."""
+
+    added_us: int
+    priority: str | None
+
+
 class Custody(Scans, frozen=True, gc=False):
     """What follows from the scans. Times are microseconds since 1970 UTC; None where no evidence is on record."""
 
@@ -201,8 +229,12 @@ class Custody(Scans, frozen=True, gc=False):
     tests: tuple[str, ...]
     priority: str | None
     parent: str | None
-    voided: int
-    """How many events were voided: what is valid again because of a void is a new case."""
+    cancelled_us: int | None
+    """When its order was cancelled."""
+    added: Mapping[str, AddedTest]
+    """Tests that were added when the tube was already drawn."""
+    closed: Mapping[str, int]
+    """When a test was first complete, on this tube or on one that was poured from it."""
     status: Status
     custodian: str | None
     location: str | None
@@ -248,3 +280,33 @@ def effective(events: Iterable[Event]) -> list[Event]:
         gone = voided(every)
         every = [e for e in every if e.id not in gone and e.type != "event.voided"]
     return every
+
+
+def origin(accession: str, counting: Iterable[Event], orders: Mapping[str, OrderFacts], *, poured: bool) -> Origin:
+    """Where a tube comes from, by its own events. `counting`: those that count; `poured`: from another tube."""
+    events = list(counting)
+    collected = of_kind(events, Collected)
+    named: Sequence[Event[Collected] | Event[NotCollected]] = collected or of_kind(events, NotCollected)
+    first = next(iter(named), None)
+    order = first.data.order if first else None
+    facts = orders.get(key(order), OrderFacts()) if order is not None else OrderFacts()
+    patient, patient_event = facts.patient, facts.placed_event
+    for event in collected or events:
+        if (stated := getattr(event.data, "patient", None)) is not None:
+            patient, patient_event = stated, event.id
+            break
+    if collected:
+        site: str | None = collected[0].site
+    else:
+        site = None if poured else next((e.site for e in events if e.type in SIGHTINGS), None)
+    priorities = {e.data.priority for e in collected}
+    return Origin(
+        accession=accession,
+        order=order,
+        order_event=first.id if first else None,
+        patient=patient,
+        patient_event=patient_event,
+        priority=("stat" if "stat" in priorities else "routine") if priorities else facts.priority,
+        site=site,
+        collected_us=collected[0].time_us if collected else None,
+    )

@@ -9,6 +9,8 @@ DAY_US = 24 * HOUR_US
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EPOCH_DAY = EPOCH.toordinal()
 _MICROSECOND = timedelta(microseconds=1)
+_FIRST_US = (datetime.min.replace(tzinfo=UTC) - EPOCH) // _MICROSECOND
+_LAST_US = (datetime.max.replace(tzinfo=UTC) - EPOCH) // _MICROSECOND
 
 
 def microseconds(moment: datetime) -> int:
@@ -19,10 +21,12 @@ def microseconds(moment: datetime) -> int:
 
 
 def moment_of(time_us: int) -> datetime:
-    """The UTC datetime of microseconds since 1970."""
-    return EPOCH + timedelta(microseconds=time_us)
+    """The UTC datetime of microseconds since 1970; outside the calendar, its first or last one."""
+    return EPOCH + timedelta(microseconds=max(_FIRST_US, min(_LAST_US, time_us)))
 
 
 def utc_text(time_us: int | None) -> str | None:
     """`YYYY-MM-DDTHH:MM:SS.ffffffZ`, the form of every exported time; None stays None."""
-    return None if time_us is None else f"{moment_of(time_us):%Y-%m-%dT%H:%M:%S.%fZ}"
+    if time_us is None:
+        return None
+    return f"{moment_of(time_us).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"

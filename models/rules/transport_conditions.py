@@ -4,16 +4,17 @@ Rules of models/rules/discrepancies.py, whose table names them.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, date
+from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
-from zoneinfo import ZoneInfo
 
 from config.messages import Message
-from models.rules.event_types import Collected, PickedUp, Received
+from models.rules.calendars import day_at, zone_of
+from models.rules.event_types import Collected, PickedUp, Received, ResultReported
 from models.rules.events import Event
+from models.rules.keys import key, same
 from models.rules.specimen import Custody, Discrepancy, DiscrepancyCode, History, Leg, LotFacts, Use
 from models.rules.stock import expired
-from models.rules.times import DAY_US, EPOCH_DAY, HOUR_US, moment_of
+from models.rules.times import DAY_US, EPOCH_DAY, HOUR_US
 
 if TYPE_CHECKING:
     from config.catalog import Catalog
@@ -109,25 +110,21 @@ def seals(case: Case) -> Found:
         closed = next((e for e in reversed(leg.dispatched) if e.data.seal), None)
         for event in leg.picked_up if closed else ():
             seal = event.data.seal
-            if closed and seal is not None and seal != closed.data.seal:
+            if closed and seal is not None and not same(seal, closed.data.seal):
                 detail = Message("seal {seal}, closed with {meant}", seal=seal, meant=closed.data.seal or "")
                 yield found(DiscrepancyCode.SEAL_MISMATCH, detail, closed, event)
 
 
 def uses(s: Custody, history: History) -> list[Use]:
     """Every supply with a known lot that was used for this specimen."""
-    own = [
-        Use(line.item, line.lot, e.id, e.site, e.time_us)
-        for e in s.every(Collected)
-        for line in e.data.supplies
-        if line.lot is not None
-    ]
+    using: list[Event[Collected] | Event[ResultReported]] = [*s.every(Collected), *s.every(ResultReported)]
+    own = [Use(line.item, line.lot, e.id, e.site, e.time_us) for e in using for line in e.data.supplies if line.lot]
     return own + list(history.uses)
 
 
 def supplies(case: Case) -> Found:
     for use in uses(case.s, case.history):
-        facts = case.history.lots.get((use.item, use.lot), LotFacts())
+        facts = case.history.lots.get((use.item, key(use.lot)), LotFacts())
         what = Message("{item} lot {lot}", item=use.item, lot=use.lot)
         if facts.expires is not None and was_expired(use, facts.expires, case.catalog):
             detail = Message("{what} expired {date}", what=what, date=facts.expires.isoformat())
@@ -144,6 +141,4 @@ def was_expired(use: Use, expires: date, catalog: "Catalog") -> bool:
 
 def local_day(use: Use, catalog: "Catalog") -> date:
     """The calendar day at the site of use: a lot is good to the end of its last day there."""
-    moment = moment_of(use.time_us)
-    site = catalog.sites.get(use.site)
-    return moment.astimezone(ZoneInfo(site.timezone) if site else UTC).date()
+    return day_at(use.time_us, zone_of(use.site, catalog))

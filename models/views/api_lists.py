@@ -9,7 +9,7 @@ from sqlalchemy import Connection, and_, select
 from models.database.acts_tables import alerts
 from models.database.lots import known_lots
 from models.database.state_tables import stock
-from models.rules.stock import from_u
+from models.rules.movements import from_u
 from models.rules.times import utc_text
 
 ROWS_MAX = 5000

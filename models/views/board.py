@@ -9,14 +9,17 @@ from msgspec import Struct
 from sqlalchemy import Connection, func, or_, select
 
 from config.messages import loaded
-from models.alerts.cases import used_lately
+from models.alerts.setting_aside import Judged
+from models.alerts.supplies import levels, spellings
 from models.database.acts_tables import alerts, notifications
 from models.database.evidence_tables import events
 from models.database.lots import known_lots
-from models.database.state_tables import lot_facts, orders, specimens, stock, stock_items
+from models.database.state_tables import lot_facts, orders, specimens, stock
 from models.rules.deadlines import Severity
 from models.rules.identifiers import looks_like
-from models.rules.stock import days_of_cover, from_u, restock
+from models.rules.keys import key as key_of
+from models.rules.movements import from_u
+from models.rules.stock import Level
 from models.views.health import quarantine_open
 from models.views.pages import SINCE, bag_of_tote
 
@@ -110,6 +113,7 @@ class StockRow(Struct, frozen=True, kw_only=True):
     name: str
     unit: str
     on_hand: float
+    usable: float
     on_order: float
     reorder_point: float | None
     par_level: float | None
@@ -118,46 +122,59 @@ class StockRow(Struct, frozen=True, kw_only=True):
     due: bool
     reason: str
     suggested: float
+    unjudged: bool
+    """Whether its state can't be read: then the numbers say nothing."""
     lots: tuple[Lot, ...]
 
 
 def stock_rows(
     connection: Connection, catalog: "Catalog", policy: "Policy", sites: Collection[str] | None, now_us: int
 ) -> list[StockRow]:
-    """Every (site, item) with a par level or anything on record; due ones first, then by shortest cover."""
-    i = stock_items.c
-    query = select(i.site, i.item, i.on_hand_u, i.on_order_u)
-    have = {(site, item): (on_hand, on_order) for site, item, on_hand, on_order in connection.execute(query)}
-    keys = [key for key in {*have, *catalog.par_levels} if sites is None or key[0] in sites]
-    used, lots = used_lately(connection, policy, now_us), _lots(connection, sites)
-    rows = [_stock_row(key, have.get(key, (0, 0)), used.get(key, 0), lots, catalog, policy) for key in keys]
-    return sorted(rows, key=lambda r: (not r.due, r.days_of_cover is None, r.days_of_cover or 0, r.site, r.item))
+    """Every (site, item) with a par level or anything on record; due ones first, then by shortest cover.
+
+    One that can't be judged is shown as such.
+    """
+    faults: list[Judged] = []
+    wanted = None if sites is None else sorted(sites)
+    have = {(site, item): one for site, item, one in levels(connection, catalog, policy, now_us, faults, wanted)}
+    odd = {fault.subject for fault in faults}
+    keys = {*have, *catalog.par_levels, *((site, item) for site, _, item in (one.partition("/") for one in odd))}
+    lots = _lots(connection, sites)
+    rows = [
+        _stock_row(key, have.get(key), lots, catalog, odd=f"{key[0]}/{key[1]}" in odd)
+        for key in keys
+        if sites is None or key[0] in sites
+    ]
+    return sorted(
+        rows, key=lambda r: (not r.unjudged, not r.due, r.days_of_cover is None, r.days_of_cover or 0, r.site, r.item)
+    )
 
 
 def _stock_row(
     key: tuple[str, str],
-    have_u: tuple[int, int],
-    used_u: int,
+    level: Level | None,
     lots: dict[tuple[str, str], list[Lot]],
     catalog: "Catalog",
-    policy: "Policy",
+    *,
+    odd: bool,
 ) -> StockRow:
     par, supply = catalog.par_levels.get(key), catalog.supplies.get(key[1])
-    level = restock(*have_u, used_u, par, policy) if par else None
     return StockRow(
         site=key[0],
         item=key[1],
         name=supply.name if supply else key[1],
         unit=supply.unit if supply else "",
-        on_hand=from_u(have_u[0]),
-        on_order=from_u(have_u[1]),
+        on_hand=level.on_hand if level else 0,
+        usable=level.usable if level else 0,
+        on_order=level.on_order if level else 0,
         reorder_point=par.reorder_point if par else None,
         par_level=par.par_level if par else None,
         lead_time_days=par.lead_time_days if par else None,
-        days_of_cover=days_of_cover(have_u[0], used_u, policy),
+        days_of_cover=level.days_of_cover if level else None,
         due=level.due if level else False,
         reason=level.reason if level else "",
         suggested=level.suggested if level else 0,
+        unjudged=odd,
         lots=tuple(lots.get(key, ())),
     )
 
@@ -168,12 +185,13 @@ def _lots(connection: Connection, sites: Collection[str] | None) -> dict[tuple[s
     if sites is not None:
         query = query.where(stock.c.site.in_(sites))
     rows = connection.execute(query).all()
-    facts = known_lots(connection, {(row.item, row.lot) for row in rows})
+    pairs = {(row.item, row.lot) for row in rows}
+    facts, names = known_lots(connection, pairs), spellings(connection, pairs)
     found: dict[tuple[str, str], list[Lot]] = {}
     for row in rows:
         known = facts.get((row.item, row.lot))
         lot = Lot(
-            lot=row.lot,
+            lot=names.get((row.item, row.lot), row.lot),
             on_hand=from_u(row.on_hand_u),
             expires=known.expires if known else None,
             notice=known.notice if known else None,
@@ -185,7 +203,7 @@ def _lots(connection: Connection, sites: Collection[str] | None) -> dict[tuple[s
 
 
 def lot_on_hand(connection: Connection, site: str, item: str, lot: str) -> float:
-    at = (stock.c.site == site, stock.c.item == item, stock.c.lot == lot)
+    at = (stock.c.site == site, stock.c.item == item, stock.c.lot == key_of(lot))
     return from_u(connection.execute(select(stock.c.on_hand_u).where(*at)).scalar() or 0)
 
 
@@ -201,12 +219,14 @@ def find(connection: Connection, code: str) -> str | None:
     if looks_like(code, "T"):
         manifest = bag_of_tote(connection, code)
         return f"/manifests/{manifest}" if manifest else None
-    if connection.execute(select(orders.c.order_id).where(orders.c.order_id == code)).scalar() is not None:
+    if connection.execute(select(orders.c.order_id).where(orders.c.order_key == key_of(code))).scalar() is not None:
         return f"/orders/{code}"
-    if connection.execute(select(specimens.c.order_id).where(specimens.c.order_id == code).limit(1)).scalar():
+    if connection.execute(
+        select(specimens.c.order_id).where(specimens.c.order_key == key_of(code)).limit(1)
+    ).scalar():
         return f"/orders/{code}"
     item = connection.execute(
-        select(lot_facts.c.item).where(lot_facts.c.lot == code).order_by(lot_facts.c.item).limit(1)
+        select(lot_facts.c.item).where(lot_facts.c.lot == key_of(code)).order_by(lot_facts.c.item).limit(1)
     ).scalar()
     if item is not None:
         return f"/lots/{item}/{code}"

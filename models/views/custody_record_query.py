@@ -164,7 +164,7 @@ def _rank(event: Event | None) -> int:
 def _parsed(row: Row[Any]) -> Event | None:
     """The parsed event; None if the recorded bytes were altered so that they no longer parse."""
     try:
-        return parse(row.raw, row.appended_us)
+        return parse(row.raw, row.appended_us, recorded=True)
     except Refused:
         return None
 

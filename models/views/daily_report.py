@@ -135,7 +135,7 @@ def lab_day(
         received[moment_of(moment).astimezone(zone).hour] += 1
     by_test, by_day, resulted = _results(connection, catalog, zone, (since_us, start_us, end_us))
     codes = Counter(code for found in days[day] for code in found.codes)
-    late = [c for c in cases(connection, catalog, policy, at_us) if c.subject]
+    late = [c for c in cases(connection, catalog, policy, at_us).due if c.subject]
     return LabDay(
         day=day,
         timezone=timezone,

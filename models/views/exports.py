@@ -12,11 +12,22 @@ from sqlalchemy import ColumnElement, Connection, Select, Text, collate, func, s
 from sqlalchemy.sql.elements import UnaryExpression
 
 from models.alerts.cases import cases
+from models.alerts.stock_discrepancies import stock_discrepancies
+from models.alerts.supplies import spellings
 from models.database.acts_tables import alerts
 from models.database.evidence_tables import events, leaves, quarantine
 from models.database.lots import known_lots
-from models.database.state_tables import discrepancies, movements, results, specimens, stock
-from models.rules.stock import MovementKind, from_u
+from models.database.state_tables import (
+    discrepancies,
+    movements,
+    orders,
+    results,
+    specimens,
+    stock,
+    waiting_orders,
+)
+from models.rules.keys import key, skeleton
+from models.rules.movements import MovementKind, from_u
 from models.rules.times import utc_text
 
 if TYPE_CHECKING:
@@ -60,8 +71,23 @@ EXPORTS: dict[str, tuple[str, ...]] = {
         "acknowledged_at",
         "acknowledged_by",
         "revisions",
+        "range",
+        "comment",
+        "components",
     ),
     "stock": ("site", "item", "lot", "on_hand", "expires"),
+    "stock-discrepancies": ("site", "item", "lot", "code", "detail", "events"),
+    "orders": (
+        "order",
+        "patient",
+        "site",
+        "priority",
+        "tests",
+        "status",
+        "placed_at",
+        "ordered_by",
+        "open_tests",
+    ),
     "movements": (
         "site",
         "item",
@@ -166,27 +192,69 @@ def _results(connection: Connection) -> Iterator[Row]:
             "value": r.value,
             "unit": r.unit,
             "flag": r.flag,
-            "critical": bool(r.critical),
+            "critical": r.critical,
             "reported_at": utc_text(r.reported_us),
             "acknowledged_at": utc_text(r.acknowledged_us),
             "acknowledged_by": r.acknowledged_by,
             "revisions": r.revisions,
+            "range": r.range,
+            "comment": r.comment,
+            "components": _json(r.components),
         }
 
 
 def _stock(connection: Connection) -> Iterator[Row]:
     t = stock.c
     rows = connection.execute(select(stock).order_by(*_sorted(connection, t.site, t.item, t.lot))).all()
-    facts = known_lots(connection, {(r.item, r.lot) for r in rows})
+    pairs = {(r.item, r.lot) for r in rows}
+    facts, names = known_lots(connection, pairs), spellings(connection, pairs)
     for r in rows:
         known = facts.get((r.item, r.lot))
         expires = known.expires.isoformat() if known and known.expires else None
         yield {
             "site": r.site,
             "item": r.item,
-            "lot": r.lot,
+            "lot": names.get((r.item, r.lot), r.lot),
             "on_hand": from_u(r.on_hand_u),
             "expires": expires,
+        }
+
+
+_NO_MOVE = (MovementKind.ORDERED, MovementKind.ORDER_CLOSED, MovementKind.SENT_IN)
+"""They move nothing on a shelf."""
+
+
+def _stock_discrepancies(connection: Connection) -> Iterator[Row]:
+    for one in stock_discrepancies(connection, []):
+        yield {
+            "site": one.site,
+            "item": one.item,
+            "lot": one.lot,
+            "code": one.code,
+            "detail": one.detail,
+            "events": list(one.events),
+        }
+
+
+def _orders(connection: Connection) -> Iterator[Row]:
+    o, w = orders.c, waiting_orders.c
+    query = (
+        select(orders, w.tests.label("open_tests"))
+        .join(waiting_orders, w.order_key == o.order_key, isouter=True)
+        .order_by(*_sorted(connection, o.order_id))
+    )
+    for r in _stream(connection, query):
+        status = r.status if r.status == "cancelled" or r.open_tests else "collected"
+        yield {
+            "order": r.order_id,
+            "patient": r.patient,
+            "site": r.site,
+            "priority": r.priority,
+            "tests": _json(r.tests),
+            "status": status,
+            "placed_at": utc_text(r.placed_us),
+            "ordered_by": r.ordered_by,
+            "open_tests": _json(r.open_tests) if r.open_tests else [],
         }
 
 
@@ -194,8 +262,8 @@ def _movements(connection: Connection) -> Iterator[Row]:
     """Stock movements; a use whose lots were chosen by expiry has one row for each lot."""
     m = movements.c
     order = _sorted(connection, m.site, m.item, m.time_us, m.rank, m.event_id, m.line)
-    for r in _stream(connection, select(movements).where(m.kind != MovementKind.ORDERED).order_by(*order)):
-        for lot, quantity_u in _json(r.taken) if r.taken else [(r.lot, r.quantity_u)]:
+    for r in _stream(connection, select(movements).where(m.kind.not_in(_NO_MOVE), m.future == 0).order_by(*order)):
+        for lot, quantity_u in _json(r.taken) if r.taken else [(r.lot_spelled, r.quantity_u)]:
             yield {
                 "site": r.site,
                 "item": r.item,
@@ -220,7 +288,7 @@ def _alerts(connection: Connection, catalog: "Catalog", policy: "Policy", at_us:
             )
         )
     }
-    for case in cases(connection, catalog, policy, at_us):
+    for case in cases(connection, catalog, policy, at_us).due:
         yield {
             "kind": case.kind,
             "subject": case.subject,
@@ -302,6 +370,8 @@ _PLAIN: dict[str, Callable[[Connection], Iterator[Row]]] = {
     "discrepancies": _discrepancies,
     "results": _results,
     "stock": _stock,
+    "stock-discrepancies": _stock_discrepancies,
+    "orders": _orders,
     "movements": _movements,
     "quarantine": _quarantine,
     "ledger": _ledger,
@@ -326,6 +396,14 @@ class RecallSpecimen(Struct, frozen=True):
     used_us: int
 
 
+class Twin(Struct, frozen=True):
+    """Another lot of the same item whose number a reader may take for this one."""
+
+    lot: str
+    specimens: int
+    on_hand: int | float
+
+
 class RecallTrace(Struct, frozen=True):
     """Everything that a lot was used for."""
 
@@ -336,24 +414,25 @@ class RecallTrace(Struct, frozen=True):
     specimens: tuple[RecallSpecimen, ...]
     stock: tuple[tuple[str, int | float], ...]
     """(site, on hand) wherever the lot has been."""
+    twins: tuple[Twin, ...] = ()
 
 
 def recall_trace(connection: Connection, item: str, lot: str) -> RecallTrace:
-    """The specimens, orders and remaining stock of one lot."""
-    m, s = movements.c, specimens.c
+    """The specimens, orders and remaining stock of one lot, in any spelling of its number, and lots spelled alike."""
+    m, s, of = movements.c, specimens.c, key(lot)
     used = connection.execute(
         select(s.accession, s.order_id, s.patient, s.site, s.status, func.min(m.time_us))
         .join(movements, m.accession == s.accession)
-        .where(m.item == item, m.lot == lot)
+        .where(m.item == item, m.lot == of)
         .group_by(s.accession, s.order_id, s.patient, s.site, s.status)
         .order_by(*_sorted(connection, s.accession))
     )
     left = connection.execute(
         select(stock.c.site, stock.c.on_hand_u)
-        .where(stock.c.item == item, stock.c.lot == lot)
+        .where(stock.c.item == item, stock.c.lot == of)
         .order_by(*_sorted(connection, stock.c.site))
     )
-    facts = known_lots(connection, {(item, lot)}).get((item, lot))
+    facts = known_lots(connection, {(item, of)}).get((item, of))
     return RecallTrace(
         item,
         lot,
@@ -361,4 +440,30 @@ def recall_trace(connection: Connection, item: str, lot: str) -> RecallTrace:
         facts.expires.isoformat() if facts and facts.expires else None,
         tuple(RecallSpecimen(*row) for row in used),
         tuple((site, from_u(n)) for site, n in left),
+        _twins(connection, item, of),
+    )
+
+
+def _twins(connection: Connection, item: str, lot_key: str) -> tuple[Twin, ...]:
+    t, m = stock.c, movements.c
+    alike = connection.execute(
+        select(t.lot, func.sum(t.on_hand_u))
+        .where(t.item == item, t.skeleton == skeleton(lot_key), t.lot != lot_key)
+        .group_by(t.lot)
+    ).all()
+    lots = [lot for lot, _ in alike]
+    tubes = dict(
+        tuple(row)
+        for row in connection.execute(
+            select(m.lot, func.count(m.accession.distinct()))
+            .where(m.item == item, m.lot.in_(lots), m.accession.is_not(None))
+            .group_by(m.lot)
+        )
+    )
+    names = spellings(connection, {(item, lot) for lot in lots})
+    return tuple(
+        sorted(
+            (Twin(names.get((item, lot), lot), tubes.get(lot, 0), from_u(int(u))) for lot, u in alike),
+            key=lambda twin: twin.lot,
+        )
     )

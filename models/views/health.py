@@ -3,6 +3,7 @@
 from msgspec import Struct
 from sqlalchemy import Connection, func, select
 
+from models.alerts.sweep import LastSweep, last_sweep
 from models.database.acts_tables import outbox
 from models.database.evidence_tables import events, quarantine
 
@@ -15,6 +16,8 @@ class Contents(Struct, frozen=True, kw_only=True):
     quarantine_open: int
     outbox_failing: int
     """Alerts and labels with failed attempts."""
+    sweep: LastSweep | None
+    """When all was last judged; None: never."""
 
 
 def quarantine_open(connection: Connection) -> int:
@@ -29,6 +32,7 @@ def contents(connection: Connection) -> Contents:
         newest_us=connection.scalar(select(func.max(events.c.recorded_us))),
         quarantine_open=quarantine_open(connection),
         outbox_failing=connection.scalar(failing) or 0,
+        sweep=last_sweep(connection),
     )
 
 

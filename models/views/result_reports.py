@@ -44,6 +44,6 @@ def reports_of(connection: Connection, accession: str) -> dict[str, list[Report]
 def _parsed(raw: bytes, appended_us: int) -> Event | None:
     """The event; None if its recorded bytes were altered (the ledger's check reports that)."""
     try:
-        return parse(raw, appended_us)
+        return parse(raw, appended_us, recorded=True)
     except Refused:
         return None

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from config.messages import Message
 from models.people.users import Role
-from models.rules.custody import is_critical
+from models.rules.judging import judge
 from models.views.pages import Outstanding, SpecimenRow, results_of, specimen, waiting_for_results
 from models.views.result_reports import Report, reports_of
 from station.auth.access import requires
@@ -56,15 +56,14 @@ async def tube_page(request: Request[Any, Any, Any], accession: FromPath[str], s
     if view is None:
         raise NotFoundException(detail=Message("no such tube is on record: scan it again"))
     limits = station.catalog.critical_values
-    work = {"accession": accession, "units": {test: limits[test].unit for test in limits}}
+    work = {"accession": accession, "units": {test: lines[0].unit or "" for test, lines in limits.items()}}
     return page(request, "results_tube.html", view=view, work=work, flags=FLAGS, limits=limits)
 
 
 @post("/results/check", access=requires(*REPORTERS), status_code=200)
-async def check(data: JSONBody[Value], station: Station) -> dict[str, bool]:
-    """Whether a value is critical, by its flag or by the catalog's limits."""
-    flag, unit = data.flag or None, data.unit or None
-    return {"critical": is_critical(data.test, data.value, unit, flag, station.catalog)}
+async def check(data: JSONBody[Value], station: Station) -> dict[str, str]:
+    """Whether a value is critical, by its flag or by the catalog's limits: `yes`, `no` or `unjudged`."""
+    return {"critical": judge(data.test, data.value, data.unit or None, data.flag or None, station.catalog)}
 
 
 ROUTES = [waiting_page, tube_page, check]

@@ -33,13 +33,19 @@ def recall(
 
     with database_for(settings_for(data)) as engine, reading(engine) as connection:
         trace = recall_trace(connection, item, lot)
-    if not (trace.specimens or trace.stock or trace.notice or trace.expires):
+    touched = trace.specimens or trace.stock or trace.expires
+    if not (touched or trace.notice or trace.twins):
         raise CommandError(f"{item} lot {lot} is not on record: look for its spelling in labtrail export stock")
     if form is Format.json:
         typer.echo(msgspec.json.encode(trace).decode())
         return
     for line in _lines(trace):
         typer.echo(printable(line))
+    if trace.twins and not touched:
+        alike = ", ".join(twin.lot for twin in trace.twins)
+        raise CommandError(
+            f"nothing has touched {item} lot {lot}, but {alike} is spelled alike: read the notice again"
+        )
 
 
 def _lines(trace: "RecallTrace") -> list[str]:
@@ -58,6 +64,12 @@ def _lines(trace: "RecallTrace") -> list[str]:
     ]
     lines.append("remaining stock:" if trace.stock else "no site has had this lot in stock")
     lines += [f"  {site}  {on_hand:g}" for site, on_hand in trace.stock]
+    if trace.twins:
+        lines.append("also on record, spelled alike:")
+        lines += [
+            f"  {twin.lot}  {twin.specimens} {'tube' if twin.specimens == 1 else 'tubes'}, {twin.on_hand:g} on hand"
+            for twin in trace.twins
+        ]
     return lines
 
 

@@ -144,6 +144,7 @@ def check_database(settings: "Settings") -> Findings:
             found = contents(connection)
             yield from _clock(connection, settings, found.newest_us)
             yield from _contents(found)
+            yield from _sweep(found, now_us())
             yield from _partitions(connection, moment_of(now_us()).year)
     finally:
         engine.dispose()
@@ -187,6 +188,29 @@ def _contents(found: "Contents") -> Findings:
         yield Finding("look", "quarantine", f"{held} records wait for a decision: labtrail quarantine list")
     if stuck := found.outbox_failing:
         yield Finding("look", "outbox", f"{stuck} alerts or labels could not be sent yet: check broker and printers")
+
+
+SWEEP_LATE_US = 5 * 60 * 1_000_000
+
+
+def _sweep(found: "Contents", at_us: int) -> Findings:
+    """Whether somebody is told of what is late: when all was last judged, and what could not be."""
+    from models.rules.times import utc_text
+
+    last = found.sweep
+    if last is None:
+        if found.events:
+            yield Finding("look", "alerts", "nothing was ever judged for lateness: is labtrail up or worker running?")
+        return
+    if at_us - last.complete_us > SWEEP_LATE_US:
+        when = utc_text(last.complete_us)
+        yield Finding("look", "alerts", f"nothing was judged since {when}: is labtrail up or worker running?")
+    else:
+        yield Finding("ok", "alerts", f"all was judged at {utc_text(last.complete_us)}")
+    for fault in last.faults:
+        yield Finding("MEND", "alerts", f"{fault.kind} of {fault.subject} can't be judged ({fault.fault})")
+    if last.failures > len(last.faults):
+        yield Finding("MEND", "alerts", f"{last.failures - len(last.faults)} more cases can't be judged")
 
 
 def _partitions(connection: "Connection", year: int) -> Findings:

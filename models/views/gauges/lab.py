@@ -5,7 +5,7 @@ from itertools import product
 
 from sqlalchemy import Connection, func, select
 
-from models.alerts.cases import decode
+from models.alerts.cases import judged
 from models.database import acts_tables, state_tables
 from models.rules.deadlines import AlertKind, Deadline, Severity, Step
 from models.rules.specimen import DiscrepancyCode, Status
@@ -18,6 +18,7 @@ LATE_KINDS = (
     AlertKind.OVERDUE_STEP,
     AlertKind.STABILITY_AT_RISK,
     AlertKind.CRITICAL_UNACKNOWLEDGED,
+    AlertKind.UNJUDGED_RESULT,
 )
 """The kinds of case that have a due time; the other alerts are there at once or not at all."""
 STEPS = tuple(Step)
@@ -65,6 +66,17 @@ def discrepancies(connection: Connection, sites: Sequence[str]) -> Cells:
     return cells
 
 
+def orders_waiting(connection: Connection, sites: Sequence[str]) -> Cells:
+    """(site, priority) -> orders, recollections too, that wait for a tube."""
+    c = state_tables.waiting_orders.c
+    cells = zeros(sites, PRIORITIES)
+    for site, priority, number in connection.execute(
+        select(c.site, c.priority, func.count()).group_by(c.site, c.priority)
+    ):
+        cells[known(site, sites), priority] += number
+    return cells
+
+
 def late_gauges(connection: Connection, sites: Sequence[str], now_us: int) -> tuple[Cells, Cells, Cells, Cells]:
     """What is late at `now_us`: cases, the oldest case's lateness, late steps, the oldest step's lateness.
 
@@ -80,8 +92,7 @@ def late_gauges(connection: Connection, sites: Sequence[str], now_us: int) -> tu
             overdue[case.kind, site, priority] += 1
             oldest[case.kind, site] = max(oldest[case.kind, site], late_s)
         if case.kind == AlertKind.OVERDUE_STEP:
-            # in a row of a version that stored no step, it is the first word of the cause
-            step = known(case.step or case.cause.partition(" ")[0], STEPS)
+            step = known(case.step, STEPS)
             steps[step, site, priority] = steps.get((step, site, priority), 0) + 1
             oldest_step[step, site] = max(oldest_step.get((step, site), 0), late_s)
     return overdue, oldest, steps, oldest_step
@@ -100,7 +111,8 @@ def _due(connection: Connection, now_us: int) -> Iterable[Deadline]:
         chosen = select(c.accession, c.deadlines).where(c.accession.in_(some))
         raws |= dict(connection.execute(chosen).tuples().all())
     for raw in raws.values():
-        yield from (case for case in decode(raw) if case.due_us <= now_us)
+        if raw is not None:
+            yield from judged(raw, now_us, "", [])
 
 
 def alert_gauges(connection: Connection, sites: Sequence[str], now_us: int) -> tuple[Cells, Cells]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import asdict
 from sqlalchemy import Connection, case, func, select
 
+from models.alerts.sweep import last_sweep
 from models.database import acts_tables
 from models.printing.states import WAITING, JobState
 from models.printing.tables import print_jobs
@@ -22,6 +23,7 @@ from models.views.gauges.lab import (
     discrepancies,
     known,
     late_gauges,
+    orders_waiting,
     specimens,
     zeros,
 )
@@ -53,6 +55,11 @@ class StateSnapshot(StockGauges, frozen=True, kw_only=True):
     """(step, site, priority)"""
     oldest_overdue_step_s: Cells
     """(step, site)"""
+    orders_waiting: Cells
+    """(site, priority)"""
+    sweep_s: float
+    """When all was last judged, seconds since 1970; 0: never."""
+    sweep_failures: float
     alerts_open: Cells
     """(kind, severity, site)"""
     oldest_unacknowledged_s: Cells
@@ -77,8 +84,11 @@ def snapshot(connection: Connection, catalog: "Catalog", policy: "Policy", now_u
     overdue, oldest, steps, oldest_step = late_gauges(connection, sites, now_us)
     opened, unacknowledged = alert_gauges(connection, sites, now_us)
     unsent_us = case((acts_tables.outbox.c.kind != "print", acts_tables.outbox.c.created_us))
+    # an alert that opened again is told later only if it stays open: until then nothing waits
+    due = (acts_tables.outbox.c.kind != "alert-again") | (acts_tables.outbox.c.created_us <= now_us)
     # a printer that is off is a different problem than alerts that are not sent
-    pending, oldest_unsent_us = connection.execute(select(func.count(), func.min(unsent_us))).one()
+    pending, oldest_unsent_us = connection.execute(select(func.count(), func.min(unsent_us)).where(due)).one()
+    last = last_sweep(connection)
     jobs, oldest_job = _print_jobs(connection, (*sorted(catalog.printers), OTHER), now_us)
     return StateSnapshot(
         **asdict(stock_gauges(connection, catalog, policy, now_us)),
@@ -88,6 +98,9 @@ def snapshot(connection: Connection, catalog: "Catalog", policy: "Policy", now_u
         oldest_overdue_s=oldest,
         overdue_steps=steps,
         oldest_overdue_step_s=oldest_step,
+        orders_waiting=orders_waiting(connection, sites),
+        sweep_s=last.complete_us / 1e6 if last else 0,
+        sweep_failures=last.failures if last else 0,
         alerts_open=opened,
         oldest_unacknowledged_s=unacknowledged,
         discrepancies=discrepancies(connection, sites),

@@ -16,7 +16,6 @@ from models.database.lots import items_of_lot, known_lots
 from models.people.users import Role
 from models.rules.specimen import LotFacts
 from models.rules.stock import ShelfLife, expired, shelf_life
-from models.rules.times import moment_of
 from models.views.board import Lot, StockRow, lot_on_hand, stock_rows
 from models.views.exports import recall_trace
 from station.auth.access import requires
@@ -76,10 +75,10 @@ async def shelf_page(
 
     acts = ACTS if session.role == Role.MANAGER else {act: name for act, name in ACTS.items() if act != "recall"}
     rows = await station.read(read)
-    here = moment_of(now_us).astimezone(zone_of(station.catalog, where))
+    zone = zone_of(station.catalog, where)
 
     def life(lot: Lot) -> ShelfLife:
-        return shelf_life(lot.expires, here, policy)
+        return shelf_life(lot.expires, now_us, policy, zone)
 
     return page(request, "supplies.html", rows=rows, site=where, acts=acts, life=life)
 

@@ -1,0 +1,131 @@
+"""Critical or not: a result's flag, or its value held against the catalog's limits for its unit.
+
+What can't be decided is `unjudged`, never silently normal.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+
+from config.units import unit_key
+from models.rules.event_types import Component, ResultReported
+
+if TYPE_CHECKING:
+    from config.catalog import Catalog, CriticalValue
+
+
+class Critical(StrEnum):
+    """Whether a value must reach a person at once."""
+
+    YES = "yes"
+    NO = "no"
+    UNJUDGED = "unjudged"
+
+
+CRITICAL_FLAGS = frozenset({"critical-low", "critical-high", "critical"})
+Operator = Literal["", "<", "<=", ">", ">="]
+_OPERATORS: dict[str, Operator] = {"≤": "<=", "≥": ">="}
+_NUMBER = re.compile(r"(<=|>=|<|>|≤|≥)?[ \t]*([+-]?)([0-9]*)(?:([.,])([0-9]+))?")
+DIGITS_MAX = 64
+
+
+class Reading(Struct, frozen=True):
+    """A value as a number. `operator`: the value lies on that side of the number; empty: it is the number."""
+
+    operator: Operator
+    number: Decimal
+
+
+def read_number(text: str) -> Reading | None:
+    """The number that a value states; None where it states none, or where a comma may separate thousands."""
+    match = _NUMBER.fullmatch(text.strip())
+    if match is None:
+        return None
+    operator, sign, whole, mark, rest = match.groups("")
+    if not (whole or rest) or len(whole) + len(rest) > DIGITS_MAX:
+        return None
+    if mark == "," and len(rest) == 3 and 1 <= len(whole) <= 3 and whole[0] != "0":
+        return None  # 1,234: a decimal comma, or thousands
+    try:
+        number = Decimal(f"{sign}{whole or '0'}.{rest or '0'}")
+    except InvalidOperation:
+        return None
+    return Reading(_OPERATORS.get(operator, operator), number)  # type: ignore[arg-type]
+
+
+def _line(test: str, unit: str | None, catalog: "Catalog") -> "CriticalValue | None":
+    wanted = unit_key(unit)
+    return next((line for line in catalog.critical_values.get(test, ()) if unit_key(line.unit) == wanted), None)
+
+
+def judge(test: str, value: str | float | None, unit: str | None, flag: str | None, catalog: "Catalog") -> Critical:
+    """One value of a test or of a panel's component.
+
+    A critical flag says yes. Else the limits decide; where they can't, another flag of the lab does, and without one
+    the value is unjudged.
+    """
+    if flag in CRITICAL_FLAGS:
+        return Critical.YES
+    lines = catalog.critical_values.get(test, ())
+    if not lines:
+        return Critical.NO
+    line, reading = _line(test, unit, catalog), None if value is None else read_number(str(value))
+    if line is not None and reading is not None:
+        low = None if line.low_below is None else Decimal(str(line.low_below))
+        high = None if line.high_above is None else Decimal(str(line.high_above))
+        decided = decide(reading, low, high)
+        if decided != Critical.UNJUDGED:
+            return decided
+    return Critical.UNJUDGED if flag is None else Critical.NO
+
+
+def decide(reading: Reading, low_below: Decimal | None, high_above: Decimal | None) -> Critical:
+    """Whether every value, or no value, that a reading may stand for is below or above these limits."""
+    operator, number = reading.operator, reading.number
+    if not operator:
+        below = low_below is not None and number < low_below
+        above = high_above is not None and number > high_above
+        return Critical.YES if below or above else Critical.NO
+    if operator in ("<", "<="):  # it reaches down without end
+        if low_below is not None:
+            all_below = number <= low_below if operator == "<" else number < low_below
+            return Critical.YES if all_below else Critical.UNJUDGED
+        return Critical.NO if high_above is None or number <= high_above else Critical.UNJUDGED
+    if high_above is not None:
+        all_above = number >= high_above if operator == ">" else number > high_above
+        return Critical.YES if all_above else Critical.UNJUDGED
+    return Critical.NO if low_below is None or number >= low_below else Critical.UNJUDGED
+
+
+def worst(answers: Iterable[Critical]) -> Critical:
+    """Yes if any is, else unjudged if any is, else no."""
+    found = set(answers)
+    for answer in (Critical.YES, Critical.UNJUDGED):
+        if answer in found:
+            return answer
+    return Critical.NO
+
+
+def judge_report(data: ResultReported, catalog: "Catalog") -> Critical:
+    """A whole report: its value, and each component of a panel. A cancelled one has nothing to judge."""
+    if data.status == "cancelled":
+        return Critical.NO
+    parts = [judge_component(one, catalog) for one in data.components]
+    if data.value is not None or data.flag is not None or not parts:
+        parts.append(judge(data.test, data.value, data.unit, data.flag, catalog))
+    return worst(parts)
+
+
+def judge_component(one: Component, catalog: "Catalog") -> Critical:
+    """One analyte of a panel."""
+    return judge(one.code, one.value, one.unit, one.flag, catalog)
+
+
+def undecided(data: ResultReported, catalog: "Catalog") -> Sequence[str]:
+    """Which of a report's values are unjudged: the test's code, or those of its components."""
+    found = [one.code for one in data.components if judge_component(one, catalog) == Critical.UNJUDGED]
+    return found or [data.test]
