@@ -8,13 +8,17 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, MetaData
+from sqlalchemy import Connection, Engine, MetaData, select, update
 
 from config.errors import LabtrailError
+from models.database.acts_tables import meta
 from models.database.engine import make_engine, reading, writing
 from models.database.postgres.partitions import provide
 
 FOLDER = Path(__file__).parent / "migrations"
+_IS_STATE = meta.c.name == "state"
+TO_BE_FOLDED = "to be folded"
+"""What a migration writes that drops the tables of state: nobody reads them before they are folded again."""
 
 
 class SchemaError(LabtrailError):
@@ -56,10 +60,23 @@ def migrate(engine: Engine, year: int | None = None) -> list[str]:
 
 
 def require_current(engine: Engine) -> None:
-    """Raise SchemaError unless the database is up to date."""
+    """Raise SchemaError unless the database is up to date, and its state folded from the evidence."""
     at, head = revisions(engine)
     if at != head:
         raise SchemaError(f"the database is at {at or 'nothing'}, this version needs {head}: run labtrail migrate")
+    with reading(engine) as connection:
+        if is_to_be_folded(connection):
+            raise SchemaError("the tables are empty until they are folded from the evidence: run labtrail migrate")
+
+
+def is_to_be_folded(connection: Connection) -> bool:
+    """Whether a migration has emptied the tables of state, and they were not folded since."""
+    return connection.execute(select(meta.c.value).where(_IS_STATE)).scalar() == TO_BE_FOLDED
+
+
+def note_folded(connection: Connection) -> None:
+    """Record, in the transaction that folds them, that the tables of state are what the evidence gives."""
+    connection.execute(update(meta).where(_IS_STATE).values(value="folded"))
 
 
 def draft(message: str, metadata: MetaData) -> None:

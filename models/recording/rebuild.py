@@ -5,19 +5,21 @@ It uses the same functions as a commit, in the same order: movements and lots, s
 
 from collections.abc import Callable, Iterator
 
-from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import Connection, case, func, select, text, update
 
 from models.database.acts_tables import alerts
 from models.database.bulk import KEYS_PER_QUERY, chunks
 from models.database.engine import writing
 from models.database.evidence_tables import chains, events
-from models.database.state_tables import STATE, specimens
+from models.database.migrate import note_folded
+from models.database.state_tables import STATE, specimens, waiting_orders
 from models.recording import stock_levels, supplies
 from models.recording.evidence import Recorded
 from models.recording.history_cache import HistoryCache
 from models.recording.specimens import refold_subjects
 from models.recording.store import Store
 from models.recording.supplies import NO_CHANGES, Place
+from models.rules.deadlines import AlertKind
 from models.rules.events import Event, parse
 
 Progress = Callable[[int, int], None]
@@ -57,6 +59,7 @@ def rebuild(store: Store, progress: Progress | None = None) -> int:
         for some in chunks(sorted(places)):
             stock_levels.refold_from_start(connection, some, store.catalog)
         _count_alerts(connection)
+        note_folded(connection)
         return int(total)
 
 
@@ -73,11 +76,13 @@ def _batches(connection: Connection) -> Iterator[list[Event]]:
 
 
 def _count_alerts(connection: Connection) -> None:
-    """Set on each specimen how many alerts are open about it: the next sweep checks those."""
-    a, s = alerts.c, specimens.c
-    its_own = (a.accession == s.accession) & a.resolved_us.is_(None)
-    count = select(func.count()).where(its_own).scalar_subquery()
-    with_alerts = select(a.accession).where(a.resolved_us.is_(None), a.accession.is_not(None))
-    connection.execute(
-        update(specimens).where(s.accession.in_(with_alerts)).values(alerts_open=count, alert_check_us=0)
-    )
+    """Set on each specimen and order how many alerts are open about it: the next sweep checks those."""
+    a = alerts.c
+    of_order = case((a.kind == AlertKind.UNCOLLECTED_ORDER, a.subject))
+    for table, name, alert in ((specimens, "accession", a.accession), (waiting_orders, "order_id", of_order)):
+        is_open = a.resolved_us.is_(None)
+        count = select(func.count()).where(alert == table.c[name], is_open).scalar_subquery()
+        with_alerts = select(alert).where(is_open, alert.is_not(None))
+        connection.execute(
+            update(table).where(table.c[name].in_(with_alerts)).values(alerts_open=count, alert_check_us=0)
+        )

@@ -122,7 +122,7 @@ def check_broker(settings: "Settings") -> Findings:
 
 def check_database(settings: "Settings") -> Findings:
     from models.database.engine import make_engine, reading
-    from models.database.migrate import revisions
+    from models.database.migrate import is_to_be_folded, revisions
     from models.rules.times import moment_of
     from models.views.health import contents
 
@@ -140,6 +140,9 @@ def check_database(settings: "Settings") -> Findings:
             return
         yield Finding("ok", "database", f"{settings.shown()['database']}: tables of {there}")
         with reading(engine) as connection:
+            if is_to_be_folded(connection):
+                yield Finding("MEND", "database", "the tables are to be folded from the events: run labtrail migrate")
+                return
             yield from _server(connection)
             found = contents(connection)
             yield from _clock(connection, settings, found.newest_us)

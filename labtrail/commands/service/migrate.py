@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labtrail.shared import Data, settings_for
+from labtrail.progress import progress
+from labtrail.shared import Data, settings_for, store_for
 
 if TYPE_CHECKING:
     from config.settings import Settings
@@ -23,7 +24,8 @@ def migrate(
 ) -> None:
     """Make or upgrade the tables of the database.
 
-    Safe to run again; `labtrail up` does it automatically.
+    Where an upgrade changes what is folded from the events, that is folded again. Safe to run again; `labtrail up`
+    does it automatically.
     """
     from config.home import make_home
 
@@ -50,13 +52,25 @@ def _grant(settings: "Settings", role: str) -> None:
 
 
 def bring_up_to_date(settings: "Settings") -> list[str]:
-    """The revisions applied; none when the database has the tables of this version."""
-    from models.database.engine import make_engine
+    """The revisions applied; none when the database has the tables of this version.
+
+    Where one of them has emptied the tables of state, they are folded from the evidence. Interrupted before the end,
+    the next call goes on.
+    """
+    from models.database.engine import make_engine, reading
+    from models.database.migrate import is_to_be_folded
     from models.database.migrate import migrate as upgrade
+    from models.recording.rebuild import rebuild
 
     engine = make_engine(settings.database)
     try:
-        return upgrade(engine)
+        applied = upgrade(engine)
+        with reading(engine) as connection:
+            waits = is_to_be_folded(connection)
+        if waits:
+            with progress("folding the tables from the evidence") as bar:
+                rebuild(store_for(settings, engine), bar.at)
+        return applied
     finally:
         engine.dispose()
 

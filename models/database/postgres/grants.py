@@ -27,6 +27,9 @@ RIGHTS: dict[str, tuple[str, ...]] = {
     "quarantine": (READ, ADD, "UPDATE (state, decided_us)"),
     # state: folded from the evidence, recomputed by `labtrail rebuild`
     "orders": (READ, ADD, CHANGE, REMOVE),
+    "order_spellings": (READ, ADD, CHANGE, REMOVE),
+    "order_tubes": (READ, ADD, CHANGE, REMOVE),
+    "waiting_orders": (READ, ADD, CHANGE, REMOVE),
     "specimens": (READ, ADD, CHANGE, REMOVE),
     "discrepancies": (READ, ADD, CHANGE, REMOVE),
     "results": (READ, ADD, CHANGE, REMOVE),
@@ -41,6 +44,7 @@ RIGHTS: dict[str, tuple[str, ...]] = {
     "lot_facts": (READ, ADD, CHANGE, REMOVE),
     # acts
     "alerts": (READ, ADD, CHANGE),
+    "sweeps": (READ, ADD, CHANGE),
     "outbox": (READ, ADD, CHANGE, REMOVE),
     "notifications": (READ, ADD, CHANGE, REMOVE),
     "print_jobs": (READ, ADD, CHANGE),

@@ -17,8 +17,10 @@ from models.database.evidence_tables import events
 from models.database.migrate import migrate
 from models.database.postgres.partitions import is_partition, provide, years_of
 from models.ledger.tree import extend, prove
+from models.ledger.verify import verify
 from models.recording.rebuild import rebuild
 from models.recording.store import Store
+from models.rules.identifiers import make_identifier
 from models.views.api import event_view
 from models.views.custody_record_query import custody_record
 from models.views.result_reports import reports_of
@@ -32,11 +34,11 @@ from tests.servers.postgres.years import (
     events_of,
     everything,
     grow_tree,
-    upgrade_to,
 )
-from tests.support.homes import new_store
+from tests.support.homes import new_store, sqlite_url
 from tests.support.postgres.server import run_as_owner
-from tests.support.story import CATALOG, TUBE, collected, us, void, whole_day
+from tests.support.story import CATALOG, TUBE, collected, step, us, void, whole_day
+from tests.support.upgrades import copy_evidence, upgrade_to
 
 THIS_YEAR = YEARS[-1]
 FIRST = json.loads(events_of(2026)[1])
@@ -78,29 +80,37 @@ def outside(year: int, **over: Any) -> dict[str, Any]:
     return row | {"appended_us": appended(year)} | over
 
 
-def messages(engine: Engine, change: str) -> None:
-    """The current store writes these columns, which migration 0007 adds."""
-    with writing(engine) as connection:
-        for table in ("alerts", "discrepancies", "print_jobs", "quarantine"):
-            connection.execute(text(f"ALTER TABLE {table} {change}"))
-
-
 @pytest.mark.postgres
-def test_a_filled_database_is_converted_without_loss(postgres_url: str) -> None:
+def test_a_filled_database_is_converted_without_loss(postgres_url: str, tmp_path: Path) -> None:
+    now = make_engine(sqlite_url(tmp_path))
+    migrate(now)
+    fill(now)
     engine = upgrade_to(postgres_url, "0004")
-    messages(engine, "ADD COLUMN message text")
-    fill(engine)
+    copy_evidence(now, engine)
+    odd = [step("stored", 1, make_identifier("S", 2026, 900 + n), location="L", id=f"odd{n}") for n in range(3)]
     with writing(engine) as connection:  # clocks that were wrong
         connection.execute(
             insert(events),
-            [outside(2026, id=f"odd {at}", subject=f"odd {at}", appended_us=at) for at in (-1000, 0, 2**63 - 1)],
+            [
+                outside(2026, id=f"odd{n}", subject=json.loads(raw)["subject"], appended_us=at, raw=raw)
+                for n, (raw, at) in enumerate(zip(odd, (-1000, 0, 2**63 - 1), strict=True))
+            ],
         )
     role = f"reader_{make_url(postgres_url).database}"
     run_as_owner(postgres_url, f'CREATE ROLE "{role}"', f'GRANT SELECT, INSERT ON events TO "{role}"')
-    before = everything(engine)
-    messages(engine, "DROP COLUMN message")
-    assert migrate(engine, THIS_YEAR) == ["0005", "0006", "0007"]
-    assert everything(engine) == before
+    with reading(engine) as connection:
+        verdict = str(verify(connection))
+        links = connection.execute(text("SELECT id, link_hash, raw FROM events ORDER BY seq")).all()
+    assert migrate(engine, THIS_YEAR) == ["0005", "0006", "0007", "0008"]
+    with reading(engine) as connection:
+        assert str(verify(connection)) == verdict
+        assert connection.execute(text("SELECT id, link_hash, raw FROM events ORDER BY seq")).all() == links
+    rebuild(new_store(engine))
+    told, want = everything(engine), everything(now)
+    for before in (told, want):
+        del before["ledger"], before["verdict"]  # the odd rows are in no chain
+    assert told == want
+    now.dispose()
     assert counts(engine) == {
         **{f"events_{year}": len(events_of(year)) for year in YEARS},
         "events_1970": 1,

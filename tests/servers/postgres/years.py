@@ -6,12 +6,9 @@ import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Engine, make_url, text
 
-from models.database.engine import make_engine, reading, writing
-from models.database.migrate import FOLDER
+from models.database.engine import reading, writing
 from models.ledger.tree import extend
 from models.ledger.verify import verify
 from models.recording.evidence import Outcome, Record
@@ -49,16 +46,6 @@ def commit_in(store: Store, year: int, raws: Sequence[bytes]) -> list[Outcome]:
 def grow_tree(engine: Engine) -> None:
     with writing(engine) as connection:
         extend(connection)
-
-
-def upgrade_to(url: str, revision: str) -> Engine:
-    """An engine to a database with the tables of an earlier version."""
-    engine = make_engine(url)
-    with writing(engine) as connection:
-        config = Config(attributes={"connection": connection})
-        config.set_main_option("script_location", str(FOLDER))
-        command.upgrade(config, revision)
-    return engine
 
 
 def everything(engine: Engine) -> dict[str, str]:
