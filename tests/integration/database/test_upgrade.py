@@ -4,15 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, make_url, text
+from sqlalchemy import Engine, text
 
 from config.settings import Settings, load_settings
 from labtrail.commands.service.doctor import check_database
 from labtrail.commands.service.migrate import bring_up_to_date
 from models.alerts.sweep import sweep
-from models.database.engine import make_engine, reading, writing
+from models.database.engine import reading, writing
 from models.database.migrate import SchemaError, is_to_be_folded, migrate, require_current
-from models.recording.store import Store
 from tests.support.homes import commit, export, new_home, new_store, sqlite_url
 from tests.support.story import CATALOG, POLICY, TUBE, raw, result, supply, us, whole_day
 from tests.support.upgrades import copy_evidence, upgrade_to
