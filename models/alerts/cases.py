@@ -116,10 +116,6 @@ def cases(connection: Connection, catalog: "Catalog", policy: "Policy", at_us: i
     return Cases(sorted(due, key=lambda case: (case.kind, case.subject)), faults)
 
 
-def accession_of(case: Deadline) -> str | None:
-    return case.subject.partition("/")[0] if case.kind in SPECIMEN_KINDS else None
-
-
 def cloud_event(what: str, row: dict[str, Any], time_us: int) -> bytes:
     """The CloudEvent about an alert for `lab.alerts`. A repeated send has the same id."""
     return msgspec.json.encode(

@@ -1,6 +1,7 @@
 """The sweep: keeps the `alerts` table in sync with what is late or wrong. Run by one leader, safe with several."""
 
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -12,7 +13,6 @@ from models.alerts.cases import (
     SPECIMEN_KINDS,
     STANDING_KINDS,
     Cases,
-    accession_of,
     cloud_event,
     decode,
     judged,
@@ -36,6 +36,7 @@ AGAIN_US = 10 * MINUTE_US
 """A case that comes back within this time is the same alert."""
 NOTE_EVERY_US = 10 * SECOND_US
 FAULTS_MAX = 50
+NONE: Mapping[tuple[str, str], str] = {}
 _encode = msgspec.json.Encoder().encode
 _faults = msgspec.json.Decoder(list[Judged])
 log = logging.getLogger(__name__)
@@ -137,18 +138,21 @@ def _check(work: "_Work", of: Checked) -> bool:
     if not rows:
         return False
     due: list[Deadline] = []
+    accessions: dict[tuple[str, str], str] = {}
     faults: list[Judged] = []
     marks = []
     for name, text_ in rows:
         late = judged(text_, now_us, name, faults)
         due += late
+        if of.table is specimens:
+            accessions |= {(case.kind, case.subject): name for case in late}
         faulty = int(any(fault.subject == name for fault in faults))
         marks.append({"of": name, "count": len(late), "next": _following(text_, now_us), "odd": faulty})
     have = []
     for chunk in range(0, len(rows), 500):
         names = [row[0] for row in rows[chunk : chunk + 500]]
         have += _open(connection, of.alert.in_(names) & of.kinds)
-    _turn(work, Cases(due, faults), have)
+    _turn(work, Cases(due, faults), have, accessions)
     connection.execute(
         update(of.table)
         .where(of.table.c[of.name] == bindparam("of"))
@@ -225,12 +229,15 @@ class _Work:
             _notify(self.connection, "resolved", gone, self.now_us)
             self.resolved += len(gone)
 
-    def open(self, new: list[Deadline]) -> None:
-        """Open an alert for each; one like it that ended a moment ago is opened again, and nothing is sent."""
+    def open(self, new: list[Deadline], accessions: Mapping[tuple[str, str], str]) -> None:
+        """Open an alert for each; one like it that ended a moment ago is opened again, and nothing is sent.
+
+        `accessions`: of those about a specimen, by kind and subject.
+        """
         again = _ended_lately(self.connection, new, self.now_us)
         fresh = [case for case in new if (case.kind, case.subject) not in again]
         if fresh:
-            insert_structs(self.connection, alerts, AlertRow, [_row(case, self.now_us) for case in fresh])
+            insert_structs(self.connection, alerts, AlertRow, [_row(case, self.now_us, accessions) for case in fresh])
             subjects = {(case.kind, case.subject) for case in fresh}
             rows = select_in(self.connection, alerts, _COLUMNS, "subject", {case.subject for case in fresh})
             opened = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
@@ -260,12 +267,14 @@ class _Work:
         _notify(self.connection, "changed", graver, self.now_us)
 
 
-def _turn(work: _Work, want: Cases, have: list[dict[str, Any]]) -> None:
+def _turn(
+    work: _Work, want: Cases, have: list[dict[str, Any]], accessions: Mapping[tuple[str, str], str] = NONE
+) -> None:
     """Open, change and resolve alerts so that the open ones are those wanted."""
     wanted = {(case.kind, case.subject): case for case in want.due}
     open_now = {(row["kind"], row["subject"]): row for row in have}
     work.resolve([row for of, row in open_now.items() if of not in wanted and not _kept(want.faults, row)])
-    work.open([case for of, case in wanted.items() if of not in open_now])
+    work.open([case for of, case in wanted.items() if of not in open_now], accessions)
     work.change(
         [
             (row, case)
@@ -278,11 +287,11 @@ def _turn(work: _Work, want: Cases, have: list[dict[str, Any]]) -> None:
 _COLUMNS = tuple(column.name for column in alerts.columns)
 
 
-def _row(case: Deadline, now_us: int) -> AlertRow:
+def _row(case: Deadline, now_us: int, accessions: Mapping[tuple[str, str], str]) -> AlertRow:
     return AlertRow(
         kind=case.kind,
         subject=case.subject,
-        accession=accession_of(case),
+        accession=accessions.get((case.kind, case.subject)),
         priority=case.priority,
         site=case.site,
         severity=case.severity,
