@@ -9,8 +9,9 @@ from msgspec import Meta, Struct
 
 from models.people.users import Role
 from models.printing.serials import allocate
-from models.rules.times import moment_of
+from models.rules.calendars import day_at, zone_of
 from station.auth.access import requires
+from station.auth.session import Session
 from station.services import Station
 
 
@@ -32,9 +33,10 @@ class Numbers(Struct, frozen=True):
     tags=["numbers"],
     summary="New specimen, manifest and tote numbers",
 )
-async def post_numbers(station: Station, data: JSONBody[NewNumbers]) -> Numbers:
-    """In rising order; nobody else gets them."""
-    year, digits = moment_of(station.clock()).year, station.settings.serial_digits
+async def post_numbers(station: Station, session: Session, data: JSONBody[NewNumbers]) -> Numbers:
+    """In rising order, with the year of the calendar where they are asked for; nobody else gets them."""
+    year = day_at(station.clock(), zone_of(session.site, station.catalog)).year
+    digits = station.settings.serial_digits
     return Numbers(tuple(await station.write(allocate, data.kind, year, data.count, digits)))
 
 

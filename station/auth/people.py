@@ -1,6 +1,7 @@
 """Adding people and devices: what the commands, the administrator's page and the demo share."""
 
 from collections.abc import Sequence
+from datetime import UTC, tzinfo
 from typing import Literal
 
 from msgspec import Struct
@@ -24,8 +25,8 @@ from models.people.users import (
     set_pin,
 )
 from models.printing.serials import allocate
+from models.rules.calendars import day_at
 from models.rules.identifiers import BADGE, is_identifier
-from models.rules.times import moment_of
 from station.auth.pins import Pins, new_token, token_hash
 
 LANGUAGES = ("en", "es")
@@ -67,8 +68,12 @@ def new_person(
     *,
     badge: str | None = None,
     language: str = "en",
+    zone: tzinfo = UTC,
 ) -> User:
-    """Put a person on record, with a new badge number unless one is given. Raises PeopleError, SecretError."""
+    """Put a person on record, with a new badge number unless one is given. Raises PeopleError, SecretError.
+
+    `zone`: of the site that gives the badge out, whose year the number has.
+    """
     name = " ".join(name.split())
     if not 1 <= len(name) <= NAME_CHARACTERS_MAX or not name.isprintable():
         raise PeopleError(f"a name has 1 to {NAME_CHARACTERS_MAX} printable characters: shorten it")
@@ -80,15 +85,14 @@ def new_person(
         raise PeopleError(f"{badge!r} is no badge number: its check digits do not fit; leave it out to get a new one")
     pin_hash = Pins(settings.pepper).hash_pin(pin)
     with writing(engine) as connection:
-        number = badge or _free_badge(connection, settings, now_us)
+        number = badge or _free_badge(connection, settings, day_at(now_us, zone).year)
         user = User(number, name, language, grants, None, pin_hash)
         add_user(connection, user, now_us)
         note(connection, [_entry("user added", number, now_us, " ".join(f"{g.role}@{g.site}" for g in grants))])
     return user
 
 
-def _free_badge(connection: Connection, settings: Settings, now_us: int) -> str:
-    year = moment_of(now_us).year
+def _free_badge(connection: Connection, settings: Settings, year: int) -> str:
     for _ in range(TRIES_MAX):
         (badge,) = allocate(connection, BADGE, year, 1, settings.serial_digits)
         if find_user(connection, badge) is None:

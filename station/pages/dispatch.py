@@ -16,9 +16,9 @@ from labels.errors import LabelError
 from labels.of_manifest import manifest_of
 from models.people.users import Role
 from models.printing.serials import allocate
+from models.rules.calendars import day_at, zone_of
 from models.rules.identifiers import MANIFEST, SPECIMEN, TOTE, is_identifier
 from models.rules.specimen import Status
-from models.rules.times import moment_of
 from models.views.pages import Bag, SpecimenRow, bag, open_bags, specimen, waiting_for_dispatch
 from station.auth.access import requires
 from station.auth.session import Session
@@ -86,11 +86,12 @@ async def waiting_page(request: Request[Any, Any, Any], session: Session, statio
 
 
 @post("/dispatch", access=requires(*SENDERS), status_code=200)
-async def new_bag(data: JSONBody[NewBag], station: Station) -> dict[str, str]:
+async def new_bag(data: JSONBody[NewBag], session: Session, station: Station) -> dict[str, str]:
     """A manifest number for a new bag, and a tote number where none was scanned; where to go on."""
     if data.destination not in station.catalog.sites:
         raise NotFoundException(detail=Message("no such site in the catalog"))
-    year, digits = moment_of(station.clock()).year, station.settings.serial_digits
+    year = day_at(station.clock(), zone_of(session.site, station.catalog)).year
+    digits = station.settings.serial_digits
     manifest = (await station.write(allocate, MANIFEST, year, 1, digits))[0]
     tote = data.tote if is_identifier(data.tote, TOTE) else (await station.write(allocate, TOTE, year, 1, digits))[0]
     seal = "".join(sign for sign in data.seal if sign.isalnum() or sign in "-_")[:40]

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -63,12 +64,21 @@ def add(
     data: Data = None,
 ) -> None:
     """Add a person; asks for a PIN and prints the badge number."""
+    from models.rules.calendars import zone_of
     from station.auth.people import grant_of, new_person
 
     with _home(data) as (settings, catalog, engine):
         grants = tuple(grant_of(text, catalog) for text in role)
         user = new_person(
-            engine, settings, name, grants, _asked_pin(), now_us(), badge=badge, language=language.value
+            engine,
+            settings,
+            name,
+            grants,
+            _asked_pin(),
+            now_us(),
+            badge=badge,
+            language=language.value,
+            zone=zone_of(grants[0].site, catalog) if grants else UTC,
         )
     typer.echo(user.badge)
 

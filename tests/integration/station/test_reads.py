@@ -2,6 +2,8 @@
 
 import io
 import threading
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -11,10 +13,13 @@ from sqlalchemy import insert
 from models.alerts.sweep import sweep
 from models.database.acts_tables import alerts
 from models.database.engine import writing
+from models.people.users import Grant, Role
 from models.rules.identifiers import is_identifier
+from models.rules.times import microseconds
 from models.views.exports import EXPORTS
 from station.app import end_streams
-from tests.support.station_home import Home, accession, collected, dispatched, event, manifest
+from station.auth.people import new_person
+from tests.support.station_home import PIN, Home, accession, collected, dispatched, event, manifest
 
 
 def test_a_specimen_has_the_fields_of_its_export_and_what_to_do_about_contradictions(shared_open_home: Home) -> None:
@@ -150,6 +155,25 @@ def test_new_numbers_verify_and_are_given_once(shared_home: Home) -> None:
     assert len(set(got)) == 15
     assert all(is_identifier(number, "S") for number in got)
     assert browser.http.post("/api/v1/numbers", json={"kind": "B"}).status_code == 400
+
+
+def test_a_new_number_has_the_year_of_the_clinics_own_calendar(home: Home) -> None:
+    home.clock.us = microseconds(datetime.fromisoformat("2026-12-31T18:30:00-06:00"))  # 2027 in Greenwich
+    browser = home.signed_in("ma", "NORTH")
+    (number,) = browser.http.post("/api/v1/numbers", json={"kind": "S"}).json()["numbers"]
+    bag = browser.http.post("/dispatch", json={"destination": "CORE", "transport": "ambient", "tote": "", "seal": ""})
+    assert number.startswith("S26")
+    assert bag.json()["path"].startswith("/dispatch/M26")
+    at_home = new_person(
+        home.engine,
+        home.settings,
+        "A Clerk",
+        (Grant(Role.MA, "NORTH"),),
+        PIN,
+        home.clock(),
+        zone=ZoneInfo("America/Chicago"),
+    )
+    assert at_home.badge.startswith("B26")
 
 
 def test_a_near_miss_keeps_our_codes_and_hides_others(home: Home) -> None:
