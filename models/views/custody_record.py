@@ -87,14 +87,35 @@ class Contradiction(Struct, frozen=True, kw_only=True):
     do: str
 
 
+class Analyte(Struct, frozen=True, kw_only=True):
+    """One component of a panel's result."""
+
+    code: str
+    name: str | None = None
+    value: str | None = None
+    unit: str | None = None
+    flag: str | None = None
+    range: str | None = None
+    critical: str
+    """As of a result."""
+
+
 class Outcome(Struct, frozen=True, kw_only=True):
+    """The report that stands for one test."""
+
     test: str
     test_name: str | None
     status: str
     value: str | None
     unit: str | None
     flag: str | None
-    critical: bool
+    range: str | None
+    comment: str | None
+    components: tuple[Analyte, ...]
+    critical: str
+    """`yes`, `no` or `unjudged`: nobody can tell from what was reported."""
+    report: str
+    """The id of its event."""
     reported_at: str
     acknowledged_at: str | None
     acknowledged_by: str | None

@@ -21,6 +21,7 @@ from models.rules.events import Event, Refused, parse
 from models.rules.specimen import effective
 from models.rules.times import moment_of, utc_text
 from models.views.custody_record import (
+    Analyte,
     Case,
     Contradiction,
     CustodyRecord,
@@ -36,6 +37,7 @@ from models.views.custody_record import (
 if TYPE_CHECKING:
     from config.catalog import Catalog
 
+_analytes = msgspec.json.Decoder(tuple[Analyte, ...])
 EVENTS_MAX = 10_000
 """More than any specimen has; a report with more would be unreadable."""
 
@@ -284,7 +286,11 @@ def _results(connection: Connection, accession: str, catalog: "Catalog") -> tupl
             value=row.value,
             unit=row.unit,
             flag=row.flag,
-            critical=bool(row.critical),
+            range=row.range,
+            comment=row.comment,
+            components=_analytes.decode(row.components),
+            critical=row.critical,
+            report=row.report,
             reported_at=_text(row.reported_us),
             acknowledged_at=utc_text(row.acknowledged_us),
             acknowledged_by=row.acknowledged_by,

@@ -158,19 +158,21 @@ def _results(record: CustodyRecord) -> Iterator[Flowable]:
     if not record.results:
         yield _p("None.", BODY)
         return
-    rows: list[list[Any]] = [
-        [_p(text, HEAD) for text in ("Test", "Value", "Status", "Reported", "Critical: read back by")]
-    ]
+    rows: list[list[Any]] = [[_p(text, HEAD) for text in ("Test", "Value", "Status", "Reported", "Critical")]]
     for one in record.results:
-        value = " ".join(part for part in (one.value, one.unit, one.flag) if part)
         status = one.status + (f", reported {one.revisions + 1} times" if one.revisions else "")
-        read_back = (
-            f"{one.acknowledged_by}, {words.utc(one.acknowledged_at)}" if one.acknowledged_by else "NOBODY YET"
-        )
-        cells = (f"{one.test} {one.test_name or ''}", value or "–", status, words.utc(one.reported_at))
-        critical = _p(read_back if one.critical else "", SMALL)
-        rows.append([*(_p(cell, SMALL) for cell in cells), critical])
+        name = f"{one.test} {one.test_name or ''}"
+        cells = (name, words.value_of(one), status, words.utc(one.reported_at), words.critical(one))
+        rows.append([_p(cell, SMALL) for cell in cells])
+        for part in one.components:
+            parts = (f"{part.code} {part.name or ''}", words.value_of(part), "", "", words.critical_part(part))
+            rows.append([_p(cell, FINE) for cell in parts])
     yield _grid(rows, (48, 36, 30, 36, 30))
+    for one in record.results:
+        for what, text in words.texts_of(one):
+            yield _p(what, HEAD)
+            for line in text.splitlines():
+                yield _p(line, SMALL)
 
 
 def _events(record: CustodyRecord) -> Iterator[Flowable]:

@@ -71,16 +71,20 @@ def _results(record: CustodyRecord) -> Iterator[str]:
     if not record.results:
         yield "None."
     for one in record.results:
-        value = " ".join(part for part in (one.value, one.unit, one.flag) if part)
-        yield (
-            f"{one.test} {one.test_name or ''}".rstrip()
-            + f": {value or '–'} ({one.status}, {words.utc(one.reported_at)})"
-        )
+        name = f"{one.test} {one.test_name or ''}".rstrip()
+        yield f"{name}: {words.value_of(one)} ({one.status}, {words.utc(one.reported_at)})"
+        for part in one.components:
+            judged = words.critical_part(part)
+            name = f"{part.code} {part.name or ''}".rstrip()
+            yield f"    {name}: {words.value_of(part)}" + (judged and f", {judged}")
         if one.revisions:
             yield f"    reported {one.revisions + 1} times: every report is among the events below"
-        if one.critical:
-            read_back = f"read back by {one.acknowledged_by}, {words.utc(one.acknowledged_at)}"
-            yield f"    CRITICAL, {read_back if one.acknowledged_by else 'NOT YET READ BACK BY ANYBODY'}"
+        if judged := words.critical(one):
+            yield f"    {judged}"
+        for what, text in words.texts_of(one):
+            yield f"    {what}:"
+            for line in text.splitlines():
+                yield from textwrap.wrap(line, COLUMNS, initial_indent=" " * 8, subsequent_indent=" " * 8) or [""]
 
 
 def _events(record: CustodyRecord) -> Iterator[str]:

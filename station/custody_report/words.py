@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from config.messages import N_, Message, Value
-from models.views.custody_record import CustodyRecord, HandOver, Step
+from models.views.custody_record import Analyte, CustodyRecord, HandOver, Outcome, Step
 
 HAPPENED: dict[str, str] = {
     "order.placed": N_("Ordered"),
@@ -19,6 +19,7 @@ HAPPENED: dict[str, str] = {
     "specimen.received": N_("Received"),
     "specimen.rejected": N_("Rejected"),
     "specimen.aliquoted": N_("Aliquoted"),
+    "specimen.test-added": N_("Test added"),
     "specimen.stored": N_("Stored"),
     "specimen.disposed": N_("Disposed of"),
     "specimen.missing": N_("Reported missing"),
@@ -32,6 +33,8 @@ HAPPENED: dict[str, str] = {
 UNITS = {"c": "°C", "ml": "mL"}
 """Endings of field names that are units."""
 NAMED_IN_DATA_MAX = 40
+VALUE_CHARACTERS_MAX = 80
+"""A longer value or comment is a text of its own, below the table of results."""
 TEXT_CHARACTERS_MAX = 300
 
 
@@ -101,12 +104,47 @@ def _plain(value: object, say: Callable[[str], str]) -> str:
     if isinstance(value, bool):
         return say(N_("yes") if value else N_("no"))
     if isinstance(value, float):
-        return f"{value:g}"
+        return f"{value:.15g}"
     if isinstance(value, Mapping):
         return " ".join(_pair(str(key), item, say) for key, item in value.items())
     if isinstance(value, list | tuple):
         return _clean(", ".join(_plain(one, say) for one in value))
     return _clean(say(str(value)))
+
+
+def value_of(one: Outcome | Analyte) -> str:
+    """Value, unit, flag and reference range in a line; a dash for a test without a value."""
+    value = "see the text below" if len(one.value or "") > VALUE_CHARACTERS_MAX else one.value
+    said = " ".join(part for part in (value, one.unit, one.flag) if part)
+    if not said and isinstance(one, Outcome) and one.components:
+        said = f"{len(one.components)} components"
+    return f"{said or '–'} (range {one.range})" if one.range else said or "–"
+
+
+def texts_of(one: Outcome) -> Iterator[tuple[str, str]]:
+    """(what it is, text) of the comment, and of each value that is too long for a line of the table."""
+    parts: list[tuple[str, Outcome | Analyte]] = [(one.test, one)]
+    parts += [(f"{one.test} {part.code}", part) for part in one.components]
+    for name, part in parts:
+        if part.value and len(part.value) > VALUE_CHARACTERS_MAX:
+            yield f"{name}, the value", part.value
+    if one.comment:
+        yield f"{one.test}, a comment", one.comment
+
+
+def critical(one: Outcome) -> str:
+    """Whether it is critical, and who read it back; empty for one that is not."""
+    read_back = f"read back by {one.acknowledged_by}, {utc(one.acknowledged_at)}" if one.acknowledged_by else ""
+    if one.critical == "yes":
+        return f"CRITICAL, {read_back or 'NOT YET READ BACK BY ANYBODY'}"
+    if one.critical == "unjudged":
+        return f"whether it is critical can't be told, {read_back or 'AND NOBODY HAS JUDGED IT YET'}"
+    return ""
+
+
+def critical_part(one: Analyte) -> str:
+    """Whether a component is critical; empty for one that is not."""
+    return {"yes": "CRITICAL", "unjudged": "whether it is critical can't be told"}.get(one.critical, "")
 
 
 def printable(text: str) -> str:

@@ -20,7 +20,10 @@ from models.views.custody_record_query import custody_record
 from station.custody_report.pdf import custody_pdf
 from station.custody_report.text import custody_text
 from tests.support.cli_story import COLLECTOR, COURIER, RECEIVER, START, event
-from tests.support.homes import new_home, sqlite_url
+from tests.support.homes import commit, new_home, new_store, sqlite_url
+from tests.support.story import CATALOG as STORY_CATALOG
+from tests.support.story import TUBE as TUBE_OF_A_DAY
+from tests.support.story import result, us, whole_day
 
 CATALOG = load_catalog(DEFAULT_CATALOG)
 TUBE, POURED = (make_identifier("S", 2026, n) for n in (700, 701))
@@ -175,3 +178,39 @@ def test_the_record_survives_its_json_form(records: dict[str, CustodyRecord]) ->
 def test_the_same_record_gives_the_same_pdf(records: dict[str, CustodyRecord], tmp_path: Path) -> None:
     for record in records.values():
         assert custody_pdf(record) == custody_pdf(record)
+
+
+def test_a_long_narrative_and_a_panel_are_there_whole(tmp_path: Path) -> None:
+    words = "\n".join(f"Section {n} shows no dysplasia." for n in range(900))
+    panel = [
+        {"code": "GLU", "name": "Glucose", "value": ">400", "unit": "mg/dL", "range": "70-99"},
+        {"code": "K", "name": "Potassium", "value": "7.10", "unit": "mmol/L", "flag": "critical-high"},
+    ]
+    engine = new_home(sqlite_url(tmp_path))
+    commit(
+        new_store(engine),
+        [
+            *whole_day(),
+            result(200, "CBCD", value=words, comment="Seen by two readers."),
+            result(201, "BMP", value=None, components=panel),
+            result(202, "GLU", value=">400", unit="mg/dL"),
+        ],
+    )
+    with reading(engine) as connection:
+        record = custody_record(connection, TUBE_OF_A_DAY, us(6000), STORY_CATALOG)
+    engine.dispose()
+    assert record is not None
+    text = custody_text(record)
+    pages = "\n".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(custody_pdf(record))).pages)
+    for shown in (text, pages):
+        flat = " ".join(shown.split())
+        assert all(f"Section {n} shows no dysplasia." in flat for n in range(900))
+        assert "Seen by two readers." in flat
+        assert "7.10 mmol/L critical-high" in flat
+        assert "whether it is critical can't be told, AND NOBODY HAS JUDGED IT YET" in flat
+        assert "CRITICAL, NOT YET READ BACK BY ANYBODY" in flat
+    assert {(one.test, one.critical) for one in record.results} == {
+        ("CBCD", "no"),
+        ("BMP", "yes"),
+        ("GLU", "unjudged"),
+    }
