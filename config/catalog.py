@@ -8,10 +8,11 @@ import csv
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
+from msgspec import Meta
 
 from config.errors import LabtrailError
 from config.opening_hours import opening
@@ -20,6 +21,12 @@ from config.units import unit_key
 DEFAULT_CATALOG = Path(__file__).parent / "catalog"
 ROWS_MAX = 100_000
 T = TypeVar("T", bound=msgspec.Struct)
+# limits, so that no cell (`nan`, `1e300`) makes a moment or a judgement that can't be computed
+Hours = Annotated[float, Meta(ge=0, le=100_000)]
+Days = Annotated[float, Meta(ge=0, le=5_000)]
+Quantity = Annotated[float, Meta(ge=0, le=1_000_000_000)]
+Limit = Annotated[float, Meta(ge=-1e15, le=1e15)]
+Celsius = Annotated[float, Meta(ge=-273.15, le=1000)]
 
 
 class CatalogError(LabtrailError):
@@ -41,9 +48,9 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
     from_site: str
     to_site: str
-    dispatch_hours_max: float
-    pickup_hours_max: float
-    transit_hours_max: float
+    dispatch_hours_max: Hours
+    pickup_hours_max: Hours
+    transit_hours_max: Hours
 
 
 class Test(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,12 +60,12 @@ class Test(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     loinc: str | None
     container: str
-    min_ml: float | None
-    stability_room_hours: float | None
+    min_ml: Quantity | None
+    stability_room_hours: Hours | None
     """0: never at room temperature; None: not known."""
-    stability_refrigerated_hours: float | None
-    tat_routine_hours: float
-    tat_stat_hours: float | None
+    stability_refrigerated_hours: Hours | None
+    tat_routine_hours: Hours
+    tat_stat_hours: Hours | None
     """None: the routine turnaround applies to a STAT too."""
     performed_at: Literal["lab", "clinic"] = "lab"
     """Where it is done: in the clinic, its turnaround runs from collection."""
@@ -70,10 +77,10 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
     specimen_type: str
     additive: str | None
     cap_colour: str
-    draw_ml: float
+    draw_ml: Quantity
     item: str
-    temperature_min_c: float
-    temperature_max_c: float
+    temperature_min_c: Celsius
+    temperature_max_c: Celsius
 
 
 class Supply(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,9 +93,9 @@ class Supply(msgspec.Struct, frozen=True, kw_only=True):
 class ParLevel(msgspec.Struct, frozen=True, kw_only=True):
     site: str
     item: str
-    reorder_point: float
-    par_level: float
-    lead_time_days: float
+    reorder_point: Quantity
+    par_level: Quantity
+    lead_time_days: Days
 
 
 class CriticalValue(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,8 +105,8 @@ class CriticalValue(msgspec.Struct, frozen=True, kw_only=True):
     """A test's code, or that of a panel's component."""
     unit: str | None
     """None: for values that have none."""
-    low_below: float | None
-    high_above: float | None
+    low_below: Limit | None
+    high_above: Limit | None
 
 
 class RejectReason(msgspec.Struct, frozen=True, kw_only=True):

@@ -140,6 +140,8 @@ results = Table(
     Column("reported_us", BigInteger, nullable=False),
     Column("counts_us", BigInteger, nullable=False, server_default="0"),  # from when it stands
     moment("first_final_us"),
+    moment("since_us"),  # from when its turnaround runs
+    moment("due_us"),
     moment("acknowledged_us"),
     Column("acknowledged_by", Text),
     Column("revisions", Integer, nullable=False),  # reports after the first

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from config.catalog import Catalog
-from models.rules.deadlines import turnaround_hours
+from models.rules.deadlines import turnaround_of
 from models.rules.event_types import ResultReported
 from models.rules.events import Event
 from models.rules.specimen import Specimen
@@ -19,7 +19,10 @@ class Observer(Protocol):
 
 
 def report(observer: Observer, new: Sequence[Event], folded: Mapping[str, Specimen], catalog: Catalog) -> None:
-    """Report the new receipts at a lab, and the first final results that now have a receipt."""
+    """Report the new receipts at a lab, and the first final results of tubes that have one.
+
+    In time is a result that comes before it is due, which in a lab with opening hours may be days later.
+    """
     ids = {event.id for event in new}
     for s in {event.subject: folded.get(event.subject) for event in new}.values():
         if s is None or s.lab_received is None:
@@ -29,7 +32,7 @@ def report(observer: Observer, new: Sequence[Event], folded: Mapping[str, Specim
             observer.received(s.site, priority, (s.lab_received.time_us - s.collected_us) / 1e6)
         reported = {(e.data.test, e.time_us) for e in s.every(ResultReported) if e.id in ids}
         for result in s.results:
-            first = result.first_final_us
-            hours = turnaround_hours(result.test, s.priority, catalog)
-            if first is not None and hours is not None and (arrived or (result.test, first) in reported):
-                observer.resulted(result.test, priority, (first - s.lab_received.time_us) / 1e6, hours * 3600)
+            first, due = result.first_final_us, turnaround_of(s, result.test, catalog)
+            if first is not None and due is not None and (arrived or (result.test, first) in reported):
+                allowed_s = (due.due_us - due.since_us) / 1e6
+                observer.resulted(result.test, due.priority, (first - due.since_us) / 1e6, allowed_s)

@@ -9,10 +9,11 @@ from sqlalchemy import Table
 from config.messages import dumped
 from models.database.columns import json_text
 from models.database.state_tables import discrepancies, legs, order_tubes, results
-from models.rules.deadlines import deadlines
+from models.rules.deadlines import Turnaround, deadlines, turnaround_of
 from models.rules.event_types import NAMES, Collected, Rejected, TestAdded, Transport
 from models.rules.events import Event
 from models.rules.keys import key
+from models.rules.results import Result
 from models.rules.specimen import MOVES, Leg, Specimen
 
 if TYPE_CHECKING:
@@ -103,35 +104,40 @@ class ResultRow(Struct, frozen=True, gc=False):
     reported_us: int
     counts_us: int
     first_final_us: int | None
+    since_us: int | None
+    due_us: int | None
     acknowledged_us: int | None
     acknowledged_by: str | None
     revisions: int
 
 
-def _result_rows(s: Specimen) -> list[Struct]:
-    return [
-        ResultRow(
-            accession=s.accession,
-            test=r.test,
-            status=r.status,
-            value=r.value,
-            unit=r.unit,
-            flag=r.flag,
-            critical=r.critical,
-            undecided=json_text(r.undecided),
-            range=r.range,
-            comment=r.comment,
-            components=json_text(r.components),
-            report=r.report,
-            reported_us=r.reported_us,
-            counts_us=r.counts_us,
-            first_final_us=r.first_final_us,
-            acknowledged_us=r.acknowledged_us,
-            acknowledged_by=r.acknowledged_by,
-            revisions=r.revisions,
-        )
-        for r in s.results
-    ]
+def _result_rows(s: Specimen, catalog: "Catalog") -> list[Struct]:
+    return [_result_row(s, r, turnaround_of(s, r.test, catalog)) for r in s.results]
+
+
+def _result_row(s: Specimen, r: Result, turnaround: Turnaround | None) -> Struct:
+    return ResultRow(
+        accession=s.accession,
+        test=r.test,
+        status=r.status,
+        value=r.value,
+        unit=r.unit,
+        flag=r.flag,
+        critical=r.critical,
+        undecided=json_text(r.undecided),
+        range=r.range,
+        comment=r.comment,
+        components=json_text(r.components),
+        report=r.report,
+        reported_us=r.reported_us,
+        counts_us=r.counts_us,
+        first_final_us=r.first_final_us,
+        since_us=turnaround.since_us if turnaround else None,
+        due_us=turnaround.due_us if turnaround else None,
+        acknowledged_us=r.acknowledged_us,
+        acknowledged_by=r.acknowledged_by,
+        revisions=r.revisions,
+    )
 
 
 class TubeRow(Struct, frozen=True, gc=False):
@@ -149,7 +155,7 @@ class TubeRow(Struct, frozen=True, gc=False):
     recollect_us: int | None
 
 
-def _tube_rows(s: Specimen) -> list[Struct]:
+def _tube_rows(s: Specimen, _: "Catalog") -> list[Struct]:
     """The orders whose tests this tube was collected for, or had added."""
     tests: dict[str, tuple[str, set[str]]] = {}
     collected = s.every(Collected)
@@ -216,7 +222,7 @@ def _leg_row(accession: str, number: int, leg: Leg) -> LegRow:
     )
 
 
-def _leg_rows(s: Specimen) -> list[Struct]:
+def _leg_rows(s: Specimen, _: "Catalog") -> list[Struct]:
     return [_leg_row(s.accession, number, leg) for number, leg in enumerate(s.legs, 1)]
 
 
@@ -231,7 +237,7 @@ class DiscrepancyRow(Struct, frozen=True, gc=False):
     site: str | None
 
 
-def _discrepancy_rows(s: Specimen) -> list[Struct]:
+def _discrepancy_rows(s: Specimen, _: "Catalog") -> list[Struct]:
     return [
         DiscrepancyRow(
             accession=s.accession,
@@ -251,7 +257,7 @@ class Derived(NamedTuple):
     table: Table
     kind: type[Struct]
     keys: tuple[str, ...]
-    rows_of: Callable[[Specimen], list[Struct]]
+    rows_of: Callable[[Specimen, "Catalog"], list[Struct]]
     types: frozenset[str] | None
     """The specimen's own events without which it has no row; None: it may have one without any."""
 

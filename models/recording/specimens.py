@@ -292,7 +292,7 @@ class Refold:
             self._have[table].ask(accessions)
         orders_changed: set[str] = set()
         for d in DERIVED:
-            want = {d.key_of(row): row for s in known.values() for row in d.rows_of(s)}
+            want = {d.key_of(row): row for s in known.values() for row in d.rows_of(s, self.catalog)}
             there = [d.kind(*row) for row in self._have[d.table].of(concerned[d.table])]
             have = {d.key_of(row): row for row in there}
             changed = [row for of, row in want.items() if have.get(of) != row]

@@ -7,7 +7,7 @@ What is late at a moment T is then those due at or before T: a pure function of 
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 
@@ -160,22 +160,38 @@ def overdue_results(s: Specimen, catalog: "Catalog", _: "Policy") -> Found:
     if s.status in _NO_RESULT or s.cancelled_us is not None:
         return
     for test in s.tests:
-        since = _turnaround_begins(s, test, catalog)
-        add_on = s.added.get(test)
-        priority = (add_on.priority if add_on else None) or _priority(s)
-        hours = turnaround_hours(test, priority, catalog)
-        if test in s.closed or hours is None or since is None:
+        turnaround = turnaround_of(s, test, catalog) if test not in s.closed else None
+        if turnaround is None:
             continue
-        since_us, site = since
         yield Deadline.of(
-            _result_is_due(test, hours),
+            _result_is_due(test, turnaround.hours),
             kind=AlertKind.OVERDUE_RESULT,
             subject=f"{s.accession}/{test}",
             site=s.site,
-            severity=Severity.CRITICAL if priority == "stat" else Severity.WARNING,
-            due_us=_result_due_us(since_us, hours, priority, site, catalog),
-            priority=priority,
+            severity=Severity.CRITICAL if turnaround.priority == "stat" else Severity.WARNING,
+            due_us=turnaround.due_us,
+            priority=turnaround.priority,
         )
+
+
+class Turnaround(NamedTuple):
+    """From when a test's time runs and when its result is due, in microseconds since 1970; the hours allowed."""
+
+    since_us: int
+    due_us: int
+    hours: float
+    priority: str
+
+
+def turnaround_of(s: Specimen, test: str, catalog: "Catalog") -> Turnaround | None:
+    """The turnaround of one test of a tube; None while it doesn't run, and for a test that the catalog lacks."""
+    since, add_on = _turnaround_begins(s, test, catalog), s.added.get(test)
+    priority = (add_on.priority if add_on else None) or _priority(s)
+    hours = turnaround_hours(test, priority, catalog)
+    if hours is None or since is None:
+        return None
+    since_us, site = since
+    return Turnaround(since_us, _result_due_us(since_us, hours, priority, site, catalog), hours, priority)
 
 
 def _turnaround_begins(s: Specimen, test: str, catalog: "Catalog") -> tuple[int, str] | None:

@@ -133,7 +133,7 @@ def lab_day(
     )
     for moment in connection.execute(arrived).scalars():
         received[moment_of(moment).astimezone(zone).hour] += 1
-    by_test, by_day, resulted = _results(connection, catalog, zone, (since_us, start_us, end_us))
+    by_test, by_day, resulted = _results(connection, zone, (since_us, start_us, end_us))
     codes = Counter(code for found in days[day] for code in found.codes)
     late = [c for c in cases(connection, catalog, policy, at_us).due if c.subject]
     return LabDay(
@@ -154,31 +154,35 @@ def _by_hour(counts: Counter[int]) -> tuple[int, ...]:
     return tuple(counts[hour] for hour in range(24))
 
 
-Times = dict[tuple[str, str], list[float]]
+Times = dict[tuple[str, str], list[tuple[float, bool]]]
 Kept = dict[date, list[bool | None]]
 
 
 def _results(
-    connection: Connection, catalog: "Catalog", zone: ZoneInfo, bounds: tuple[int, int, int]
+    connection: Connection, zone: ZoneInfo, bounds: tuple[int, int, int]
 ) -> tuple[Times, Kept, Counter[int]]:
-    """(test, priority) -> hours, of the day; day -> whether each result was within a STAT limit (None: routine)."""
+    """Of the results that had a time to come by.
+
+    (test, priority) -> (hours, whether it came in time), of the day; day -> whether each STAT result came in time
+    (None: routine).
+    """
     since_us, start_us, end_us = bounds
     s, r = specimens.c, results.c
     rows = connection.execute(
-        select(r.test, s.priority, r.first_final_us, s.lab_received_us)
+        select(r.test, s.priority, r.first_final_us, r.since_us, r.due_us)
         .join(specimens, s.accession == r.accession)
-        .where(r.first_final_us >= since_us, r.first_final_us < end_us, s.lab_received_us.is_not(None))
+        .where(r.first_final_us >= since_us, r.first_final_us < end_us, r.since_us.is_not(None))
     )
     by_test: Times = defaultdict(list)
     by_day: Kept = defaultdict(list)
     resulted: Counter[int] = Counter()
-    for test, priority, final_us, received_us in rows:
-        hours = max(0, final_us - received_us) / 3.6e9
-        limit = turnaround_hours(test, priority, catalog)
+    for test, priority, final_us, begun_us, due_us in rows:
+        in_time = final_us <= due_us
         when = moment_of(final_us).astimezone(zone)
-        by_day[when.date()].append(hours <= limit if priority == "stat" and limit is not None else None)
+        by_day[when.date()].append(in_time if priority == "stat" else None)
         if final_us >= start_us:
-            by_test[test, "stat" if priority == "stat" else "routine"].append(hours)
+            hours = max(0, final_us - begun_us) / 3.6e9
+            by_test[test, "stat" if priority == "stat" else "routine"].append((hours, in_time))
             resulted[when.hour] += 1
     return by_test, by_day, resulted
 
@@ -206,11 +210,11 @@ def _clinics(found: Sequence[_Found], catalog: "Catalog") -> tuple[Clinic, ...]:
 
 def _turnarounds(by_test: Times, catalog: "Catalog") -> tuple[Turnaround, ...]:
     rows = []
-    for (test, priority), hours in sorted(by_test.items(), key=lambda item: (item[0][1] != "stat", item[0][0])):
-        limit = turnaround_hours(test, priority, catalog)
+    for (test, priority), came in sorted(by_test.items(), key=lambda item: (item[0][1] != "stat", item[0][0])):
+        limit, hours = turnaround_hours(test, priority, catalog), [one for one, _ in came]
         median, p95 = percentile(hours, 0.5), percentile(hours, 0.95)
         if limit is not None and median is not None and p95 is not None:
-            in_time = sum(hour <= limit for hour in hours)
+            in_time = sum(kept for _, kept in came)
             rows.append(
                 Turnaround(
                     test=test,

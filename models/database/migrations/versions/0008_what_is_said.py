@@ -164,6 +164,8 @@ def upgrade() -> None:
     sa.Column('reported_us', sa.BigInteger(), nullable=False),
     sa.Column('counts_us', sa.BigInteger(), server_default='0', nullable=False),
     sa.Column('first_final_us', sa.BigInteger(), nullable=True),
+    sa.Column('since_us', sa.BigInteger(), nullable=True),
+    sa.Column('due_us', sa.BigInteger(), nullable=True),
     sa.Column('acknowledged_us', sa.BigInteger(), nullable=True),
     sa.Column('acknowledged_by', sa.Text(), nullable=True),
     sa.Column('revisions', sa.Integer(), nullable=False),
