@@ -195,7 +195,8 @@ def _changing(case: Deadline) -> tuple[Any, ...]:
 
 def _kept(faults: list[Judged], row: dict[str, Any]) -> bool:
     """Whether an open alert may be of a case that can't be judged: it stays open until it can."""
-    names = {(row["kind"], row["subject"]), (row["kind"], row["accession"]), ("deadlines", row["accession"])}
+    of = (row["subject"], row["accession"])
+    names = {(kind, name) for kind in (row["kind"], "deadlines") for name in of}
     return any((fault.kind, fault.subject) in names for fault in faults)
 
 

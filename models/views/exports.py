@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Text, collate, func, s
 from sqlalchemy.sql.elements import UnaryExpression
 
 from models.alerts.cases import cases
+from models.alerts.setting_aside import Judged
 from models.alerts.stock_discrepancies import stock_discrepancies
 from models.alerts.supplies import spellings
 from models.database.acts_tables import alerts
@@ -278,7 +279,9 @@ def _movements(connection: Connection) -> Iterator[Row]:
             }
 
 
-def _alerts(connection: Connection, catalog: "Catalog", policy: "Policy", at_us: int) -> Iterator[Row]:
+def _alerts(
+    connection: Connection, catalog: "Catalog", policy: "Policy", at_us: int, faults: list[Judged]
+) -> Iterator[Row]:
     """What is late or wrong at a moment, with who has acknowledged it."""
     acknowledged = {
         (kind, subject): by
@@ -288,7 +291,9 @@ def _alerts(connection: Connection, catalog: "Catalog", policy: "Policy", at_us:
             )
         )
     }
-    for case in cases(connection, catalog, policy, at_us).due:
+    found = cases(connection, catalog, policy, at_us)
+    faults += found.faults
+    for case in found.due:
         yield {
             "kind": case.kind,
             "subject": case.subject,
@@ -379,11 +384,20 @@ _PLAIN: dict[str, Callable[[Connection], Iterator[Row]]] = {
 
 
 def export_rows(
-    connection: Connection, table: str, at_us: int, *, catalog: "Catalog", policy: "Policy"
+    connection: Connection,
+    table: str,
+    at_us: int,
+    *,
+    catalog: "Catalog",
+    policy: "Policy",
+    faults: list[Judged] | None = None,
 ) -> Iterator[Row]:
-    """The rows of an exported table (a key of EXPORTS), sorted and stable. `at_us` decides what is late."""
+    """The rows of an exported table (a key of EXPORTS), sorted and stable. `at_us` decides what is late.
+
+    `faults`: gets the cases that can't be judged, which are in no row, when the rows of `alerts` are read.
+    """
     if table == "alerts":
-        return _alerts(connection, catalog, policy, at_us)
+        return _alerts(connection, catalog, policy, at_us, [] if faults is None else faults)
     return _PLAIN[table](connection)
 
 

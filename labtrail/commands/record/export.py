@@ -13,7 +13,7 @@ import msgspec
 import typer
 
 from labtrail.progress import Bar, progress
-from labtrail.shared import At, Data, database_for, moment_us, settings_for
+from labtrail.shared import At, Data, database_for, moment_us, say, settings_for
 
 ROWS_AT_A_TIME = 1000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -61,7 +61,8 @@ def export(
         str,
         typer.Argument(
             metavar="TABLE",
-            help="specimens, custody, discrepancies, results, stock, movements, alerts, quarantine or ledger.",
+            help="specimens, custody, discrepancies, results, orders, stock, stock-discrepancies, movements, alerts, "
+            "quarantine or ledger.",
         ),
     ],
     form: Annotated[Format, typer.Option("--format", help="JSON Lines or CSV.")] = Format.jsonl,
@@ -73,6 +74,7 @@ def export(
     Sorted; the same tables give the same bytes.
     """
     from config.catalog import load_catalog
+    from models.alerts.setting_aside import Judged
     from models.database.engine import reading
     from models.views.exports import EXPORTS, export_rows
 
@@ -83,8 +85,9 @@ def export(
     settings = settings_for(data)
     moment = moment_us(at)
     catalog = load_catalog(settings.catalog)
+    faults: list[Judged] = []
     with database_for(settings) as engine, reading(engine) as connection:
-        rows = export_rows(connection, table, moment, catalog=catalog, policy=settings.policy)
+        rows = export_rows(connection, table, moment, catalog=catalog, policy=settings.policy, faults=faults)
         lines = json_lines(rows) if form is Format.jsonl else csv_lines(EXPORTS[table], rows)
         # rows on the same terminal would tear a bar apart
         with nullcontext(Bar()) if sys.stdout.isatty() else progress(f"exporting {table}", unit="rows") as bar:
@@ -92,6 +95,8 @@ def export(
                 sys.stdout.buffer.write(b"".join(part))
                 bar.advance(len(part))
     sys.stdout.buffer.flush()
+    if faults:
+        say(f"{len(faults)} more cases can't be judged: see labtrail doctor")
 
 
 def register(app: typer.Typer) -> None:
