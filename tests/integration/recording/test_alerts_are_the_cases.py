@@ -2,14 +2,20 @@
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Engine
 
 from models.alerts.sweep import acknowledge
+from models.database.engine import make_engine
 from models.rules.identifiers import make_identifier
 from tests.integration.recording.test_workflow import Clinic, poured, read_back
 from tests.support.examples import examples
+from tests.support.homes import new_home, sqlite_url
+from tests.support.postgres.server import create_database, drop_database
 from tests.support.story import MA, TUBE, collected, raw, result, step, supply, us, void, whole_day
 
 OTHER, CHILD = make_identifier("S", 2026, 81), make_identifier("S", 2026, 82)
@@ -72,24 +78,49 @@ deeds = st.lists(
 )
 
 
+Deeds = list[tuple[str, Any]]
+
+
+def agrees_after_each_sweep(engine: Engine, deeds: Deeds, first: list[int]) -> None:
+    """Half of the events in an order of their own, then the deeds; after every sweep live is as pure."""
+    clinic = Clinic(engine)
+    clinic.happened(*(EVENTS[n] for n in first[: len(first) // 2]))
+    for deed, what in deeds:
+        if deed == "events":
+            clinic.happened(*(EVERY[n] for n in what))
+        elif deed == "sweep":
+            clinic.sweep(what)
+            clinic.agrees(what)
+        elif opened := clinic.open():
+            acknowledge(clinic.engine, opened[what % len(opened)]["id"], MA, us(0))
+    clinic.sweep(5000)
+    clinic.agrees(5000)
+    _acknowledged_while_open(clinic)
+    clinic.engine.dispose()
+
+
 @settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(deeds=deeds, first=st.permutations(range(len(EVENTS))))
-def test_what_is_open_after_a_sweep_is_what_the_tables_name(deeds, first):
+def test_what_is_open_after_a_sweep_is_what_the_tables_name(deeds: Deeds, first: list[int]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        clinic = Clinic(Path(folder))
-        clinic.happened(*(EVENTS[n] for n in first[: len(first) // 2]))
-        for deed, what in deeds:
-            if deed == "events":
-                clinic.happened(*(EVERY[n] for n in what))
-            elif deed == "sweep":
-                clinic.sweep(what)
-                clinic.agrees(what)
-            elif opened := clinic.open():
-                acknowledge(clinic.engine, opened[what % len(opened)]["id"], MA, us(0))
-        clinic.sweep(5000)
-        clinic.agrees(5000)
-        _acknowledged_while_open(clinic)
-        clinic.engine.dispose()
+        agrees_after_each_sweep(new_home(sqlite_url(Path(folder))), deeds, first)
+
+
+@pytest.mark.postgres
+@settings(
+    max_examples=examples(25),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(deeds=deeds, first=st.permutations(range(len(EVENTS))))
+def test_it_is_so_on_postgresql(
+    postgres_base_url: str, postgres_template: str, deeds: Deeds, first: list[int]
+) -> None:
+    url = create_database(postgres_base_url, template=postgres_template)
+    try:
+        agrees_after_each_sweep(make_engine(url), deeds, first)
+    finally:
+        drop_database(postgres_base_url, url)
 
 
 def _acknowledged_while_open(clinic: Clinic) -> None:
