@@ -28,6 +28,8 @@ from models.rules.event_types import (
     NotCollected,
     OrderPlaced,
     ResultReported,
+    SupplySent,
+    SupplyTransferred,
     TestAdded,
 )
 from models.rules.identifiers import BADGE, MANIFEST, SPECIMEN, TOTE, Kind, is_identifier, looks_like
@@ -204,15 +206,19 @@ EXPONENT_MAX = 400
 
 
 def exact_values(data: ResultReported, raw: msgspec.Raw) -> ResultReported:
-    """The same report, with each number that is not whole as the text that was sent: 5.10 stays 5.10."""
+    """The same report, with a number as the text that was sent where a float would lose digits: 5.10 stays 5.10."""
     if not isinstance(data.value, float) and not any(isinstance(c.value, float) for c in data.components):
         return data
     components = data.components and tuple(
-        replace(one, value=_plain(written.value)) if isinstance(one.value, float) else one
+        replace(one, value=_exact(one.value, written.value)) if isinstance(one.value, float) else one
         for one, written in zip(data.components, _values.decode(raw).components, strict=True)
     )
-    value = _plain(_value.decode(raw).value) if isinstance(data.value, float) else data.value
+    value = _exact(data.value, _value.decode(raw).value) if isinstance(data.value, float) else data.value
     return replace(data, value=value, components=components)
+
+
+def _exact(value: float, raw: msgspec.Raw) -> float | str:
+    return value if (text := _plain(raw)) == str(value) else text
 
 
 def _plain(raw: msgspec.Raw) -> str:
@@ -317,7 +323,6 @@ _TEST, _CONTAINER = Reason.UNKNOWN_TEST, Reason.UNKNOWN_CONTAINER
 _named: dict[str, tuple[tuple[str, Reason], ...]] = _having(
     {
         "destination": _SITE,
-        "to": _SITE,
         "site": _SITE,
         "test": _TEST,
     }
@@ -382,7 +387,7 @@ def _names(event: Event) -> Iterator[tuple[Reason, str]]:
 
 
 def _listed(data: Data) -> Iterator[tuple[Reason, str]]:
-    """The names in lists, and the container."""
+    """The names in lists, the container, and the site that goods go to: of a read-back, `to` is a person's role."""
     if isinstance(data, Collected):
         for line in data.supplies:
             yield _ITEM, line.item
@@ -400,6 +405,8 @@ def _listed(data: Data) -> Iterator[tuple[Reason, str]]:
     elif isinstance(data, Aliquoted):
         for child in data.children:
             yield _CONTAINER, child.container
+    elif isinstance(data, (SupplyTransferred, SupplySent)):
+        yield _SITE, data.to
 
 
 def check(event: Event, catalog: "Catalog", outside: re.Pattern[str] | None = None) -> None:

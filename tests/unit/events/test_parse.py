@@ -23,7 +23,9 @@ from models.rules.times import moment_of, utc_text
 from tests.support.simulated import CATALOG
 from tests.unit.events.test_golden import FILES
 
-GOOD = {name: [c["event"] for c in json.loads(p.read_text())] for p in FILES for name in [p.stem]}
+GOOD: dict[str, list[dict]] = {}
+for path in FILES:
+    GOOD.setdefault(path.stem, []).extend(case["event"] for case in json.loads(path.read_text()))
 COLLECTED = GOOD["specimen.collected"][1]
 STORED = GOOD["specimen.stored"][0]
 BAD_SPECIMEN = "S2600012335"
@@ -162,6 +164,135 @@ def test_a_recall_is_of_all_sites():
     recall = GOOD["supply.recalled"][0]
     assert refusal(recall | {"subject": "NORTH/SUP-EDTA4"}) == "invalid-data"
     assert refusal(recall | {"subject": "*/SUP-GOLD"}) == "unknown-item"
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [("supply.received", "expires"), ("supply.ordered", "expected"), ("supply.sent", "expected")],
+)
+def test_a_date_is_one_of_the_years_1970_to_2199(name, field):
+    def told(date):
+        return refusal(with_data(GOOD[name][0], **{field: date}))
+
+    assert [told(date) for date in ("1970-01-01", "2027-02-28", "2199-12-31", None)] == [None] * 4
+    for date in ("0001-01-01", "1969-12-31", "2200-01-01", "9999-12-31", "2027-02-29", "27-01-01", "", 20270101):
+        assert told(date) == "invalid-data", date
+
+
+@pytest.mark.parametrize(("name", "field"), [("order.placed", "wanted"), ("result.reported", "analysed")])
+def test_a_moment_in_the_data_has_an_offset_and_is_one_of_the_same_years(name, field):
+    def told(moment):
+        return refusal(with_data(GOOD[name][0], **{field: moment}))
+
+    for moment in ("1970-01-01T00:00:00Z", "2026-11-24T06:00:00-06:00", "2199-12-31T23:59:59.999999Z", None):
+        assert told(moment) is None, moment
+    for moment in (
+        "1969-12-31T23:59:59Z",
+        "2200-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+23:59",
+        "9999-12-31T23:59:59-23:59",
+        "2026-11-24T06:00:00",
+        "2026-11-24",
+        "tomorrow",
+        1_795_000_000,
+    ):
+        assert told(moment) == "invalid-data", moment
+
+
+@pytest.mark.parametrize(
+    ("name", "field"), [("result.reported", "value"), ("result.reported", "comment"), ("order.placed", "notes")]
+)
+def test_a_narrative_has_up_to_32_kib(name, field):
+    assert refusal(with_data(GOOD[name][0], **{field: "x" * 32 * 1024})) is None
+    assert refusal(with_data(GOOD[name][0], **{field: "x" * (32 * 1024 + 1)})) == "invalid-data"
+
+
+@pytest.mark.parametrize("name", ["received", "used", "wasted", "counted", "transferred", "sent"])
+def test_the_lot_of_a_supply_may_be_the_empty_text(name):
+    event = GOOD[f"supply.{name}"][0]
+    assert refusal(with_data(event, lot="")) is None
+    assert refusal(with_data(event, lot="x" * 128)) is None
+    assert refusal(with_data(event, lot="x" * 129)) == "invalid-data"
+    assert refusal(with_data(event, lot=7)) == "invalid-data"
+
+
+REPORTED, ORDER = GOOD["result.reported"][0], GOOD["order.placed"][0]
+
+
+@pytest.mark.parametrize(
+    ("reason", "event", "change"),
+    [
+        (None, REPORTED, {"value": -4}),
+        (None, REPORTED, {"components": [{"code": "A"}] * 500}),
+        (None, REPORTED, {"supplies": []}),
+        (None, GOOD["result.acknowledged"][0], {"to": "charge nurse", "report": "any-id"}),
+        (None, ORDER, {"answers": [{"code": "A", "value": 1.5}], "diagnoses": ["E11.9"]}),
+        ("invalid-data", REPORTED, {"value": True}),
+        ("invalid-data", REPORTED, {"value": ["5"]}),
+        ("invalid-data", REPORTED, {"components": [{"code": "A"}] * 501}),
+        ("invalid-data", REPORTED, {"components": [{"code": ""}]}),
+        ("invalid-data", REPORTED, {"components": [{"name": "Sodium"}]}),
+        ("invalid-data", REPORTED, {"components": [{"code": "NA", "flag": "weird"}]}),
+        ("invalid-data", REPORTED, {"supplies": [{"item": "SUP-EDTA4", "quantity": 1}] * 101}),
+        ("invalid-data", GOOD["result.acknowledged"][0], {"report": ""}),
+        ("invalid-data", ORDER, {"answers": [{"value": "yes"}]}),
+        ("invalid-data", ORDER, {"diagnoses": "E11.9"}),
+        ("invalid-data", GOOD["specimen.test-added"][0], {"tests": []}),
+        ("invalid-data", GOOD["specimen.test-added"][0], {"order": None}),
+        ("invalid-data", GOOD["specimen.test-added"][0], {"priority": "urgent"}),
+        ("invalid-data", GOOD["supply.order-closed"][0], {"order": ""}),
+        ("invalid-data", GOOD["supply.order-closed"][0], {"reason": None}),
+        ("invalid-data", GOOD["supply.sent"][0], {"quantity": -1}),
+        ("invalid-data", GOOD["supply.sent"][0], {"to": ""}),
+        ("invalid-data", GOOD["supply.received"][0], {"sent": ""}),
+        ("unknown-item", REPORTED, {"supplies": [{"item": "SUP-GOLD", "quantity": 1}]}),
+        ("unknown-test", GOOD["specimen.test-added"][0], {"tests": ["PHRENOLOGY"]}),
+        ("unknown-site", GOOD["supply.sent"][0], {"to": "MARS"}),
+    ],
+)
+def test_the_limits_of_a_field(reason, event, change):
+    assert refusal(with_data(event, **change)) == reason
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("5.10", "5.10"),
+        ("0.00001", "0.00001"),
+        ("1E-5", "0.00001"),
+        ("1.50e2", "150"),
+        ("0.30000000000000000001", "0.30000000000000000001"),
+        ("7.25", 7.25),
+        ("140", 140),
+        ('"5.10 "', "5.10 "),
+        ("null", None),
+    ],
+)
+def test_a_number_keeps_the_digits_with_which_it_was_reported(sent, kept):
+    event = with_data(REPORTED, value="HERE", components=[{"code": "A"}, {"code": "B", "value": "HERE"}])
+    data = parse(json.dumps(event).replace('"HERE"', sent).encode()).data
+    assert (data.value, data.components[0].value, data.components[1].value) == (kept, None, kept)
+    assert type(data.value) is type(kept)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("order.placed", {"wanted": "next week", "notes": ["call"], "answers": {"a": 1}}),
+        ("result.reported", {"components": 3, "supplies": "none", "analysed": 0}),
+        ("result.acknowledged", {"to": 5, "report": ""}),
+        ("supply.received", {"sent": 17}),
+    ],
+)
+def test_what_an_earlier_version_recorded_is_still_an_event(name, change):
+    """The fields were unknown ones then, which may hold anything."""
+    event = json.dumps(with_data(GOOD[name][0], **change)).encode()
+    with pytest.raises(Refused):
+        parse(event)
+    assert parse(event, recorded=True).data == parse(json.dumps(GOOD[name][0]).encode()).data
+    broken = json.dumps(with_data(GOOD[name][0], **change, quantity="many", tests=5, test=5)).encode()
+    with pytest.raises(Refused):
+        parse(broken, recorded=True)
 
 
 def test_the_order_of_the_reasons_is_form_then_identifiers_then_names():
