@@ -122,10 +122,14 @@ def events(*records: bytes) -> tuple[Event, ...]:
 
 
 def specimen(
-    *records: bytes, orders: dict[str, OrderFacts] | None = None, lots: dict[tuple[str, str], LotFacts] | None = None
+    *records: bytes,
+    tube: str = TUBE,
+    orders: dict[str, OrderFacts] | None = None,
+    lots: dict[tuple[str, str], LotFacts] | None = None,
+    **more: Any,
 ) -> Specimen:
-    """The folded state of TUBE after these records."""
-    history = History(accession=TUBE, events=events(*records), orders=orders or {}, lots=lots or {})
+    """The folded state of a tube after these records; `more`: what other tubes' events say, as in `History`."""
+    history = History(accession=tube, events=events(*records), orders=orders or {}, lots=lots or {}, **more)
     return fold(history, CATALOG, POLICY)
 
 

@@ -6,7 +6,9 @@ from datetime import date
 
 import pytest
 
-from models.rules.specimen import LotFacts, OrderFacts
+from models.rules.event_types import Aliquoted, ResultReported
+from models.rules.events import of_kind
+from models.rules.specimen import LotFacts, OrderFacts, Origin
 from tests.support.story import (
     COURIER,
     LAB,
@@ -17,6 +19,7 @@ from tests.support.story import (
     TUBE,
     codes,
     collected,
+    events,
     result,
     specimen,
     step,
@@ -269,17 +272,107 @@ def test_a_specimen_is_resulted_only_when_every_test_is_final_corrected_or_cance
     assert specimen(two, L, D, P, R, F, result(200, "A1C", "cancelled")).status == "resulted"
 
 
-def test_our_own_critical_table_finds_a_critical_value_that_the_lab_did_not_flag() -> None:
+@pytest.mark.parametrize(
+    ("value", "unit", "critical"),
+    [
+        ("460", "mg/dL", "yes"),
+        ("460", "mmol/L", "unjudged"),
+        ("54.9", "mg/dL", "yes"),
+        ("<55", "mg/dL", "yes"),
+        ("<56", "mg/dL", "unjudged"),
+        ("100", "mg/dL", "no"),
+    ],
+)
+def test_our_own_critical_table_finds_a_critical_value_that_the_lab_did_not_flag(
+    value: str, unit: str, critical: str
+) -> None:
     tube = collected(0, tests=["GLU"], container="NAF4")
-    for value, unit, critical in (
-        ("460", "mg/dL", True),
-        ("460", "mmol/L", False),
-        ("54.9", "mg/dL", True),
-        ("<55", "mg/dL", False),
-        ("100", "mg/dL", False),
-    ):
-        (row,) = specimen(tube, L, D, P, R, result(180, "GLU", value=value, unit=unit)).results
-        assert row.critical == critical, (value, unit)
+    (row,) = specimen(tube, L, D, P, R, result(180, "GLU", value=value, unit=unit)).results
+    assert row.critical == critical
+    assert row.undecided == (("GLU",) if critical == "unjudged" else ())
+
+
+def test_a_correction_is_out_of_order_only_if_its_clock_is_behind_by_more_than_clocks_differ() -> None:
+    for minute, told in ((179, set()), (174, {"out-of-order:CBCD: corrected before final"})):
+        corrected = result(minute, status="corrected", value="6.0")
+        s = specimen(C, L, D, P, R, F, corrected)
+        assert codes(C, L, D, P, R, F, corrected) == told
+        (row,) = s.results
+        assert (row.status, row.value, row.counts_us) == ("corrected", "6.0", us(180))
+
+
+def test_an_added_test_is_a_test_of_the_tube_and_takes_it_back_from_resulted() -> None:
+    added = step("test-added", 200, site="CORE", order="R-2", tests=["A1C"], priority="stat")
+    s = specimen(*DAY, added)
+    assert (s.status, s.tests, s.priority, s.discrepancies) == ("received", ("A1C", "CBCD"), "routine", [])
+    assert (s.added["A1C"].added_us, s.added["A1C"].priority) == (us(200), "stat")
+    done = specimen(*DAY, added, result(260, "A1C"))
+    assert (done.status, done.resulted_us) == ("resulted", us(260))
+    assert specimen(*DAY, added, void(210, added)).status == "resulted"
+
+
+def test_a_test_that_the_tube_has_already_is_not_an_add_on() -> None:
+    again = step("test-added", 100, site="CORE", order="R-1", tests=["CBCD"])
+    assert specimen(C, L, D, P, R, again).added == {}
+
+
+def test_a_test_added_for_another_patients_order_is_an_identity_mismatch() -> None:
+    added = step("test-added", 200, site="CORE", order="R-2", tests=["A1C"])
+    for patient, told in (("P-2", {"identity-mismatch:patient"}), (" p-1", set())):
+        assert codes(*DAY, added, orders={"R-2": OrderFacts(patient=patient, placed_event="placed")}) == told
+
+
+def test_references_are_compared_by_their_key() -> None:
+    assert codes(C, step("labeled", 2, patient="p-1 ", scanned=f" {TUBE.lower()}"), D, P, R) == set()
+    sealed = step("dispatched", 30, seal="z-1")
+    assert codes(C, L, sealed, step("picked-up", 60, seal="Ｚ-1 ")) == set()
+    assert codes(C, L, orders={"R-1": OrderFacts(patient="p-1", placed_event="placed")}) == set()
+    lots = {("SUP-EDTA4", "L1"): LotFacts(notice="FDA Z-1", notice_us=us(900))}
+    used = [{"item": "SUP-EDTA4", "lot": "l1 ", "quantity": 1}]
+    assert codes(collected(0, supplies=used), L, lots=lots) == {"recalled-supply:SUP-EDTA4 lot l1 "}
+
+
+CANCELLED = {"R-1": OrderFacts(patient="P-1", cancelled_us=us(-30), cancelled_event="cancelled")}
+
+
+def test_a_tube_drawn_after_its_order_was_cancelled_is_marked_and_one_drawn_before_is_not() -> None:
+    assert codes(C, L, orders=CANCELLED) == {"cancelled-order:R-1"}
+    assert codes(collected(-31), L, orders=CANCELLED) == set()
+    (found,) = specimen(C, L, orders=CANCELLED).discrepancies
+    assert "cancelled" in found.events
+    assert specimen(C, L, orders=CANCELLED).cancelled_us == us(-30)
+
+
+def test_a_complete_result_after_a_rejection_is_marked_until_one_of_them_is_voided() -> None:
+    refused = step("rejected", 95)
+    marked = {"result-on-rejected:CBCD"}
+    assert codes(C, L, D, P, R, refused, F) == marked
+    assert codes(C, L, D, P, R, refused, result(180, status="corrected")) == marked
+    assert codes(C, L, D, P, R, refused, result(180, status="preliminary")) == set()
+    assert codes(C, L, D, P, R, refused, result(180, status="cancelled")) == set()
+    assert codes(C, L, D, P, R, result(94), refused) == set()
+    assert codes(C, L, D, P, R, refused, F, void(200, refused)) == set()
+    assert codes(C, L, D, P, R, refused, F, void(200, F)) == set()
+
+
+def test_an_aliquot_is_its_parents_and_a_result_on_it_comes_home() -> None:
+    poured = step("aliquoted", 100, site="CORE", children=[{"accession": OTHER_TUBE, "container": "SST5"}])
+    (birth,) = of_kind(events(poured), Aliquoted)
+    drawn = {"order": "R-1", "order_event": "c", "patient": "P-1", "patient_event": "c"}
+    home = Origin(accession=TUBE, **drawn, site="NORTH", collected_us=us(0))
+    child = specimen(tube=OTHER_TUBE, births=(birth,), lineage=(home,), ancestors=(home,))
+    assert (child.status, child.parent, child.container, child.patient) == ("received", TUBE, "SST5", "P-1")
+    assert child.discrepancies == []
+    stranger = Origin(accession=M1, order="R-9", order_event="x", patient="P-9", patient_event="x")
+    mixed = specimen(tube=OTHER_TUBE, births=(birth,), lineage=(home,), ancestors=(home, stranger))
+    assert {(d.code, str(d.detail)) for d in mixed.discrepancies} == {
+        ("identity-mismatch", "patient"),
+        ("identity-mismatch", "order"),
+    }
+    assert all({"c", "x", birth.id} <= set(d.events) for d in mixed.discrepancies)
+    reported = of_kind(events(result(180, tube=OTHER_TUBE)), ResultReported)
+    parent = specimen(C, L, D, P, R, poured, poured=tuple(reported))
+    assert (parent.status, parent.resulted_us, parent.results) == ("resulted", us(180), [])
 
 
 @pytest.mark.parametrize("seed", range(20))
