@@ -1,5 +1,6 @@
 """The store on real databases: the tables are a pure function of the set of events."""
 
+import json
 import random
 
 import pytest
@@ -172,7 +173,15 @@ def test_a_recall_reaches_every_specimen_drawn_with_the_lot(engine: Engine) -> N
     commit(store, [*whole_day(), *whole_day(5, OTHER_TUBE)])
     commit(store, [supply("recalled", 900, lot="L1", notice="notice")], 50)
     assert export(engine)["discrepancies"].count('"recalled-supply"') == 2
-    assert '"kind": "recalled-stock"' not in export(engine)["alerts"]  # none is left on the shelf
+    told = [json.loads(row) for row in export(engine)["alerts"].splitlines()]
+    (recall,) = [row for row in told if row["kind"] == "recalled-stock"]
+    assert (recall["subject"], recall["site"]) == ("SUP-EDTA4/L1", None)  # none is left on the shelf
+    assert "2 tubes" in recall["detail"]
+    assert not [row for row in told if row["kind"] == "custody-discrepancy"]
+    commit(store, [supply("counted", 950, lot="L1", quantity=5, site=site) for site in ("NORTH", "SOUTH")], 60)
+    told = [json.loads(row) for row in export(engine)["alerts"].splitlines()]
+    found = {row["subject"]: row["detail"] for row in told if row["kind"] == "recalled-stock"}
+    assert found.keys() == {"NORTH/SUP-EDTA4/L1", "SOUTH/SUP-EDTA4/L1"}
 
 
 def test_a_hostile_text_in_any_field_does_no_harm(engine: Engine) -> None:
