@@ -1,8 +1,15 @@
 """What is late, and from when."""
 
-import pytest
+from typing import Any
 
-from models.rules.deadlines import deadlines
+import pytest
+from msgspec.structs import replace
+
+from config.catalog import Catalog
+from models.rules.deadlines import KINDS, AlertKind, deadlines
+from models.rules.event_types import ResultReported
+from models.rules.events import of_kind
+from models.rules.specimen import LotFacts, OrderFacts
 from tests.support.story import (
     CATALOG,
     LAB,
@@ -10,6 +17,7 @@ from tests.support.story import (
     POLICY,
     TUBE,
     collected,
+    events,
     raw,
     result,
     specimen,
@@ -22,9 +30,9 @@ from tests.support.story import (
 C, L, D, P, R, F = whole_day()
 
 
-def due(kind: str, *records: bytes) -> dict[str, float]:
+def due(kind: str, *records: bytes, catalog: Catalog = CATALOG, **facts: Any) -> dict[str, float]:
     """Subject and minute of each case of this kind."""
-    found = deadlines(specimen(*records), CATALOG, POLICY)
+    found = deadlines(specimen(*records, **facts), catalog, POLICY)
     return {c.subject: (c.due_us - us(0)) / 60e6 for c in found if c.kind == kind}
 
 
@@ -100,3 +108,115 @@ def test_a_discrepancy_is_a_case_while_it_stands() -> None:
 
 def test_a_final_result_that_is_voided_makes_the_test_overdue_again_as_before() -> None:
     assert due("overdue-result", C, L, D, P, R, F, void(500, F)) == {f"{TUBE}/CBCD": 90 + 4 * 60}
+
+
+def with_lab_hours(text: str) -> Catalog:
+    return replace(CATALOG, sites={**CATALOG.sites, "CORE": replace(CATALOG.sites["CORE"], open=text)})
+
+
+@pytest.mark.parametrize(
+    ("hours", "received", "minute"),
+    [  # the story begins on Friday, 20 November, at midnight of the lab; a routine CBCD takes 4 hours
+        ("Mo-Fr 06:00-20:00", 90, 10 * 60),  # received at 01:30, before it opens
+        ("Mo-Fr 06:00-20:00", 12 * 60, 16 * 60),
+        ("Mo-Fr 06:00-20:00", 18 * 60, (3 * 24 + 8) * 60),  # two hours on Friday, two on Monday
+        ("Mo-Fr 06:00-20:00; Sa 08:00-12:00", 18 * 60, (24 + 10) * 60),
+        ("24/7", 18 * 60, 22 * 60),
+    ],
+)
+def test_a_routine_turnaround_runs_in_the_hours_of_the_lab_and_a_stat_one_always(
+    hours: str, received: float, minute: float
+) -> None:
+    here, at_lab = with_lab_hours(hours), step("received", received)
+    assert due("overdue-result", C, L, D, P, at_lab, catalog=here) == {f"{TUBE}/CBCD": minute}
+    stat = collected(0, priority="stat")
+    assert due("overdue-result", stat, L, D, P, at_lab, catalog=here) == {f"{TUBE}/CBCD": received + 60}
+    assert due("overdue-step", C, L, D, P, catalog=here) == due("overdue-step", C, L, D, P)
+
+
+def test_a_test_that_is_done_in_the_clinic_is_due_from_collection() -> None:
+    there = {**CATALOG.tests, "CBCD": replace(CATALOG.tests["CBCD"], performed_at="clinic")}
+    here = replace(CATALOG, tests=there)
+    assert due("overdue-result", C, catalog=here) == {f"{TUBE}/CBCD": 4 * 60}
+    assert due("overdue-result", C, L, D, P, R, catalog=here) == {f"{TUBE}/CBCD": 4 * 60}
+
+
+@pytest.mark.parametrize(
+    ("minute", "priority", "at_minute"),
+    [(200, {}, 200 + 48 * 60), (20, {}, 90 + 48 * 60), (200, {"priority": "stat"}, 200 + 48 * 60)],
+)
+def test_an_added_test_is_due_from_the_later_of_receipt_and_add_on(
+    minute: float, priority: dict[str, str], at_minute: float
+) -> None:
+    added = step("test-added", minute, site="CORE", order="R-1", tests=["A1C"], **priority)
+    assert due("overdue-result", *whole_day(), added) == {f"{TUBE}/A1C": at_minute}
+
+
+def test_an_added_stat_test_has_the_stat_turnaround_and_severity_and_the_others_keep_theirs() -> None:
+    added = step("test-added", 200, site="CORE", order="R-1", tests=["TSH"], priority="stat")
+    found = {c.subject: c for c in deadlines(specimen(C, L, D, P, R, added), CATALOG, POLICY)}
+    hours = CATALOG.tests["TSH"].tat_stat_hours
+    assert hours
+    assert (found[f"{TUBE}/TSH"].due_us, found[f"{TUBE}/TSH"].severity) == (us(200 + hours * 60), "critical")
+    assert (found[f"{TUBE}/CBCD"].due_us, found[f"{TUBE}/CBCD"].severity) == (us(90 + 4 * 60), "warning")
+
+
+def test_nobody_is_chased_for_the_tests_of_a_cancelled_order() -> None:
+    cancelled = {"R-1": OrderFacts(patient="P-1", cancelled_us=us(100), cancelled_event="c")}
+    assert due("overdue-result", C, L, D, P, R, orders=cancelled) == {}
+    assert due("overdue-step", C, L, D, orders=cancelled) == due("overdue-step", C, L, D)
+
+
+def test_a_result_on_an_aliquot_ends_the_wait_of_the_tube_that_it_was_poured_from() -> None:
+    reports = tuple(of_kind(events(result(100), result(110, "A1C", "preliminary")), ResultReported))
+    two = collected(0, tests=["CBCD", "A1C"])
+    assert due("overdue-result", two, L, D, P, R, poured=reports) == {f"{TUBE}/A1C": 90 + 48 * 60}
+
+
+def glu(minute: float, value: str, status: str = "final", **over: Any) -> bytes:
+    return result(minute, "GLU", status, value=value, unit="mg/dL", **over)
+
+
+def test_a_critical_result_is_due_an_hour_after_it_counts() -> None:
+    assert due("critical-unacknowledged", C, glu(180, "500")) == {f"{TUBE}/GLU": 240}
+    assert due("critical-unacknowledged", C, glu(180, "95"), glu(179, "41", "corrected")) == {f"{TUBE}/GLU": 240}
+    assert due("critical-unacknowledged", C, glu(180, "500"), glu(190, "95", "corrected")) == {}
+    assert due("unjudged-result", C, glu(180, "500")) == {}
+
+
+def test_a_result_that_can_not_be_judged_asks_at_once_until_it_is_read_back_or_replaced() -> None:
+    odd = glu(180, ">400")
+    assert due("unjudged-result", C, odd) == {f"{TUBE}/GLU": 180}
+    assert due("critical-unacknowledged", C, odd) == {}
+    said = raw("result.acknowledged", TUBE, 185, {"test": "GLU", "read_back": True}, site="CORE")
+    assert due("unjudged-result", C, odd, said) == {}
+    assert due("unjudged-result", C, odd, glu(190, "420", "corrected")) == {}
+    (case,) = [c for c in deadlines(specimen(C, odd), CATALOG, POLICY) if c.kind == "unjudged-result"]
+    assert (case.severity, case.detail) == ("warning", "GLU: can't tell whether it is critical")
+
+
+def test_a_recalled_lot_opens_no_alert_for_each_tube_but_other_discrepancies_do() -> None:
+    recalled = {("SUP-EDTA4", "L1"): LotFacts(notice="FDA Z-1", notice_us=us(900))}
+    assert due("custody-discrepancy", *whole_day(), lots=recalled) == {}
+    both = due("custody-discrepancy", C, L, D, R, lots=recalled)
+    assert both == {TUBE: 90}
+    (case,) = [c for c in deadlines(specimen(C, L, D, R, lots=recalled), CATALOG, POLICY) if c.subject == TUBE]
+    assert case.detail == "missing-step"
+
+
+def test_a_kind_that_can_not_be_judged_is_named_and_the_others_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*_: object) -> Any:
+        raise KeyError("secret")
+
+    monkeypatch.setitem(KINDS, AlertKind.OVERDUE_STEP, breaks)
+    assert due("overdue-result", C, L, D, P, R) != {}
+    found = deadlines(specimen(C, L, D, P, R), CATALOG, POLICY)
+    assert [(c.kind, c.subject, c.fault) for c in found if c.fault] == [("overdue-step", TUBE, "KeyError")]
+    assert "secret" not in repr(found)
+
+
+@pytest.mark.parametrize("hours", [1e12, 1e300, float("inf"), float("nan")])
+def test_a_turnaround_that_no_clock_reaches_is_set_aside(hours: float) -> None:
+    tests = {**CATALOG.tests, "CBCD": replace(CATALOG.tests["CBCD"], tat_routine_hours=hours)}
+    found = deadlines(specimen(C, L, D, P, R), replace(CATALOG, tests=tests), POLICY)
+    assert [(c.kind, c.subject) for c in found if c.fault] == [("overdue-result", TUBE)]
