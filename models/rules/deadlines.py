@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 
-from config.messages import Message, Stored
+from config.messages import N_, Message, Stored
 from config.opening_hours import opening
 from models.rules.calendars import after_open_time, zone_of
 from models.rules.events import Event
@@ -124,8 +124,13 @@ WAITS_FOR = {step: Message("waits for {step}", step=Message(step)) for step in S
 
 # nearly every fold needs one, and there are few of them
 @lru_cache(1024)
-def _result_is_due(test: str, hours: float) -> Message:
-    return Message("{test} is due {hours:g} h after receipt at the lab", test=test, hours=hours)
+def _result_is_due(test: str, hours: float, since: str) -> Message:
+    return Message(since, test=test, hours=hours)
+
+
+_SINCE_RECEIPT = N_("{test} is due {hours:g} h after receipt at the lab")
+_SINCE_COLLECTION = N_("{test} is due {hours:g} h after collection")
+_SINCE_ADD_ON = N_("{test} is due {hours:g} h after it was added")
 
 
 @lru_cache(1024)
@@ -164,7 +169,7 @@ def overdue_results(s: Specimen, catalog: "Catalog", _: "Policy") -> Found:
         if turnaround is None:
             continue
         yield Deadline.of(
-            _result_is_due(test, turnaround.hours),
+            _result_is_due(test, turnaround.hours, turnaround.template),
             kind=AlertKind.OVERDUE_RESULT,
             subject=f"{s.accession}/{test}",
             site=s.site,
@@ -181,6 +186,8 @@ class Turnaround(NamedTuple):
     due_us: int
     hours: float
     priority: str
+    template: str
+    """Of the message that says so."""
 
 
 def turnaround_of(s: Specimen, test: str, catalog: "Catalog") -> Turnaround | None:
@@ -190,20 +197,24 @@ def turnaround_of(s: Specimen, test: str, catalog: "Catalog") -> Turnaround | No
     hours = turnaround_hours(test, priority, catalog)
     if hours is None or since is None:
         return None
-    since_us, site = since
-    return Turnaround(since_us, _result_due_us(since_us, hours, priority, site, catalog), hours, priority)
+    since_us, site, template = since
+    return Turnaround(since_us, _result_due_us(since_us, hours, priority, site, catalog), hours, priority, template)
 
 
-def _turnaround_begins(s: Specimen, test: str, catalog: "Catalog") -> tuple[int, str] | None:
-    """(since, site) from when and where a test's turnaround runs; None: not yet."""
+def _turnaround_begins(s: Specimen, test: str, catalog: "Catalog") -> tuple[int, str, str] | None:
+    """From when and where a test's turnaround runs, and the template that says so; None: not yet."""
     row, add_on = catalog.tests.get(test), s.added.get(test)
     if row is not None and row.performed_at == "clinic":
-        since_us, site = s.collected_us, s.site or ""
+        since_us, site, since = s.collected_us, s.site or "", _SINCE_COLLECTION
+    elif s.lab_received is not None:
+        since_us, site, since = s.lab_received.time_us, s.lab_received.site, _SINCE_RECEIPT
     else:
-        since_us, site = (s.lab_received.time_us, s.lab_received.site) if s.lab_received else (None, "")
+        return None
     if since_us is None:
         return None
-    return (max(since_us, add_on.added_us) if add_on else since_us), site
+    if add_on is not None and add_on.added_us > since_us:
+        return add_on.added_us, site, _SINCE_ADD_ON
+    return since_us, site, since
 
 
 def _result_due_us(since_us: int, hours: float, priority: str, site: str, catalog: "Catalog") -> int:

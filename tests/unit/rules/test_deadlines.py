@@ -161,6 +161,20 @@ def test_an_added_stat_test_has_the_stat_turnaround_and_severity_and_the_others_
     assert (found[f"{TUBE}/CBCD"].due_us, found[f"{TUBE}/CBCD"].severity) == (us(90 + 4 * 60), "warning")
 
 
+def test_what_is_said_of_an_overdue_result_names_the_moment_from_which_its_time_runs() -> None:
+    added = step("test-added", 200, site="CORE", order="R-1", tests=["A1C"])
+    early = step("test-added", 20, site="CORE", order="R-1", tests=["TSH"])
+    there = {**CATALOG.tests, "CBCD": replace(CATALOG.tests["CBCD"], performed_at="clinic")}
+    for catalog, of_cbcd in ((CATALOG, "receipt at the lab"), (replace(CATALOG, tests=there), "collection")):
+        found = deadlines(specimen(C, L, D, P, R, added, early), catalog, POLICY)
+        tsh = CATALOG.tests["TSH"].tat_routine_hours
+        assert {c.detail for c in found if c.kind == "overdue-result"} == {
+            f"CBCD is due 4 h after {of_cbcd}",
+            "A1C is due 48 h after it was added",
+            f"TSH is due {tsh:g} h after receipt at the lab",
+        }
+
+
 def test_nobody_is_chased_for_the_tests_of_a_cancelled_order() -> None:
     cancelled = {"R-1": OrderFacts(patient="P-1", cancelled_us=us(100), cancelled_event="c")}
     assert due("overdue-result", C, L, D, P, R, orders=cancelled) == {}
