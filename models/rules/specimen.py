@@ -218,6 +218,8 @@ class AddedTest(Struct, frozen=True, gc=False):
 
     added_us: int
     priority: str | None
+    cancelled: bool = False
+    """Whether every order that it was added for was cancelled: it may be another one than the tube's."""
 
 
 class Custody(Scans, frozen=True, gc=False):

@@ -312,6 +312,21 @@ def test_an_added_test_is_a_test_of_the_tube_from_then_on(clinic: Clinic):
     assert clinic.one("specimens", accession=TUBE)["status"] == "resulted"
 
 
+def test_an_added_test_follows_its_own_order_and_not_that_of_the_tube(clinic: Clinic):
+    placings = [
+        raw("order.placed", of, -60, {"patient": "P-1", "priority": "routine", "tests": [test]})
+        for of, test in (("R-1", "CMP"), ("R-2", "TSH"))
+    ]
+    added = raw("specimen.test-added", TUBE, 100, {"tests": ["TSH"], "order": "R-2"}, site="CORE")
+    clinic.happened(*placings, *at_lab(TUBE, "CMP"), added)
+    late = 10_000
+    assert set(clinic.cases("overdue-result", late)) == {f"{TUBE}/CMP", f"{TUBE}/TSH"}
+    clinic.happened(raw("order.cancelled", "R-1", 110, {"reason": "wrong test"}))
+    assert set(clinic.cases("overdue-result", late)) == {f"{TUBE}/TSH"}
+    clinic.happened(raw("order.cancelled", "r-2", 120, {"reason": "wrong test"}))
+    assert not clinic.cases("overdue-result", late)
+
+
 # --- aliquots
 
 

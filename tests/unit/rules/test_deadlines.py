@@ -181,6 +181,18 @@ def test_nobody_is_chased_for_the_tests_of_a_cancelled_order() -> None:
     assert due("overdue-step", C, L, D, orders=cancelled) == due("overdue-step", C, L, D)
 
 
+@pytest.mark.parametrize(
+    ("cancelled", "waits_for"),
+    [((), {"CBCD", "A1C"}), (("R-1",), {"A1C"}), (("R-2",), {"CBCD"}), (("R-1", "R-2"), set())],
+)
+def test_an_added_test_is_waited_for_as_long_as_the_order_that_it_was_added_for_stands(
+    cancelled: tuple[str, ...], waits_for: set[str]
+) -> None:
+    added = step("test-added", 200, site="CORE", order="r-2", tests=["A1C"])
+    facts = {order: OrderFacts(patient="P-1", cancelled_us=us(300), cancelled_event="c") for order in cancelled}
+    assert due("overdue-result", C, L, D, P, R, added, orders=facts).keys() == {f"{TUBE}/{t}" for t in waits_for}
+
+
 def test_a_result_on_an_aliquot_ends_the_wait_of_the_tube_that_it_was_poured_from() -> None:
     reports = tuple(of_kind(events(result(100), result(110, "A1C", "preliminary")), ResultReported))
     two = collected(0, tests=["CBCD", "A1C"])
