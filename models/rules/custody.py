@@ -39,6 +39,7 @@ from models.rules.specimen import (
     Status,
     effective,
     every,
+    mistaken_for,
     origin,
 )
 from models.rules.times import MINUTE_US
@@ -58,8 +59,8 @@ def _by_type(events: list[Event]) -> dict[str, list[Event]]:
     return steps
 
 
-def _legs(steps: dict[str, list[Event]], home: str | None) -> tuple[list[Leg], list[Event[Received]]]:
-    """Group the moves by manifest; assign receipts that name none. Legs in order of their start."""
+def _legs(steps: dict[str, list[Event]], home: str | None) -> tuple[list[Leg], list[Leg], list[Event[Received]]]:
+    """Group the moves by manifest; assign receipts that name none. Legs and strays in order of their start."""
     legs: dict[str, Leg] = {}
     loose: list[Event[Received]] = []
 
@@ -84,7 +85,14 @@ def _legs(steps: dict[str, list[Event]], home: str | None) -> tuple[list[Leg], l
             max(unreceived, key=lambda leg: leg.start).received.append(event)
         else:
             leg_of("").received.append(event)
-    return sorted(legs.values(), key=lambda leg: leg.start), direct
+    ordered = sorted(legs.values(), key=lambda leg: leg.start)
+    strays = [leg for leg in ordered if _is_followed(leg, mistaken_for(leg, ordered))]
+    return [leg for leg in ordered if leg not in strays], strays, direct
+
+
+def _is_followed(leg: Leg, meant: Leg | None) -> bool:
+    """Whether the right scan, under the manifest that it was meant for, came after these."""
+    return meant is not None and bool(meant.scans) and max(map(_order, meant.scans)) > max(map(_order, leg.scans))
 
 
 def _first(events: Iterable[Event], field: str) -> Any:
@@ -108,9 +116,9 @@ def _scans(history: History) -> Scans:
         site: str | None = collected[0].site
     else:
         site = _inherited(history, "site") or next((e.site for e in events if e.type in SIGHTINGS), None)
-    legs, direct = _legs(steps, site)
+    legs, strays, direct = _legs(steps, site)
     birth = min(history.births, key=_order, default=None)
-    return Scans(history.accession, events, steps, legs, direct, birth, site)
+    return Scans(history.accession, events, steps, legs, strays, direct, birth, site)
 
 
 def _born_in(accession: str, birth: Event[Aliquoted] | None) -> str | None:
@@ -119,7 +127,7 @@ def _born_in(accession: str, birth: Event[Aliquoted] | None) -> str | None:
 
 
 def _receipts(scans: Scans) -> list[Event[Received]]:
-    return sorted([e for leg in scans.legs for e in leg.received] + scans.direct, key=_order)
+    return sorted([e for leg in scans.legs + scans.strays for e in leg.received] + scans.direct, key=_order)
 
 
 def _at_lab(receipts: list[Event[Received]], catalog: "Catalog") -> Event[Received] | None:

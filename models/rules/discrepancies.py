@@ -14,7 +14,7 @@ from models.rules.event_types import TYPES, Collected, Labeled, Missing, Relabel
 from models.rules.events import Event
 from models.rules.keys import key, same
 from models.rules.results import by_test
-from models.rules.specimen import SIGHTINGS, Custody, Discrepancy, DiscrepancyCode, History, Leg
+from models.rules.specimen import SIGHTINGS, Custody, Discrepancy, DiscrepancyCode, History, Leg, mistaken_for
 from models.rules.times import MINUTE_US
 from models.rules.transport_conditions import Case, Found, found, seals, stability, step, supplies, temperatures
 
@@ -44,9 +44,8 @@ def missing_steps(case: Case) -> Found:
         if travelled is not None:
             yield found(DiscrepancyCode.MISSING_STEP, Message("labeled"), travelled)
     for leg, following in case.hops:
-        scans = leg.picked_up + leg.received
-        if scans and not leg.dispatched and not _wrong_manifest(case, leg):
-            yield found(DiscrepancyCode.MISSING_STEP, Message("dispatched"), scans[0])
+        if leg.scans and not leg.dispatched and not mistaken_for(leg, s.legs):
+            yield found(DiscrepancyCode.MISSING_STEP, Message("dispatched"), leg.scans[0])
         if leg.received and not leg.picked_up:
             yield found(DiscrepancyCode.MISSING_STEP, Message("picked-up"), leg.received[0])
         if following and not leg.received and _shipped(leg, following):
@@ -82,21 +81,12 @@ def _needs_receipt(event: Event, s: Custody) -> bool:
     return event.type in _AT_A_LAB and away
 
 
-def _wrong_manifest(case: Case, leg: Leg) -> bool:
-    """A scan names a manifest that the tube was not put on, while it is on another one that is not received.
-
-    A manifest that it was put on only after this leg's first scan is the next leg, and does not explain this one.
-    """
-    return any(
-        other.manifest != leg.manifest and other.dispatched and not other.received and other.start < leg.start
-        for other in case.s.legs
-    )
-
-
 def not_on_manifest(case: Case) -> Found:
     for leg in case.s.legs:
-        if leg.manifest and not leg.dispatched and _wrong_manifest(case, leg):
-            yield found(DiscrepancyCode.NOT_ON_MANIFEST, leg.manifest, *leg.picked_up, *leg.received)
+        if mistaken_for(leg, case.s.legs):
+            yield found(DiscrepancyCode.NOT_ON_MANIFEST, leg.manifest, *leg.scans)
+    for leg in case.s.strays:
+        yield found(DiscrepancyCode.NOT_ON_MANIFEST, leg.manifest, *leg.scans)
 
 
 def missing_from_manifest(case: Case) -> Found:
@@ -118,7 +108,7 @@ def out_of_order(case: Case) -> Found:
         if _shipped(leg, following):
             chain += [slot[0] if slot else None for slot in (leg.dispatched, leg.picked_up, leg.received)]
     pairs = list(pairwise([e for e in chain if e is not None]))
-    receipts = [e for leg in s.legs for e in leg.received] + s.direct
+    receipts = [e for leg in s.legs + s.strays for e in leg.received] + s.direct
     if receipts:
         first = min(receipts, key=lambda e: e.order)
         pairs += [(first, e) for e in (s.first("result.reported"), s.first("specimen.rejected")) if e]

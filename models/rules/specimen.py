@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from enum import StrEnum
 from operator import attrgetter
-from typing import cast
+from typing import Any, cast
 
 from msgspec import Struct
 
@@ -135,6 +135,11 @@ class Leg(Struct, gc=False):
         return (self.dispatched or self.picked_up or self.received)[0].order
 
     @property
+    def scans(self) -> list[Event[Any]]:
+        """Those on the way and at its end."""
+        return [*self.picked_up, *self.received]
+
+    @property
     def dispatch(self) -> Event[Dispatched] | None:
         """The dispatch that counts: the last one."""
         return self.dispatched[-1] if self.dispatched else None
@@ -144,6 +149,20 @@ class Leg(Struct, gc=False):
         if self.received:
             return Status.RECEIVED
         return Status.IN_TRANSIT if self.picked_up else Status.DISPATCHED
+
+
+def mistaken_for(leg: Leg, legs: Iterable[Leg]) -> Leg | None:
+    """The leg that the tube was on when it was first scanned under a manifest that it was not put on.
+
+    A manifest that it was put on only after that scan is the next leg, and does not explain this one.
+    """
+    if leg.dispatched or not leg.manifest:
+        return None
+    for other in legs:
+        over = bool(other.received) and other.received[0].order < leg.start
+        if other.manifest != leg.manifest and other.dispatched and other.start < leg.start and not over:
+            return other
+    return None
 
 
 class Origin(Struct, frozen=True, kw_only=True, gc=False):
@@ -194,6 +213,8 @@ class Scans(Struct, frozen=True, gc=False):
     steps: dict[str, list[Event]]
     """The same by event type."""
     legs: list[Leg]
+    strays: list[Leg]
+    """Scans under a manifest that it was not put on, which the right scan follows: no legs of its way."""
     direct: list[Event[Received]]
     """Receipts without a leg: at the site of collection, without a manifest."""
     birth: Event[Aliquoted] | None

@@ -45,7 +45,7 @@ def step(event: Event) -> Message:
 
 
 def temperatures(case: Case) -> Found:
-    for leg in case.s.legs:
+    for leg in case.s.legs + case.s.strays:
         transport = leg.dispatch.data.transport if leg.dispatch else "ambient"
         scans: list[Event[PickedUp] | Event[Received]] = [*leg.picked_up, *leg.received]
         for event in scans:

@@ -181,6 +181,40 @@ def test_a_tube_that_travels_under_another_manifest_than_its_own_is_named() -> N
     assert f"not-on-manifest:{M2}" in codes(C, L, D, step("received", 90, manifest=M2))
 
 
+@pytest.mark.parametrize(
+    ("scans", "status"),
+    [
+        ([step("picked-up", 60, manifest=M2), step("picked-up", 61)], "in-transit"),
+        ([step("picked-up", 60, manifest=M2), step("picked-up", 61), R], "received"),
+        ([P, step("received", 89, manifest=M2), R], "received"),
+        ([P, step("picked-up", 62, manifest=M2), R], "received"),
+        ([step("picked-up", 59, manifest=M2), step("received", 89, manifest=M2), P, R], "received"),
+    ],
+)
+def test_a_scan_under_another_manifest_is_named_also_when_the_right_one_follows(
+    scans: list[bytes], status: str
+) -> None:
+    assert codes(C, L, D, *scans) == {f"not-on-manifest:{M2}"}
+    s = specimen(C, L, D, *scans)
+    assert (s.status, [leg.manifest for leg in s.legs]) == (status, [M1])
+    assert repr(specimen(*reversed(scans), D, L, C)) == repr(specimen(C, L, D, *scans))
+    wrong = [e for e in scans if M2 in e.decode()]
+    assert codes(C, L, D, *scans, *(void(500, e, id=str(n)) for n, e in enumerate(wrong))) == set()
+
+
+def test_a_scan_under_another_manifest_is_a_receipt_all_the_same() -> None:
+    s = specimen(C, L, D, P, step("received", 80, manifest=M2, temperature_c=40), R)
+    assert (s.received_us, s.lab_received.time_us if s.lab_received else None) == (us(80), us(80))
+    assert {d.code for d in s.discrepancies} == {"not-on-manifest", "temperature-excursion"}
+
+
+def test_a_second_leg_without_its_dispatch_is_not_a_scan_under_another_manifest() -> None:
+    first = [C, L, step("dispatched", 30, destination="HUB"), P, step("received", 69, site="HUB")]
+    onward = [step("picked-up", 70, manifest=M2, site="HUB"), step("received", 100, manifest=M2)]
+    assert codes(*first, *onward) == {"missing-step:dispatched"}
+    assert specimen(*first, *onward).status == "received"
+
+
 def test_a_tube_missing_from_its_manifest_heals_when_it_turns_up() -> None:
     lost = step("missing", 120, manifest=M1)
     assert codes(C, L, D, P, lost) == {f"missing-from-manifest:{M1}"}
