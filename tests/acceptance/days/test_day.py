@@ -17,7 +17,17 @@ from tests.support.running import Up, works
 DATA = Path(__file__).parents[2] / "data"
 LINES = gzip.decompress((DATA / "day.jsonl.gz").read_bytes()).splitlines()
 TRUTH: dict[str, Any] = json.loads(gzip.decompress((DATA / "day.truth.json.gz").read_bytes()))
-PURE = ("specimens", "custody", "discrepancies", "results", "stock", "movements", "alerts")
+PURE = (
+    "specimens",
+    "custody",
+    "discrepancies",
+    "results",
+    "orders",
+    "stock",
+    "stock-discrepancies",
+    "movements",
+    "alerts",
+)
 
 
 def export(up: Up, table: str) -> bytes:
