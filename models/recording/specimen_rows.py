@@ -163,7 +163,7 @@ def _tube_rows(s: Specimen, _: "Catalog") -> list[Struct]:
     for event in naming:
         order_id = event.data.order
         tests.setdefault(key(order_id), (order_id, set()))[1].update(event.data.tests)
-    if not collected:
+    if not naming:
         return []
     again = [e for e in s.every(Rejected) if e.data.recollect]
     return [
@@ -175,7 +175,7 @@ def _tube_rows(s: Specimen, _: "Catalog") -> list[Struct]:
             site=s.site,
             patient=s.patient,
             priority=s.priority,
-            collected_us=collected[0].time_us,
+            collected_us=naming[0].time_us,
             recollect_us=again[0].time_us if again else None,
         )
         for order_key, (order_id, some) in sorted(tests.items())
@@ -283,7 +283,7 @@ DERIVED = (
         TubeRow,
         ("accession", "order_key"),
         _tube_rows,
-        frozenset({NAMES[Collected]}),
+        frozenset({NAMES[Collected], NAMES[TestAdded]}),
     ),
     Derived(legs, LegRow, ("accession", "manifest"), _leg_rows, frozenset(MOVES)),
     Derived(discrepancies, DiscrepancyRow, ("accession", "code", "detail"), _discrepancy_rows, None),

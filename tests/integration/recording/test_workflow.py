@@ -439,6 +439,17 @@ def test_a_recollection_that_was_asked_for_has_a_clock(clinic: Clinic):
     assert set(clinic.cases("uncollected-order", 300 + 24 * 60)) == {f"RC-{T1}"}
 
 
+def test_a_test_that_is_added_to_an_aliquot_has_its_tube(clinic: Clinic):
+    clinic.happened(*at_lab(T1, "TSH"), poured(100, T1, CHILD), placed(200, "FERR", order="R-9"))
+    assert set(clinic.cases("uncollected-order", 5000)) == {"R-9"}
+    added = raw("specimen.test-added", CHILD, 210, {"tests": ["FERR"], "order": "r-9"}, site="CORE")
+    clinic.happened(added)
+    assert clinic.one("orders", order="R-9")["status"] == "collected"
+    assert not clinic.cases("uncollected-order", 5000)
+    clinic.happened(step("rejected", 300, CHILD, recollect=True))
+    assert set(clinic.cases("uncollected-order", 5000)) == {"R-9"}
+
+
 # --- stock
 
 USABLE = {"lot": "L1", "expires": "2027-06-30"}
