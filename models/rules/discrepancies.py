@@ -112,8 +112,8 @@ def out_of_order(case: Case) -> Found:
     if receipts:
         first = min(receipts, key=lambda e: e.order)
         pairs += [(first, e) for e in (s.first("result.reported"), s.first("specimen.rejected")) if e]
-    elif s.steps.get("specimen.collected"):
-        pairs += [(s.steps["specimen.collected"][0], e) for e in s.steps.get("result.reported", ())[:1]]
+    elif collected := s.first("specimen.collected"):
+        pairs += [(collected, e) for e in (s.first("result.reported"), s.first("specimen.rejected")) if e]
     for earlier, later in pairs:
         if earlier.time_us > later.time_us + case.skew_us:
             yield found(

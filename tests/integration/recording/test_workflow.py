@@ -287,6 +287,11 @@ def test_a_result_on_a_rejected_tube_is_marked(clinic: Clinic):
     assert clinic.one("specimens", accession=TUBE)["discrepancies"] == ["result-on-rejected"]
 
 
+def test_a_tube_that_was_rejected_before_it_was_drawn_is_out_of_order(clinic: Clinic):
+    clinic.happened(collected(0), step("labeled", 2), step("rejected", -6, site="NORTH"))
+    assert clinic.one("specimens", accession=TUBE)["discrepancies"] == ["out-of-order"]
+
+
 def test_nobody_is_chased_for_a_cancelled_order_and_a_late_draw_is_marked(clinic: Clinic):
     order = raw("order.placed", "R-1", -60, {"patient": "P-1", "priority": "routine", "tests": ["CMP"]})
     clinic.happened(order, *at_lab(TUBE, "CMP"))
