@@ -95,13 +95,13 @@ def quarantine_cases(connection: Connection) -> Iterator[Deadline]:
 def standing_cases(connection: Connection, catalog: "Catalog", policy: "Policy", at_us: int) -> Cases:
     """The cases of stock and quarantine, which no row of a specimen or an order holds."""
     faults: list[Judged] = []
-    due = [
+    found = [
         *level_cases(connection, catalog, policy, at_us, faults),
         *lot_cases(connection, catalog, policy, at_us, faults),
-        *stock_discrepancy_cases(connection, faults),
+        *stock_discrepancy_cases(connection, at_us, faults),
         *quarantine_cases(connection),
     ]
-    return Cases(due, faults)
+    return Cases([case for case in found if case.due_us <= at_us], faults)
 
 
 def cases(connection: Connection, catalog: "Catalog", policy: "Policy", at_us: int) -> Cases:

@@ -14,6 +14,7 @@ from models.database.bulk import select_in, select_pairs
 from models.database.evidence_tables import events
 from models.database.state_tables import lot_facts, movements, stock, stock_items
 from models.rules.deadlines import AlertKind, Deadline, Severity
+from models.rules.keys import skeleton
 from models.rules.movements import NO_LOT, from_u
 from models.rules.stock import StockState
 
@@ -108,8 +109,11 @@ def _first_movements(connection: Connection, lots: Iterable[Lot]) -> dict[tuple[
 
 
 def _similar(connection: Connection) -> Iterator[StockDiscrepancy]:
-    """Two lots of an item whose numbers a reader may take for one another, while any of them is on a shelf."""
-    c = stock.c
+    """Two lots of an item whose numbers a reader may take for one another, while any of them is on a shelf.
+
+    One may be a lot that was recalled and never seen: the notice may have been meant for the other.
+    """
+    c, recalled = stock.c, _recalled(connection)
     groups = connection.execute(
         select(c.item, c.skeleton)
         .where(c.lot != NO_LOT)
@@ -117,19 +121,27 @@ def _similar(connection: Connection) -> Iterator[StockDiscrepancy]:
         .having(func.count(c.lot.distinct()) > 1)
     ).all()
     columns = ("site", "item", "skeleton", "lot", "on_hand_u")
-    lines = select_pairs(connection, stock, columns, ("item", "skeleton"), {(item, s) for item, s in groups})
+    alike = {(item, looks) for item, looks in groups} | {(item, skeleton(lot)) for item, lot in recalled}
+    lines = select_pairs(connection, stock, columns, ("item", "skeleton"), alike)
     twins: dict[Lot, dict[str, set[str]]] = {}
+    for item, lot in recalled:
+        twins.setdefault((item, skeleton(lot)), {})[lot] = set()
     held: set[Lot] = set()
-    for site, item, skeleton, lot, on_hand_u in lines:
-        twins.setdefault((item, skeleton), {}).setdefault(lot, set()).add(site)
-        if on_hand_u:
-            held.add((item, skeleton))
+    for site, item, looks, lot, on_hand_u in lines:
+        if lot != NO_LOT:
+            twins.setdefault((item, looks), {}).setdefault(lot, set()).add(site)
+            if on_hand_u:
+                held.add((item, looks))
+    held = {of for of in held if len(twins[of]) > 1}
     lots = {(item, lot) for (item, _), some in twins.items() for lot in some}
     first, names = _first_movements(connection, lots), spellings(connection, lots)
-    for item, skeleton in sorted(held):
-        some = twins[item, skeleton]
+    for item, looks in sorted(held):
+        some = twins[item, looks]
         began = {
-            lot: min((first[site, item, lot] for site in sites if (site, item, lot) in first), default=(0, ""))
+            lot: min(
+                (first[site, item, lot] for site in sites if (site, item, lot) in first),
+                default=recalled.get((item, lot), (0, "")),
+            )
             for lot, sites in some.items()
         }
         since_us = sorted(time_us for time_us, _ in began.values())[1]
@@ -142,6 +154,16 @@ def _similar(connection: Connection) -> Iterator[StockDiscrepancy]:
                 yield StockDiscrepancy(
                     site, item, lot, StockCode.SIMILAR_LOT, detail, tuple(sorted(set(based))), since_us
                 )
+
+
+def _recalled(connection: Connection) -> dict[Lot, tuple[int, str]]:
+    """(time, event) of the first recall of each lot."""
+    c = lot_facts.c
+    rows = connection.execute(select(c.item, c.lot, c.time_us, c.event_id).where(c.notice.is_not(None)))
+    found: dict[Lot, tuple[int, str]] = {}
+    for item, lot, time_us, event_id in rows:
+        found[item, lot] = min(found.get((item, lot), (time_us, event_id)), (time_us, event_id))
+    return found
 
 
 def _conflicting(connection: Connection) -> Iterator[StockDiscrepancy]:
@@ -190,10 +212,12 @@ def _future(connection: Connection) -> Iterator[StockDiscrepancy]:
         )
 
 
-def stock_discrepancy_cases(connection: Connection, faults: list[Judged]) -> Iterator[Deadline]:
+def stock_discrepancy_cases(connection: Connection, at_us: int, faults: list[Judged]) -> Iterator[Deadline]:
     """One case for each site and item with a finding."""
     by_place: dict[tuple[str, str], list[StockDiscrepancy]] = {}
     for one in stock_discrepancies(connection, faults):
+        if one.since_us > at_us:
+            continue
         by_place.setdefault((one.site, one.item), []).append(one)
     for (site, item), some in sorted(by_place.items()):
         codes = sorted({one.code for one in some})

@@ -12,13 +12,13 @@ from sqlalchemy import Connection, func, select
 
 from config.messages import Message
 from models.alerts.setting_aside import Judged, by_itself
-from models.database.bulk import select_in, select_pairs
+from models.database.bulk import select_pairs
 from models.database.lots import known_lots
-from models.database.state_tables import lot_facts, movements, specimens, stock, stock_items, usage_daily
+from models.database.state_tables import lot_facts, movements, stock, stock_items, usage_daily
 from models.rules.calendars import day_at, zone_of
 from models.rules.deadlines import AlertKind, Deadline, Severity
 from models.rules.movements import NO_LOT, UNIT
-from models.rules.specimen import LotFacts, Status
+from models.rules.specimen import LotFacts
 from models.rules.stock import (
     Level,
     StockState,
@@ -87,10 +87,10 @@ def level_cases(
 
 
 def _restock(site: str, item: str, one: Level, since_us: int) -> Deadline:
-    if one.on_hand == one.usable:
+    if one.on_hand <= one.usable:
         message = Message(
             "{usable:g} on hand, {on_order:g} on order, order {suggested:g}",
-            usable=one.usable,
+            usable=one.on_hand,
             on_order=one.on_order,
             suggested=one.suggested,
         )
@@ -212,25 +212,22 @@ def _recalled(connection: Connection, at_us: int) -> dict[tuple[str, str], int]:
 
 
 def _tubes(connection: Connection, lots: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
-    """How many tubes that are not disposed of each lot was used for."""
+    """How many tubes each lot was used for, those that are gone too: their results are not."""
     used = select_pairs(connection, movements, ("item", "lot", "accession"), ("item", "lot"), set(lots))
     by_lot: dict[tuple[str, str], set[str]] = {}
     for item, lot, accession in used:
         if accession is not None:
             by_lot.setdefault((item, lot), set()).add(accession)
-    every = {accession for some in by_lot.values() for accession in some}
-    gone = _disposed(connection, every)
-    return {lot: len(some - gone) for lot, some in by_lot.items()}
-
-
-def _disposed(connection: Connection, accessions: Iterable[str]) -> set[str]:
-    rows = select_in(connection, specimens, ("accession", "status"), "accession", accessions)
-    return {accession for accession, status in rows if status == Status.DISPOSED}
+    return {lot: len(some) for lot, some in by_lot.items()}
 
 
 def _recall(site: str | None, subject: str, since_us: int, tubes: int) -> Deadline:
-    if site is None:
+    if site is None and tubes == 1:
+        message = Message("recalled by its maker: used for one tube")
+    elif site is None:
         message = Message("recalled by its maker: used for {tubes} tubes", tubes=tubes)
+    elif tubes == 1:
+        message = Message("recalled by its maker: take it off the shelf; used for one tube")
     elif tubes:
         message = Message("recalled by its maker: take it off the shelf; used for {tubes} tubes", tubes=tubes)
     else:

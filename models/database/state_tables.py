@@ -45,8 +45,15 @@ order_tubes = Table(  # the tubes that were collected for an order, or had its t
     Column("priority", Text),
     Column("collected_us", BigInteger, nullable=False),
     moment("recollect_us"),  # when it was rejected and a recollection was asked for
+    Column("again_key", Text),  # then the key of the order for that: RC- and the accession
     PrimaryKeyConstraint("accession", "order_key"),
     Index("ix_order_tubes_order", "order_key"),
+    Index(
+        "ix_order_tubes_again",
+        "again_key",
+        sqlite_where=text("again_key IS NOT NULL"),
+        postgresql_where=text("again_key IS NOT NULL"),
+    ),
 )
 
 waiting_orders = Table(  # orders, recollections too, that wait for a tube for one of their tests
@@ -205,9 +212,11 @@ movements = Table(
     Column("kind", Text, nullable=False),
     Column("lot", Text),  # its key; null: first-expired-first-out decides
     Column("quantity_u", BigInteger, nullable=False),
-    Column("supply_order", Text),
+    Column("supply_order", Text),  # the order's key
+    Column("sent", Text),  # the id of the supply.sent that it is, or answers
     Column("accession", Text),  # the specimen that it was used for
     Column("lot_spelled", Text),  # as the event states it
+    Column("order_spelled", Text),  # as the event states it
     Column("expected", String(10)),  # of an order: the day on which it should come
     Column("future", Integer, nullable=False, server_default="0"),  # 1: it lies in the future and does not count
     Column("taken", Text),  # JSON array of [lot, quantity_u] where first-expired-first-out decided

@@ -17,9 +17,10 @@ from models.database.state_tables import order_spellings, order_tubes, orders, w
 from models.recording.history_cache import HistoryCache
 from models.rules.collecting import PlacedOrder, Tube, due_times, open_tests, waiting
 from models.rules.event_types import OrderCancelled, OrderPlaced
-from models.rules.events import Event, of_kind
+from models.rules.events import TIME_US_MIN, Event, of_kind
 from models.rules.keys import key
 from models.rules.specimen import effective
+from models.rules.times import MINUTE_US
 
 if TYPE_CHECKING:
     from config.policy import Policy
@@ -90,10 +91,14 @@ def refold(connection: Connection, histories: Histories, cache: HistoryCache, po
 
 
 def _fold(order_key: str, history: Collection[Event], policy: "Policy") -> OrderRow | None:
-    """Each placing adds its tests and may raise the priority; otherwise the first one decides."""
+    """Each placing adds its tests and may raise the priority; otherwise the first one decides.
+
+    One that is placed again after it was cancelled is a new order by the old number.
+    """
     counting = effective(history)
-    placings, cancelled = of_kind(counting, OrderPlaced), next(iter(of_kind(counting, OrderCancelled)), None)
     own = [e for e in counting if isinstance(e.data, (OrderPlaced, OrderCancelled))]
+    every, cancelled = of_kind(counting, OrderPlaced), _stands(counting, policy)
+    placings = every if cancelled else _since_cancelled(counting)
     if not own:
         return None
     row = OrderRow(
@@ -117,6 +122,20 @@ def _fold(order_key: str, history: Collection[Event], policy: "Policy") -> Order
         placed_event=first.id,
         due=json_text(due_times(placings, policy)),
     )
+
+
+def _stands(counting: Collection[Event], policy: "Policy") -> Event[OrderCancelled] | None:
+    """The first cancellation after which the order was not placed again, by more than the clocks may differ."""
+    placed_us = max((e.time_us for e in of_kind(counting, OrderPlaced)), default=TIME_US_MIN)
+    skew_us = round(policy.clock_skew_minutes * MINUTE_US)
+    standing = [e for e in of_kind(counting, OrderCancelled) if placed_us <= e.time_us + skew_us]
+    return standing[0] if standing else None
+
+
+def _since_cancelled(counting: Collection[Event]) -> list[Event[OrderPlaced]]:
+    """The placings after the last cancellation."""
+    last = max((e.order for e in of_kind(counting, OrderCancelled)), default=(TIME_US_MIN - 1, 0, ""))
+    return [e for e in of_kind(counting, OrderPlaced) if e.order > last]
 
 
 TUBE_COLUMNS = ("order_key", *Tube.__struct_fields__)
@@ -149,8 +168,8 @@ def refold_waiting(connection: Connection, keys: Collection[str], policy: "Polic
 
 def _orders_of_rejected(connection: Connection, keys: Iterable[str]) -> set[str]:
     """Of orders for `RC-` and an accession, the orders of that tube: a new tube may be what they wait for."""
-    rejected = {order_key.removeprefix("RC-") for order_key in keys if order_key.startswith("RC-")}
-    rows = select_in(connection, order_tubes, ("order_key",), "accession", rejected) if rejected else ()
+    again = {order_key for order_key in keys if order_key.startswith("RC-")}
+    rows = select_in(connection, order_tubes, ("order_key",), "again_key", again) if again else ()
     return {order_key for (order_key,) in rows}
 
 

@@ -153,6 +153,7 @@ class TubeRow(Struct, frozen=True, gc=False):
     priority: str | None
     collected_us: int
     recollect_us: int | None
+    again_key: str | None
 
 
 def _tube_rows(s: Specimen, _: "Catalog") -> list[Struct]:
@@ -177,6 +178,7 @@ def _tube_rows(s: Specimen, _: "Catalog") -> list[Struct]:
             priority=s.priority,
             collected_us=naming[0].time_us,
             recollect_us=again[0].time_us if again else None,
+            again_key=key(f"RC-{s.accession}") if again else None,
         )
         for order_key, (order_id, some) in sorted(tests.items())
     ]

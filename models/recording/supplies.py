@@ -20,7 +20,7 @@ from models.rules.calendars import day_at, zone_of
 from models.rules.event_types import SupplyRecalled, SupplyReceived, Voided
 from models.rules.events import Event, of_kind, parse, stock_subject
 from models.rules.keys import key
-from models.rules.movements import MOVING, Movement, MovementKind, movements_of
+from models.rules.movements import MOVING, Movement, MovementKind, is_future, movements_of
 from models.rules.specimen import LotFacts, Use, voided
 from models.rules.times import MINUTE_US
 
@@ -70,8 +70,8 @@ def counting(connection: Connection, fresh: list[Event], older: set[str]) -> tup
     looked_at = {e.id for e in fresh}
     reopened = {e.subject for e in of_kind(fresh, Voided)}
     named = {v.data.voids for s in reopened for v in voids[s]}
-    for (raw,) in select_in(connection, events, ("raw",), "id", named - looked_at):
-        event = parse(bytes(raw), recorded=True)
+    for raw, appended_us in select_in(connection, events, ("raw", "appended_us"), "id", named - looked_at):
+        event = parse(bytes(raw), appended_us, recorded=True)
         if event.subject in reopened:
             looked_at.add(event.id)
             if event.id not in gone[event.subject]:
@@ -79,13 +79,15 @@ def counting(connection: Connection, fresh: list[Event], older: set[str]) -> tup
     return here, looked_at
 
 
-def facts_of(event: Event) -> list[LotRow]:
+def facts_of(event: Event, skew_us: int) -> list[LotRow]:
     """What a receipt or a recall states about its lot."""
     data = event.data
     if not isinstance(data, (SupplyReceived, SupplyRecalled)):
         return []
-    if not data.lot:
+    if not data.lot or not key(data.lot):
         return []  # the line without a lot is no lot that could expire or be recalled
+    if is_future(event, skew_us):
+        return []  # it doesn't count
     site, item = stock_subject(event.subject)
     row = LotRow(item, key(data.lot), event.id, event.time_us, data.lot, "" if site == "*" else site)
     if isinstance(data, SupplyReceived):
@@ -146,7 +148,7 @@ def project(
     facts_there = ask_in(connection, lot_facts, LotRow.__struct_fields__, "event_id", ids)
     uses_there = ask_in(connection, linked_uses, UseRow.__struct_fields__, "event_id", ids)
     moves_there = ask_in(connection, movements, MOVEMENT_COLUMNS, "event_id", ids)
-    facts, had = [row for e in here for row in facts_of(e)], {LotRow(*row) for row in facts_there()}
+    facts, had = [row for e in here for row in facts_of(e, skew_us)], {LotRow(*row) for row in facts_there()}
     lots = {(row.item, row.lot) for row in [*facts, *had]}
     old = known_lots(connection, lots)
     _sync(connection, lot_facts, LotRow, facts, had)

@@ -10,7 +10,7 @@ from models.rules.deadlines import AlertKind, Deadline, Severity
 from models.rules.event_types import OrderPlaced
 from models.rules.events import TIME_US_END, TIME_US_MIN, Event
 from models.rules.keys import key
-from models.rules.times import HOUR_US, microseconds
+from models.rules.times import HOUR_US, MINUTE_US, microseconds
 
 if TYPE_CHECKING:
     from config.policy import Policy
@@ -52,15 +52,18 @@ def within_us(priority: str | None, policy: "Policy") -> int:
 def due_times(placings: Sequence[Event[OrderPlaced]], policy: "Policy") -> dict[str, int]:
     """By when a tube is due for each test: from the wanted time, else from when it was placed.
 
-    Placed again as STAT, all that the order has by then becomes STAT from that moment on.
+    Placed again as STAT, all that the order has by then becomes STAT from that moment on; what is added to a STAT
+    order is STAT.
     """
     due: dict[str, int] = {}
+    stat = False
     for event in placings:
         data = event.data
+        stat = stat or data.priority == "stat"
         since_us = event.time_us
         if data.wanted is not None and TIME_US_MIN <= (wanted_us := microseconds(data.wanted)) < TIME_US_END:
             since_us = wanted_us
-        by_us = since_us + within_us(data.priority, policy)
+        by_us = since_us + within_us("stat" if stat else "routine", policy)
         raised = due.keys() if data.priority == "stat" else ()
         for test in {*data.tests, *raised}:
             due[test] = min(due.get(test, by_us), by_us)
@@ -72,16 +75,19 @@ def open_tests(
 ) -> dict[str, int]:
     """The tests that wait for a tube, with when it is due.
 
+    A rejection that asks for another tube opens its tests again until one is collected after it, whatever becomes
+    of that one.
     `again`: by the key of the order, tubes that were collected for `RC-` and the accession of a rejected one.
     """
     if order is not None and order.status == "cancelled":
         return {}
+    skew_us = round(policy.clock_skew_minutes * MINUTE_US)
     drawn = {test for tube in tubes for test in tube.tests}
     needs = {test: due for test, due in (order.due if order else {}).items() if test not in drawn}
     for tube in tubes:
         if tube.recollect_us is None:
             continue
-        later = [t for t in tubes if t.recollect_us is None and _follows(t, tube)]
+        later = [t for t in tubes if t.collected_us + skew_us >= tube.recollect_us and t is not tube]
         later += again.get(key(f"RC-{tube.accession}"), ())
         there = {test for one in later for test in one.tests}
         stat = "stat" in (tube.priority, order.priority if order else None)
@@ -90,10 +96,6 @@ def open_tests(
             if test not in there:
                 needs[test] = min(needs.get(test, due_us), due_us)
     return needs
-
-
-def _follows(one: Tube, other: Tube) -> bool:
-    return (one.collected_us, one.accession) > (other.collected_us, other.accession)
 
 
 def waiting(order: PlacedOrder | None, tubes: Collection[Tube], needs: Mapping[str, int]) -> Deadline:

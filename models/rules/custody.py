@@ -210,7 +210,8 @@ def fold(history: History, catalog: "Catalog", policy: "Policy") -> Specimen:
         priority=own.priority or _inherited(history, "priority"),
         parent=birth.subject if birth else None,
         cancelled_us=facts.cancelled_us,
-        added={test: one for test, one in added.items() if test not in drawn},
+        drawn=frozenset(drawn),
+        added=added,
         closed=closed,
         status=status,
         custodian=_custodian(scans, status),
@@ -224,15 +225,14 @@ def fold(history: History, catalog: "Catalog", policy: "Policy") -> Specimen:
     return Specimen(**asdict(custody), discrepancies=find(custody, history, catalog, policy))
 
 
-def _added(events: Iterable[Event[TestAdded]], orders: Mapping[str, OrderFacts]) -> dict[str, AddedTest]:
-    """The first add-on of each test; STAT if any says so."""
-    found: dict[str, AddedTest] = {}
+def _added(events: Iterable[Event[TestAdded]], orders: Mapping[str, OrderFacts]) -> dict[str, tuple[AddedTest, ...]]:
+    """Each add-on of each test, in history order."""
+    found: dict[str, tuple[AddedTest, ...]] = {}
     for event in events:
         cancelled = orders.get(key(event.data.order), OrderFacts()).cancelled_us is not None
-        for test in event.data.tests:
-            first = found.get(test, AddedTest(event.time_us, event.data.priority, cancelled))
-            priority = "stat" if event.data.priority == "stat" else first.priority
-            found[test] = AddedTest(first.added_us, priority, first.cancelled and cancelled)
+        one = AddedTest(event.time_us, event.data.priority, cancelled)
+        for test in dict.fromkeys(event.data.tests):
+            found[test] = (*found.get(test, ()), one)
     return found
 
 

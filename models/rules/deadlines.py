@@ -165,9 +165,7 @@ def overdue_results(s: Specimen, catalog: "Catalog", _: "Policy") -> Found:
     if s.status in _NO_RESULT:
         return
     for test in s.tests:
-        add_on = s.added.get(test)
-        cancelled = add_on.cancelled if add_on else s.cancelled_us is not None
-        turnaround = turnaround_of(s, test, catalog) if test not in s.closed and not cancelled else None
+        turnaround = turnaround_of(s, test, catalog) if test not in s.closed else None
         if turnaround is None:
             continue
         yield Deadline.of(
@@ -193,36 +191,55 @@ class Turnaround(NamedTuple):
 
 
 def turnaround_of(s: Specimen, test: str, catalog: "Catalog") -> Turnaround | None:
-    """The turnaround of one test of a tube; None while it doesn't run, and for a test that the catalog lacks."""
-    since, add_on = _turnaround_begins(s, test, catalog), s.added.get(test)
-    priority = (add_on.priority if add_on else None) or _priority(s)
+    """The turnaround of one test of a tube, the strictest of those of its draw and of its add-ons.
+
+    None while none runs, for a test whose orders are all cancelled, and for one that the catalog lacks.
+    """
+    found = []
+    begins = _turnaround_begins(s, test, catalog)
+    if begins is not None and test in s.drawn and s.cancelled_us is None:
+        found.append(_turnaround(test, *begins, _priority(s), catalog))
+    begins = begins or _poured_at_lab(s, catalog)
+    for one in s.added.get(test, ()) if begins is not None else ():
+        if begins is not None and not one.cancelled:
+            since = max(begins, (one.added_us, begins[1], _SINCE_ADD_ON), key=lambda since: since[0])
+            found.append(_turnaround(test, *since, one.priority or _priority(s), catalog))
+    return min((one for one in found if one is not None), key=lambda one: one.due_us, default=None)
+
+
+def _turnaround(
+    test: str, since_us: int, site: str, template: str, priority: str, catalog: "Catalog"
+) -> Turnaround | None:
     hours = turnaround_hours(test, priority, catalog)
-    if hours is None or since is None:
+    if hours is None:
         return None
-    since_us, site, template = since
     return Turnaround(since_us, _result_due_us(since_us, hours, priority, site, catalog), hours, priority, template)
 
 
-def _turnaround_begins(s: Specimen, test: str, catalog: "Catalog") -> tuple[int, str, str] | None:
+_Begins = tuple[int, str, str]
+
+
+def _turnaround_begins(s: Specimen, test: str, catalog: "Catalog") -> _Begins | None:
     """From when and where a test's turnaround runs, and the template that says so; None: not yet."""
-    row, add_on = catalog.tests.get(test), s.added.get(test)
+    row = catalog.tests.get(test)
     if row is not None and row.performed_at == "clinic":
-        since_us, site, since = s.collected_us, s.site or "", _SINCE_COLLECTION
-    elif s.lab_received is not None:
-        since_us, site, since = s.lab_received.time_us, s.lab_received.site, _SINCE_RECEIPT
-    else:
+        return None if s.collected_us is None else (s.collected_us, s.site or "", _SINCE_COLLECTION)
+    return None if s.lab_received is None else (s.lab_received.time_us, s.lab_received.site, _SINCE_RECEIPT)
+
+
+def _poured_at_lab(s: Specimen, catalog: "Catalog") -> _Begins | None:
+    """When and where a tube was poured that came into being at a lab."""
+    if s.birth is None:
         return None
-    if since_us is None:
-        return None
-    if add_on is not None and add_on.added_us > since_us:
-        return add_on.added_us, site, _SINCE_ADD_ON
-    return since_us, site, since
+    site = catalog.sites.get(s.birth.site)
+    return (s.birth.time_us, s.birth.site, _SINCE_RECEIPT) if site is not None and site.kind == "lab" else None
 
 
 def _result_due_us(since_us: int, hours: float, priority: str, site: str, catalog: "Catalog") -> int:
-    """A routine turnaround runs in the lab's opening hours; a STAT one always runs."""
+    """A routine turnaround runs in the opening hours of a lab; a STAT one, and one in a clinic, always runs."""
     known = catalog.sites.get(site)
-    hours_open = opening(known.open) if known is not None and priority != "stat" else None
+    runs_on = known is None or known.kind != "lab" or priority == "stat"
+    hours_open = None if runs_on or known is None else opening(known.open)
     return after_open_time(since_us, round(hours * HOUR_US), hours_open, zone_of(site, catalog))
 
 
@@ -288,7 +305,9 @@ def overdue_steps(s: Specimen, catalog: "Catalog", policy: "Policy") -> Found:
 
 def stability_at_risk(s: Specimen, catalog: "Catalog", policy: "Policy") -> Found:
     """A set part of the shortest stability limit has passed, and the tube has not reached a lab."""
-    if s.collected_us is None or s.lab_received is not None or s.status in _STABILITY_IS_SETTLED:
+    if s.collected_us is None or s.status in _STABILITY_IS_SETTLED:
+        return
+    if s.lab_received is not None or _poured_at_lab(s, catalog) is not None:
         return
     hours = stability_hours(s, catalog)
     if hours is None:

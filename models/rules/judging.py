@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from config.units import unit_key
 from models.rules.event_types import Component, ResultReported
+from models.rules.keys import key
 
 if TYPE_CHECKING:
     from config.catalog import Catalog, CriticalValue
@@ -57,9 +58,18 @@ def read_number(text: str) -> Reading | None:
     return Reading(_OPERATORS.get(operator, operator), number)  # type: ignore[arg-type]
 
 
-def _line(test: str, unit: str | None, catalog: "Catalog") -> "CriticalValue | None":
-    wanted = unit_key(unit)
-    return next((line for line in catalog.critical_values.get(test, ()) if unit_key(line.unit) == wanted), None)
+def limits_of(code: str, catalog: "Catalog") -> "tuple[CriticalValue, ...]":
+    """The limits of a test or a component, by its code in any spelling, or by the LOINC code of a test."""
+    if code in catalog.critical_values:
+        return catalog.critical_values[code]
+    wanted = key(code)
+    same_code = (lines for test, lines in catalog.critical_values.items() if key(test) == wanted)
+    same_loinc = (
+        catalog.critical_values[test.code]
+        for test in catalog.tests.values()
+        if test.loinc is not None and key(test.loinc) == wanted and test.code in catalog.critical_values
+    )
+    return next(same_code, None) or next(same_loinc, ())
 
 
 def judge(test: str, value: str | float | None, unit: str | None, flag: str | None, catalog: "Catalog") -> Critical:
@@ -70,10 +80,11 @@ def judge(test: str, value: str | float | None, unit: str | None, flag: str | No
     """
     if flag in CRITICAL_FLAGS:
         return Critical.YES
-    lines = catalog.critical_values.get(test, ())
+    lines = limits_of(test, catalog)
     if not lines:
         return Critical.NO
-    line, reading = _line(test, unit, catalog), None if value is None else read_number(str(value))
+    wanted, reading = unit_key(unit), None if value is None else read_number(str(value))
+    line = next((line for line in lines if unit_key(line.unit) == wanted), None)
     if line is not None and reading is not None:
         low = None if line.low_below is None else Decimal(str(line.low_below))
         high = None if line.high_above is None else Decimal(str(line.high_above))
@@ -117,7 +128,16 @@ def judge_report(data: ResultReported, catalog: "Catalog") -> Critical:
     parts = [judge_component(one, catalog) for one in data.components]
     if data.value is not None or data.flag is not None or not parts:
         parts.append(judge(data.test, data.value, data.unit, data.flag, catalog))
+    elif _none_is_held(data, catalog):
+        parts.append(Critical.UNJUDGED)
     return worst(parts)
+
+
+def _none_is_held(data: ResultReported, catalog: "Catalog") -> bool:
+    """Whether the test has limits, and no component has any, nor a flag for all of them: which one is its value?"""
+    if not limits_of(data.test, catalog) or any(limits_of(one.code, catalog) for one in data.components):
+        return False
+    return any(one.flag is None for one in data.components)
 
 
 def judge_component(one: Component, catalog: "Catalog") -> Critical:

@@ -66,9 +66,13 @@ class Movement(Struct, frozen=True, gc=False):
     """Its key; None: first-expired-first-out decides."""
     quantity_u: int
     supply_order: str | None = None
-    """The key of the order, or of goods sent the id of their `supply.sent`."""
+    """The key of the order."""
+    sent: str | None = None
+    """The id of the `supply.sent` that it is, or answers."""
     accession: str | None = None
     lot_spelled: str | None = None
+    """As the event states it."""
+    order_spelled: str | None = None
     """As the event states it."""
     expected: str | None = None
     """The day on which what was ordered or sent should come, ISO 8601."""
@@ -91,11 +95,16 @@ def from_u(quantity_u: int) -> int | float:
     return whole if rest == 0 else quantity_u / UNIT
 
 
+def is_future(event: Event, skew_us: int) -> bool:
+    """Whether it happened after the log took it, beyond the clock skew: by a clock that is wrong."""
+    return bool(event.appended_us) and event.time_us > event.appended_us + skew_us
+
+
 def movements_of(event: Event, skew_us: int) -> list[Movement]:
     """The movements that one event makes; none for an event that moves no stock."""
     make = _MAKERS.get(event.type)
     made = make(event) if make else []
-    if made and event.appended_us and event.time_us > event.appended_us + skew_us:
+    if made and is_future(event, skew_us):
         return [replace(move, future=1) for move in made]
     return made
 
@@ -159,7 +168,7 @@ def _transferred(event: Event[SupplyTransferred]) -> list[Movement]:
 
 
 def _sent(event: Event[SupplySent]) -> list[Movement]:
-    coming = {"site": event.data.to, "line": 1, "supply_order": event.id, "expected": _day(event.data.expected)}
+    coming = {"site": event.data.to, "line": 1, "sent": event.id, "expected": _day(event.data.expected)}
     return [_move(event, MovementKind.SENT_OUT), _move(event, MovementKind.SENT_IN, **coming)]
 
 
@@ -173,26 +182,25 @@ def _wasted(event: Event[SupplyWasted]) -> list[Movement]:
 
 def _ordered(event: Event[SupplyOrdered]) -> list[Movement]:
     expected = _day(event.data.expected)
-    return [_move(event, MovementKind.ORDERED, supply_order=_reference(event.data.order), expected=expected)]
+    return [_move(event, MovementKind.ORDERED, **_reference(event.data.order), expected=expected)]
 
 
 def _closed(event: Event[SupplyOrderClosed]) -> list[Movement]:
-    return [_move(event, MovementKind.ORDER_CLOSED, supply_order=_reference(event.data.order))]
+    return [_move(event, MovementKind.ORDER_CLOSED, **_reference(event.data.order))]
 
 
 def _received(event: Event[SupplyReceived]) -> list[Movement]:
-    data = event.data
-    answers = data.sent if data.sent is not None else _reference(data.order)
-    lot = data.lot or NO_LOT
-    return [_move(event, MovementKind.RECEIVED, lot=key(lot), lot_spelled=lot, supply_order=answers)]
+    data, lot = event.data, event.data.lot or NO_LOT
+    answers = {"sent": data.sent, **_reference(data.order)}
+    return [_move(event, MovementKind.RECEIVED, lot=key(lot), lot_spelled=lot, **answers)]
 
 
 def _counted(event: Event[SupplyCounted]) -> list[Movement]:
     return [_move(event, MovementKind.COUNTED)]
 
 
-def _reference(order: str | None) -> str | None:
-    return None if order is None else key(order)
+def _reference(order: str | None) -> dict[str, Any]:
+    return {"supply_order": None if order is None else key(order), "order_spelled": order}
 
 
 def _day(day: Any) -> str | None:

@@ -101,11 +101,11 @@ class Reports:
         named = read_back.data.report
         if named is not None:
             return next((e.id for e in self.ordered if e.id == named), None)
-        before = [e for e in self.ordered if self.counts_us(e) <= read_back.time_us]
+        before = [e for e in self.ordered if e.time_us <= read_back.time_us]
         if before:
-            return before[-1].id
-        first = self.ordered[0]
-        return first.id if self.counts_us(first) <= read_back.time_us + skew_us else None
+            return max(reversed(before), key=lambda e: e.time_us).id  # of several at one time, the one that counts
+        first = min(self.ordered, key=lambda e: e.order)
+        return first.id if first.time_us <= read_back.time_us + skew_us else None
 
 
 def by_test(events: Iterable[Report]) -> dict[str, list[Report]]:

@@ -235,12 +235,12 @@ class Scans(Struct, frozen=True, gc=False):
 
 
 class AddedTest(Struct, frozen=True, gc=False):
-    """When a test was added, and its priority if the add-on has one."""
+    """One add-on of a test: when, and its priority if it has one."""
 
     added_us: int
     priority: str | None
     cancelled: bool = False
-    """Whether every order that it was added for was cancelled: it may be another one than the tube's."""
+    """Whether the order that it was added for was cancelled: it may be another one than the tube's."""
 
 
 class Custody(Scans, frozen=True, gc=False):
@@ -254,8 +254,10 @@ class Custody(Scans, frozen=True, gc=False):
     parent: str | None
     cancelled_us: int | None
     """When its order was cancelled."""
-    added: Mapping[str, AddedTest]
-    """Tests that were added when the tube was already drawn."""
+    drawn: frozenset[str]
+    """The tests that it was drawn for; of a tube without a collection on record, those that were reported."""
+    added: Mapping[str, tuple[AddedTest, ...]]
+    """Add-ons by test, in history order."""
     closed: Mapping[str, int]
     """When a test was first complete, on this tube or on one that was poured from it."""
     status: Status

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from config.catalog import ParLevel
     from config.policy import Policy
 
+NO_NUMBER = ""
+"""The reference of an order without one."""
 BEFORE_ALL_US = -(2**62)
 COUNT_US = HOUR_US
 """A count of every lot within this time settles the line without a lot too."""
@@ -57,7 +59,7 @@ class Coming(Struct, array_like=True):
     """What was ordered, or sent here, and is still open."""
 
     reference: str
-    """The key of the order ("" if it has none), or the id of the `supply.sent`."""
+    """The key of the order, or the id of the `supply.sent`."""
     open_u: int
     expected: int
     """The day on which it should come, as `date.toordinal` has it."""
@@ -72,8 +74,12 @@ class StockState(Struct):
     """Every lot ever seen, by its key."""
     coming: list[Coming] = []
     """What is on its way, oldest first."""
-    answered: list[str] = []
-    """The ids of goods sent that were received, by the clocks, before they were sent."""
+    known: list[str] = []
+    """The keys of the orders, and the ids of the goods sent, that were on their way here at any time."""
+    answered: dict[str, int] = {}
+    """What was received, by the clocks, before it was ordered or sent, by the order's key or the sending's id."""
+    closed: list[str] = []
+    """The keys of orders that were closed, by the clocks, before they were placed."""
     since_mark: int = 0
     """Movements applied since the last stored mark."""
     low_since_us: int | None = None
@@ -197,39 +203,63 @@ def _fefo(state: StockState, move: Movement, shelf: Shelf) -> Taken:
         if taken:
             taken[-1] = (taken[-1][0], taken[-1][1] + left)
         else:
-            taken.append((known[-1] if known else NO_LOT, left))
+            usable = [lot for lot in known if state.lots[lot].usable(at_us, shelf.zone)]
+            taken.append(((usable or known or [NO_LOT])[-1], left))
     return taken
 
 
 def _fill(state: StockState, move: Movement) -> None:
-    """Apply a delivery to what it names, else to the oldest orders. Goods sent are here once a receipt names them."""
-    if any(one.sent and one.reference == move.supply_order for one in state.coming):
-        state.coming = [one for one in state.coming if not (one.sent and one.reference == move.supply_order)]
+    """Apply a delivery to what it names, and to nothing else; one that names nothing to the oldest orders.
+
+    Goods sent are here once a receipt names them. A delivery for an order that nobody has entered fills orders
+    without a number.
+    """
+    if move.sent is not None:
+        if move.sent not in state.known:
+            state.answered[move.sent] = state.answered.get(move.sent, 0) + move.quantity_u
+        state.coming = [one for one in state.coming if not (one.sent and one.reference == move.sent)]
         return
-    named = move.supply_order if any(one.reference == move.supply_order for one in state.coming) else None
-    if named is None and move.supply_order is not None:
-        state.answered = [*state.answered, move.supply_order]
+    named = move.supply_order
+    meant = named if named is None or named in state.known else NO_NUMBER
     left = move.quantity_u
     kept: list[Coming] = []
     for one in state.coming:
-        meant = not one.sent and (named is None or one.reference == named)
-        part = min(left, one.open_u) if meant else 0
+        its_own = not one.sent and (meant is None or one.reference == meant)
+        part = min(left, one.open_u) if its_own else 0
         left -= part
         if one.open_u > part or one.sent:
             kept.append(Coming(one.reference, one.open_u - part, one.expected, one.sent))
     state.coming = kept
+    if named is not None and named not in state.known and left > 0:
+        state.answered[named] = state.answered.get(named, 0) + left
+
+
+def _close(state: StockState, move: Movement) -> None:
+    """What is still open of an order will not come."""
+    order = move.supply_order or NO_NUMBER
+    state.coming = [one for one in state.coming if one.sent or one.reference != order]
+    if order not in state.known:
+        state.closed.append(order)
 
 
 def _expect(state: StockState, move: Movement, shelf: Shelf) -> None:
     """Something was ordered, or sent here."""
     sent = move.kind == MovementKind.SENT_IN
-    if sent and move.supply_order in state.answered:
+    reference = (move.sent if sent else move.supply_order) or NO_NUMBER
+    if reference and reference not in state.known:
+        state.known.append(reference)
+    here_u = state.answered.pop(reference, 0)
+    open_u = 0 if sent and here_u else move.quantity_u - here_u
+    if reference in state.closed:
+        state.closed.remove(reference)
+        return
+    if open_u <= 0:
         return
     if move.expected is not None:
         expected = date.fromisoformat(move.expected).toordinal()
     else:
         expected = day_at(move.time_us, shelf.zone).toordinal() + math.ceil(shelf.lead_days)
-    state.coming = [*state.coming, Coming(move.supply_order or "", move.quantity_u, expected, sent)]
+    state.coming = [*state.coming, Coming(reference, open_u, expected, sent)]
 
 
 def _settle(state: StockState, at_us: int) -> None:
@@ -286,7 +316,7 @@ def apply(state: StockState, move: Movement, facts: Facts, shelf: Shelf) -> Take
         elif move.kind == MovementKind.RECEIVED:
             _fill(state, move)
     elif move.kind == MovementKind.ORDER_CLOSED:
-        state.coming = [one for one in state.coming if one.sent or one.reference != move.supply_order]
+        _close(state, move)
     else:
         _expect(state, move, shelf)
     _note(state, move.time_us, shelf)

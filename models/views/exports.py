@@ -259,22 +259,35 @@ def _orders(connection: Connection) -> Iterator[Row]:
         }
 
 
+def _order_spellings(connection: Connection) -> dict[str | None, str]:
+    """How the earliest event spells the number of each order of supplies, by its key."""
+    m = movements.c
+    rows = connection.execute(
+        select(m.supply_order, m.order_spelled)
+        .where(m.supply_order.is_not(None))
+        .order_by(m.time_us.desc(), m.rank.desc(), m.event_id.desc())
+    )
+    return dict(tuple(row) for row in rows)
+
+
 def _movements(connection: Connection) -> Iterator[Row]:
     """Stock movements; a use whose lots were chosen by expiry has one row for each lot."""
     m = movements.c
     order = _sorted(connection, m.site, m.item, m.time_us, m.rank, m.event_id, m.line)
+    lots = spellings(connection, {(item, lot) for item, lot in connection.execute(select(stock.c.item, stock.c.lot))})
+    orders_ = _order_spellings(connection)
     for r in _stream(connection, select(movements).where(m.kind.not_in(_NO_MOVE), m.future == 0).order_by(*order)):
-        for lot, quantity_u in _json(r.taken) if r.taken else [(r.lot_spelled, r.quantity_u)]:
+        for lot, quantity_u in _json(r.taken) if r.taken else [(r.lot, r.quantity_u)]:
             yield {
                 "site": r.site,
                 "item": r.item,
-                "lot": lot,
+                "lot": lots.get((r.item, lot), lot),
                 "time": utc_text(r.time_us),
                 "kind": r.kind,
                 "quantity": from_u(quantity_u),
                 "event_id": r.event_id,
                 "line": r.line,
-                "supply_order": r.supply_order,
+                "supply_order": orders_.get(r.supply_order),
                 "accession": r.accession,
             }
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -17,6 +18,7 @@ from labtrail.shared import At, Data, database_for, moment_us, say, settings_for
 
 ROWS_AT_A_TIME = 1000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?")
 Row = Mapping[str, object]
 
 
@@ -49,11 +51,14 @@ def _with_header(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[Sequen
 
 
 def cell(value: object) -> object:
-    """A value for a CSV cell. A text that a spreadsheet would run as a formula gets an apostrophe before it."""
+    """A value for a CSV cell. A text that a spreadsheet would run as a formula gets an apostrophe before it.
+
+    A plain number never does: `-5` is one.
+    """
     if value is None or isinstance(value, int | float):
         return str(value).lower() if isinstance(value, bool) else value
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    return "'" + text if text.startswith(_FORMULA) else text
+    return "'" + text if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
 
 
 def export(

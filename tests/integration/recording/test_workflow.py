@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Engine, select
 
 from models.alerts.cases import cases
+from models.alerts.supplies import levels
 from models.alerts.sweep import acknowledge, sweep
 from models.database.acts_tables import alerts
 from models.database.engine import reading
@@ -611,3 +612,243 @@ def test_a_date_that_no_calendar_has_is_refused_and_if_recorded_stops_nothing(
     clinic.sweep(10)
     clinic.agrees(10)
     assert clinic.alert("restock", "NORTH/SUP-UTM3")
+
+
+# --- orders, add-ons and recollections at their edges
+
+
+def added(minute: float, tube: str, order: str, *tests: str, **more: Any) -> bytes:
+    return raw("specimen.test-added", tube, minute, {"tests": list(tests), "order": order, **more}, site="CORE")
+
+
+def test_an_order_of_an_add_on_is_compared_with_the_tube_whichever_comes_first(clinic: Clinic):
+    clinic.happened(step("labeled", 2, T1, patient="P-1"), added(100, T1, "R-2", "FERR"))
+    clinic.happened(placed(50, "FERR", patient="P-9", order="R-2"))
+    assert "identity-mismatch" in clinic.one("specimens", accession=T1)["discrepancies"]
+
+
+def test_a_tube_that_is_refused_too_ends_the_first_recollection_and_asks_for_its_own(clinic: Clinic):
+    clinic.happened(placed(0, "TSH", order="R-1"), *at_lab(T1, "TSH", order="R-1"))
+    clinic.happened(step("rejected", 100, T1, recollect=True))
+    clinic.happened(*at_lab(T2, "TSH", order="R-1", start=200), step("rejected", 1400, T2, recollect=True))
+    assert clinic.cases("uncollected-order", 1541) == {}
+    assert set(clinic.cases("uncollected-order", 1400 + 24 * 60)) == {"R-1"}
+    clinic.happened(collected(1500, T3, order=f"RC-{T2}", tests=["TSH"], container="SST5", supplies=[]))
+    assert clinic.cases("uncollected-order", 1400 + 24 * 60) == {}
+
+
+def test_a_tube_drawn_before_the_rejection_is_no_recollection(clinic: Clinic):
+    clinic.happened(
+        placed(0, "TSH", order="R-1"), *at_lab(T1, "TSH", order="R-1"), *at_lab(T2, "TSH", order="R-1", start=1)
+    )
+    clinic.happened(step("rejected", 100, T1, recollect=True))
+    assert set(clinic.cases("uncollected-order", 100 + 24 * 60)) == {"R-1"}
+
+
+def test_a_test_added_to_a_stat_order_is_stat(clinic: Clinic):
+    clinic.happened(placed(0, "TSH", priority="stat", order="R-7"), placed(10, "CBCD", order="R-7"))
+    clinic.happened(*at_lab(T1, "TSH", order="R-7", start=20))
+    assert clinic.cases("uncollected-order", 69) == {}
+    assert clinic.cases("uncollected-order", 70)["R-7"]["severity"] == "critical"
+
+
+def test_an_order_placed_again_after_it_was_cancelled_waits_again(clinic: Clinic):
+    cancelled = raw("order.cancelled", "R-7", 10, {"reason": "not needed"})
+    clinic.happened(placed(0, "TSH", "CBCD", order="R-7"), cancelled)
+    assert clinic.one("orders", order="R-7")["status"] == "cancelled"
+    again = placed(60, "TSH", order="R-7")
+    clinic.happened(again)
+    row = clinic.one("orders", order="R-7")
+    assert (row["status"], row["open_tests"], row["tests"]) == ("placed", ["TSH"], ["TSH"])
+    clinic.happened(*at_lab(T1, "TSH", order="R-7", start=100))
+    assert clinic.one("specimens", accession=T1)["discrepancies"] == []
+    clinic.happened(void(200, again))
+    assert clinic.one("orders", order="R-7")["status"] == "cancelled"
+    assert clinic.one("specimens", accession=T1)["discrepancies"] == ["cancelled-order"]
+
+
+def test_an_added_test_ends_with_its_own_order_and_not_with_the_tubes(clinic: Clinic):
+    clinic.happened(placed(0, "TSH", order="R-1"), placed(0, "FERR", order="R-2"))
+    clinic.happened(*at_lab(T1, "TSH", order="R-1"), added(200, T1, "R-2", "FERR"))
+    late = 200 + 10 * 24 * 60
+    clinic.happened(raw("order.cancelled", "R-1", 300, {"reason": "not needed"}))
+    assert set(clinic.cases("overdue-result", late)) == {f"{T1}/FERR"}
+    clinic.happened(raw("order.cancelled", "R-2", 300, {"reason": "not needed"}))
+    assert clinic.cases("overdue-result", late) == {}
+
+
+def test_a_test_added_to_an_aliquot_is_watched_there(clinic: Clinic):
+    clinic.happened(placed(0, "FERR", order="R-2"), *at_lab(T1, "TSH", order="R-1"), poured(100, T1, CHILD))
+    clinic.happened(added(200, CHILD, "R-2", "FERR", priority="stat"))
+    assert clinic.one("orders", order="R-2")["status"] == "collected"
+    late = 200 + 10 * 24 * 60
+    assert {f"{T1}/TSH", f"{CHILD}/FERR"} == set(clinic.cases("overdue-result", late))
+    assert CHILD not in clinic.cases("stability-at-risk", late)
+
+
+def test_a_test_of_the_tube_added_again_as_stat_is_due_as_stat(clinic: Clinic):
+    clinic.happened(*at_lab(T1, "TSH"), added(200, T1, "R-1", "TSH", priority="stat"))
+    hours = CATALOG.tests["TSH"].tat_stat_hours or CATALOG.tests["TSH"].tat_routine_hours
+    routine = CATALOG.tests["TSH"].tat_routine_hours
+    due = min(200 + hours * 60, 90 + routine * 60)
+    assert clinic.cases("overdue-result", due - 1) == {}
+    assert set(clinic.cases("overdue-result", due)) == {f"{T1}/TSH"}
+
+
+# --- panels
+
+
+@pytest.mark.parametrize(
+    ("test", "components", "critical"),
+    [
+        ("PTINR", [("PT", "60", "s"), ("INR", "8.2", "INR")], "unjudged"),
+        ("GLU", [("GLUC", "700", "mg/dL")], "unjudged"),
+        ("GLU", [("GLU", "700", "mg/dL")], "yes"),
+        ("BMP", [("glu", "700", "mg/dL")], "yes"),
+        ("BMP", [("2345-7", "700", "mg/dL"), ("NA", "140", "mmol/L")], "yes"),
+        ("BMP", [("GLU", ">400", "mg/dL")], "unjudged"),
+        ("BMP", [("NA", "140", "mmol/L")], "no"),
+    ],
+)
+def test_a_panel_is_as_critical_as_its_worst_component(
+    clinic: Clinic, test: str, components: list[tuple[str, str, str]], critical: str
+):
+    parts = [{"code": code, "value": value, "unit": unit} for code, value, unit in components]
+    clinic.happened(*at_lab(T1, test), result(200, test, tube=T1, value=None, components=parts))
+    assert clinic.one("results", accession=T1)["critical"] == critical
+
+
+# --- read-backs by their reports' own times
+
+
+def test_a_late_final_does_not_take_the_read_back_of_the_correction(clinic: Clinic):
+    clinic.happened(*at_lab(T1, "GLU"), result(240, "GLU", "corrected", tube=T1, value="30", unit="mg/dL"))
+    clinic.happened(read_back(248, "GLU", T1))
+    clinic.happened(result(260, "GLU", tube=T1, value="95", unit="mg/dL"))
+    row = clinic.one("results", accession=T1)
+    assert (row["value"], row["critical"]) == ("30", "yes")
+    assert row["acknowledged_at"] is not None
+
+
+# --- deliveries
+
+
+def delivered(clinic: Clinic, minute: float, quantity: float, site: str = "NORTH", **names: Any) -> None:
+    clinic.happened(supply("received", minute, "SUP-UA8", site=site, lot="L1", quantity=quantity, **names))
+
+
+def on_order(clinic: Clinic, minute: float, site: str = "NORTH") -> float:
+    with reading(clinic.engine) as connection:
+        found = {(at, item): one for at, item, one in levels(connection, CATALOG, POLICY, us(minute), [])}
+    return found[site, "SUP-UA8"].on_order
+
+
+def ordered(clinic: Clinic, minute: float, quantity: float, order: str | None = None, site: str = "NORTH") -> None:
+    more = {"order": order} if order else {}
+    clinic.happened(supply("ordered", minute, "SUP-UA8", site=site, quantity=quantity, **more))
+
+
+def sent(minute: float, quantity: float, to: str, id: str) -> bytes:
+    return raw("supply.sent", "EAST/SUP-UA8", minute, {"quantity": quantity, "to": to}, id=id, site="EAST")
+
+
+def test_what_answers_a_sending_fills_no_order(clinic: Clinic):
+    ordered(clinic, 0, 50, "PO-1")
+    clinic.happened(sent(1, 40, "NORTH", "s1"))
+    assert on_order(clinic, 2) == 90
+    delivered(clinic, 10, 5, sent="s1")
+    delivered(clinic, 20, 35, sent="s1")
+    assert on_order(clinic, 30) == 50
+
+
+def test_a_sending_received_before_it_was_sent_by_the_clocks_is_here(clinic: Clinic):
+    ordered(clinic, 0, 50, "PO-1")
+    delivered(clinic, 9, 40, sent="s1")
+    clinic.happened(sent(10, 40, "NORTH", "s1"))
+    assert on_order(clinic, 30) == 50
+
+
+def test_a_delivery_for_an_order_that_is_full_or_closed_fills_no_other(clinic: Clinic):
+    ordered(clinic, 0, 50, "PO-1")
+    delivered(clinic, 10, 50, order="PO-1")
+    ordered(clinic, 20, 80, "PO-2")
+    delivered(clinic, 30, 30, order="po-1 ")
+    assert on_order(clinic, 40) == 80
+    clinic.happened(raw("supply.order-closed", "NORTH/SUP-UA8", 50, {"order": "PO-2", "reason": "gone"}))
+    ordered(clinic, 60, 10, "PO-3")
+    delivered(clinic, 70, 30, order="PO-2")
+    assert on_order(clinic, 80) == 10
+
+
+def test_clocks_that_differ_leave_nothing_on_order(clinic: Clinic):
+    delivered(clinic, 9, 30, order="PO-1")
+    ordered(clinic, 10, 80, "PO-1")
+    assert on_order(clinic, 20) == 50
+    clinic.happened(raw("supply.order-closed", "NORTH/SUP-UA8", 29, {"order": "PO-2", "reason": "gone"}))
+    ordered(clinic, 30, 80, "PO-2")
+    assert on_order(clinic, 40) == 50
+    ordered(clinic, 50, 20, "PO-2")
+    assert on_order(clinic, 60) == 70
+
+
+def test_an_order_of_nothing_is_never_late(clinic: Clinic):
+    ordered(clinic, 0, 0, "PO-1")
+    assert clinic.cases("overdue-delivery", 60 * 24 * 60) == {}
+
+
+# --- lots
+
+
+def test_a_receipt_in_the_future_says_nothing_of_its_lot(clinic: Clinic):
+    delivered(clinic, 0, 70, expires="2027-06-30")
+    wrong = supply("received", 20_000, "SUP-UA8", lot="L1", quantity=10, expires="2026-11-19")
+    clinic.happened(wrong)
+    again = void(20_001, wrong, id="a void")
+    clinic.happened(again)
+    clinic.happened(void(20_002, again, id="a void of the void"))
+    (row,) = clinic.rows("stock")
+    assert (row["on_hand"], row["expires"]) == (70, "2027-06-30")
+    assert [one["code"] for one in clinic.rows("stock-discrepancies")] == ["future-time"]
+
+
+def test_a_use_of_nothing_is_one_of_what_could_be_used(clinic: Clinic):
+    clinic.happened(supply("counted", 0, "SUP-UA8", lot="OLD", quantity=0))
+    clinic.happened(supply("received", 0, "SUP-UA8", lot="OLD", quantity=0, expires="2026-10-31", id="old"))
+    clinic.happened(supply("received", 0, "SUP-UA8", lot="GOOD", quantity=0, expires="2027-06-30", id="good"))
+    clinic.happened(supply("used", 10, "SUP-UA8", quantity=3))
+    assert {row["lot"]: row["on_hand"] for row in clinic.rows("stock")} == {"OLD": 0, "GOOD": -3}
+
+
+def test_a_recall_of_a_lot_spelled_like_one_on_the_shelf_is_told_there(clinic: Clinic):
+    clinic.happened(supply("received", 0, lot="L2291", quantity=3, expires="2027-06-30"))
+    clinic.happened(supply("recalled", 100, lot="L229I", notice="notice 7"))
+    (found,) = clinic.rows("stock-discrepancies")
+    assert (found["site"], found["lot"], found["code"]) == ("NORTH", "L2291", "similar-lot")
+    assert set(clinic.cases("stock-discrepancy", 101)) == {"NORTH/SUP-EDTA4"}
+
+
+def test_a_recall_counts_tubes_that_are_gone_too(clinic: Clinic):
+    clinic.happened(supply("received", 0, quantity=2, lot="L1", expires="2027-06-30"))
+    clinic.happened(collected(10, T1), collected(10, T2), step("disposed", 50, T1), step("disposed", 50, T2))
+    clinic.happened(supply("recalled", 100, lot="L1", notice="notice 7"))
+    assert "2 tubes" in clinic.cases("recalled-stock", 101)["SUP-EDTA4/L1"]["detail"]
+
+
+def test_movements_show_lots_and_orders_as_they_were_first_spelled(clinic: Clinic):
+    clinic.happened(supply("ordered", 0, "SUP-UA8", quantity=5, order="po-20"))
+    clinic.happened(supply("received", 1, "SUP-UA8", quantity=5, order="PO-20", lot="l2291", expires="2027-06-30"))
+    clinic.happened(supply("used", 2, "SUP-UA8", quantity=1))
+    rows = clinic.rows("movements")
+    assert {row["lot"] for row in rows} == {"l2291"}
+    assert {row["supply_order"] for row in rows if row["kind"] == "received"} == {"po-20"}
+
+
+def test_a_lot_of_blanks_is_none(clinic: Clinic):
+    clinic.happened(supply("received", 0, "SUP-UA8", lot=" ", quantity=5, expires="2026-10-31"))
+    (row,) = clinic.rows("stock")
+    assert (row["lot"], row["expires"]) == ("", None)
+
+
+def test_nothing_is_late_since_a_time_that_is_yet_to_come(clinic: Clinic):
+    clinic.happened(supply("received", 100, "SUP-UA8", lot="L1", quantity=1, expires="2027-06-30"))
+    assert clinic.rows("alerts", 50) == []

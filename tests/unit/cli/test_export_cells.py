@@ -8,12 +8,14 @@ import pytest
 from labtrail.commands.record.export import cell, csv_lines, json_lines
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\r=x", '=HYPERLINK("http://x")'])
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1+1", "-A1", "-", "+", "--1", "@SUM(A1)", "\tx", "\r=x", '=HYPERLINK("http://x")']
+)
 def test_a_text_that_a_spreadsheet_would_run_gets_an_apostrophe(text: str) -> None:
     assert cell(text) == "'" + text
 
 
-@pytest.mark.parametrize("value", ["S2600012334", "a=b", "", 4, -4, 2.5, -0.5])
+@pytest.mark.parametrize("value", ["S2600012334", "a=b", "", 4, -4, 2.5, -0.5, "-5", "+1", "-0.5", "-1,5", "-1e-5"])
 def test_other_values_stay_as_they_are(value: object) -> None:
     assert cell(value) == value
 

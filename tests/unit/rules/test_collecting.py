@@ -87,10 +87,9 @@ def test_a_recollection_waits_for_a_later_tube_of_the_order() -> None:
     assert needs(order(TSH=100), refused, earlier) == {"TSH": 50 + ROUTINE, "CBCD": 50 + ROUTINE}
     assert needs(order(TSH=100), refused, later) == {"CBCD": 50 + ROUTINE}
     assert needs(order(TSH=100), refused, tube("S2", 60, "TSH", "CBCD")) == {}
-    assert needs(order(TSH=100), refused, tube("S2", 60, "TSH", "CBCD", again=90)) == {
-        "TSH": 50 + ROUTINE,
-        "CBCD": 50 + ROUTINE,
-    }
+    again = tube("S2", 60, "TSH", "CBCD", again=90)  # it ends the first recollection, and asks for one of its own
+    assert needs(order(TSH=100), refused, again) == {"TSH": 90 + ROUTINE, "CBCD": 90 + ROUTINE}
+    assert needs(order(TSH=100), refused, again, again={"RC-S2": [tube("S3", 95, "TSH", "CBCD")]}) == {}
 
 
 def test_a_tube_for_rc_and_the_rejected_accession_is_the_recollection() -> None:

@@ -339,15 +339,17 @@ def test_an_added_test_is_a_test_of_the_tube_and_takes_it_back_from_resulted() -
     added = step("test-added", 200, site="CORE", order="R-2", tests=["A1C"], priority="stat")
     s = specimen(*DAY, added)
     assert (s.status, s.tests, s.priority, s.discrepancies) == ("received", ("A1C", "CBCD"), "routine", [])
-    assert (s.added["A1C"].added_us, s.added["A1C"].priority) == (us(200), "stat")
+    assert [(one.added_us, one.priority) for one in s.added["A1C"]] == [(us(200), "stat")]
     done = specimen(*DAY, added, result(260, "A1C"))
     assert (done.status, done.resulted_us) == ("resulted", us(260))
     assert specimen(*DAY, added, void(210, added)).status == "resulted"
 
 
-def test_a_test_that_the_tube_has_already_is_not_an_add_on() -> None:
-    again = step("test-added", 100, site="CORE", order="R-1", tests=["CBCD"])
-    assert specimen(C, L, D, P, R, again).added == {}
+def test_a_test_that_the_tube_has_already_may_be_added_as_stat() -> None:
+    again = step("test-added", 100, site="CORE", order="R-1", tests=["CBCD"], priority="stat")
+    s = specimen(C, L, D, P, R, again)
+    assert (s.tests, s.drawn) == (("CBCD",), frozenset({"CBCD"}))
+    assert [one.priority for one in s.added["CBCD"]] == ["stat"]
 
 
 def test_a_test_added_for_another_patients_order_is_an_identity_mismatch() -> None:

@@ -91,8 +91,10 @@ def upgrade() -> None:
     sa.Column('lot', sa.Text(), nullable=True),
     sa.Column('quantity_u', sa.BigInteger(), nullable=False),
     sa.Column('supply_order', sa.Text(), nullable=True),
+    sa.Column('sent', sa.Text(), nullable=True),
     sa.Column('accession', sa.Text(), nullable=True),
     sa.Column('lot_spelled', sa.Text(), nullable=True),
+    sa.Column('order_spelled', sa.Text(), nullable=True),
     sa.Column('expected', sa.String(length=10), nullable=True),
     sa.Column('future', sa.Integer(), server_default='0', nullable=False),
     sa.Column('taken', sa.Text(), nullable=True),
@@ -118,10 +120,12 @@ def upgrade() -> None:
     sa.Column('priority', sa.Text(), nullable=True),
     sa.Column('collected_us', sa.BigInteger(), nullable=False),
     sa.Column('recollect_us', sa.BigInteger(), nullable=True),
+    sa.Column('again_key', sa.Text(), nullable=True),
     sa.PrimaryKeyConstraint('accession', 'order_key', name=op.f('pk_order_tubes'))
     )
     with op.batch_alter_table('order_tubes', schema=None) as batch_op:
         batch_op.create_index('ix_order_tubes_order', ['order_key'], unique=False)
+        batch_op.create_index('ix_order_tubes_again', ['again_key'], unique=False, sqlite_where=sa.text('again_key IS NOT NULL'), postgresql_where=sa.text('again_key IS NOT NULL'))
 
     op.create_table('orders',
     sa.Column('order_key', sa.Text(), nullable=False),
