@@ -322,6 +322,7 @@ _named: dict[str, tuple[tuple[str, Reason], ...]] = _having(
         "test": _TEST,
     }
 )
+_named["result.acknowledged"] = (("test", _TEST),)  # the one who was told is a role or a reference, not a site
 
 
 _dated: dict[str, tuple[str, ...]] = {

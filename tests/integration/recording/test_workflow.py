@@ -212,6 +212,12 @@ def test_a_read_back_belongs_to_the_report_that_it_names(clinic: Clinic):
     assert clinic.one("results", test="GLU")["acknowledged_at"]
 
 
+def test_a_read_back_says_by_a_role_who_was_told(clinic: Clinic):
+    clinic.happened(*at_lab(TUBE, "GLU"), result(240, "GLU", value="500", unit="mg/dL"))
+    clinic.happened(read_back(250, "GLU", to="charge nurse"))
+    assert clinic.one("results", test="GLU")["acknowledged_at"]
+
+
 @pytest.mark.parametrize("skew", [0.1, 1, 4.9])
 def test_a_read_back_by_a_clock_that_is_behind_counts_for_the_first_report(clinic: Clinic, skew: float):
     clinic.happened(*at_lab(TUBE, "GLU"), result(240, "GLU", value="500", unit="mg/dL"))
