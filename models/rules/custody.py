@@ -4,7 +4,7 @@
 a discrepancy (models/rules/discrepancies.py), which resolves automatically when the missing evidence arrives.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -186,7 +186,7 @@ def fold(history: History, catalog: "Catalog", policy: "Policy") -> Specimen:
     order = own.order or _inherited(history, "order")
     facts = history.orders.get(key(order), OrderFacts()) if order is not None else OrderFacts()
     reports = scans.every(ResultReported)
-    added = _added(scans.every(TestAdded))
+    added = _added(scans.every(TestAdded), history.orders)
     drawn = {t for e in collected for t in e.data.tests} or {e.data.test for e in reports}
     tests = drawn | added.keys()
     closed = _closed([*reports, *history.poured])
@@ -216,16 +216,19 @@ def fold(history: History, catalog: "Catalog", policy: "Policy") -> Specimen:
     return Specimen(**asdict(custody), discrepancies=find(custody, history, catalog, policy))
 
 
-def _added(events: Iterable[Event[TestAdded]]) -> dict[str, AddedTest]:
-    """The first add-on of each test; STAT if any says so."""
+def _added(events: Iterable[Event[TestAdded]], orders: Mapping[str, OrderFacts]) -> dict[str, AddedTest]:
+    """The first add-on of each test; STAT if any says so, cancelled if the orders of all are."""
     found: dict[str, AddedTest] = {}
     for event in events:
+        cancelled_us = orders.get(key(event.data.order), OrderFacts()).cancelled_us
         for test in event.data.tests:
             first = found.get(test)
             if first is None:
-                found[test] = AddedTest(event.time_us, event.data.priority)
-            elif event.data.priority == "stat":
-                found[test] = AddedTest(first.added_us, "stat")
+                found[test] = AddedTest(event.time_us, event.data.priority, cancelled_us)
+                continue
+            priority = "stat" if event.data.priority == "stat" else first.priority
+            both = None if cancelled_us is None else first.cancelled_us
+            found[test] = AddedTest(first.added_us, priority, both)
     return found
 
 

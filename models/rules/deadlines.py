@@ -157,11 +157,13 @@ def overdue_results(s: Specimen, catalog: "Catalog", _: "Policy") -> Found:
     Its time runs from receipt at a lab, for a test that is done in the clinic from collection, and for one that was
     added later from then, if that is later.
     """
-    if s.status in _NO_RESULT or s.cancelled_us is not None:
+    if s.status in _NO_RESULT:
         return
     for test in s.tests:
         turnaround = turnaround_of(s, test, catalog) if test not in s.closed else None
-        if turnaround is None:
+        add_on = s.added.get(test)
+        cancelled_us = add_on.cancelled_us if add_on else s.cancelled_us
+        if turnaround is None or cancelled_us is not None:
             continue
         yield Deadline.of(
             _result_is_due(test, turnaround.hours),

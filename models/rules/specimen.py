@@ -218,6 +218,8 @@ class AddedTest(Struct, frozen=True, gc=False):
 
     added_us: int
     priority: str | None
+    cancelled_us: int | None = None
+    """When the order that it was added for was cancelled."""
 
 
 class Custody(Scans, frozen=True, gc=False):

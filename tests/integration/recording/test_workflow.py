@@ -318,6 +318,17 @@ def test_an_added_test_is_a_test_of_the_tube_from_then_on(clinic: Clinic):
     assert clinic.one("specimens", accession=TUBE)["status"] == "resulted"
 
 
+def test_an_added_test_is_chased_by_the_order_that_it_was_added_for(clinic: Clinic):
+    cancel = {order: raw("order.cancelled", order, 500, {"reason": "ordered twice"}) for order in ("R-1", "R-2")}
+    added = {"tests": ["TSH"], "order": "R-2"}
+    clinic.happened(*at_lab(TUBE, "CMP"), raw("specimen.test-added", TUBE, 400, added, site="CORE"))
+    assert set(clinic.cases("overdue-result", 100_000)) == {f"{TUBE}/CMP", f"{TUBE}/TSH"}
+    clinic.happened(cancel["R-1"])
+    assert set(clinic.cases("overdue-result", 100_000)) == {f"{TUBE}/TSH"}
+    clinic.happened(cancel["R-2"])
+    assert not clinic.cases("overdue-result", 100_000)
+
+
 # --- aliquots
 
 
