@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from config.catalog import DEFAULT_CATALOG, Catalog, load_catalog
 from config.policy import Policy
 from models.alerts.setting_aside import Judged
@@ -36,7 +38,8 @@ def exports_of(raws: Sequence[bytes], folder: Path, cut_us: int, catalog: Catalo
         store.commit(records, cut_us)
     faults: list[Judged] = []
     with reading(engine) as connection:
-        found = {t: list(export_rows(connection, t, cut_us, catalog=catalog, policy=POLICY)) for t in EXPORTS}
+        rows = {t: list(export_rows(connection, t, cut_us, catalog=catalog, policy=POLICY)) for t in EXPORTS}
+        found: Exports = msgspec.json.decode(msgspec.json.encode(rows))  # as the command writes them
         found["levels"] = [
             {
                 "place": f"{site}/{item}",
