@@ -56,7 +56,10 @@ class Couriers:
                 self._stage.at(start_us + int(hour * HOUR_US) + minutes(self._rng, -8, 8), self._round, place)
 
     def hand_in(self, when_us: int, tube: Tube) -> None:
-        """A labeled tube goes into the rack of its clinic; a STAT is fetched at once."""
+        """A labeled tube goes into the rack of its clinic; a STAT is fetched at once. One is found the next day."""
+        if tube.fault == "left lying":
+            self._stage.at(when_us + minutes(self._rng, 22 * 60, 34 * 60), self._wait_at, tube.origin, tube)
+            return
         self._wait_at(when_us, tube.origin, tube)
 
     def walk_in(self, when_us: int, tube: Tube) -> None:
@@ -213,3 +216,5 @@ class Couriers:
             when_us += 10 * MINUTE_US
             self._receive(when_us, place, tube, data)
             self._stage.at(when_us, self._arrived, place, tube)
+        else:
+            tube.truth.goes_wrong(when_us, DiscrepancyCode.MISSING_FROM_MANIFEST)

@@ -2,7 +2,8 @@
 
 `simulate` gives the events in the order in which they happened, `arrivals` in the order in which they came in (phones
 that were offline deliver late, some deliver twice), `live` as they come due while a clock runs. The rules of a day
-are in the modules beside this one: visits, couriers, lab, supplies. No clock is read: the start is an argument.
+are in the modules beside this one: visits, couriers, lab, supplies, deliveries. No clock is read: the start is an
+argument.
 """
 
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import msgspec
 
 from config.catalog import Catalog
 from labtrail.simulator.couriers import Couriers
+from labtrail.simulator.deliveries import Deliveries
 from labtrail.simulator.lab import Lab
 from labtrail.simulator.stage import Happening, Stage
 from labtrail.simulator.supplies import Stockroom
@@ -51,7 +53,7 @@ def simulate(
     """
     write = Writer()
     for happening in _happenings(catalog, clinics, days, seed, start, orders, truth):
-        yield write(happening, happening.time_us)
+        yield write(happening, happening.time_us + happening.ahead_us)
 
 
 def arrivals(
@@ -70,7 +72,7 @@ def arrivals(
     waiting: list[tuple[int, int, bytes]] = []
     count = 0
     for happening in _happenings(catalog, clinics, days, seed, start, orders, truth):
-        raw = write(happening, happening.time_us)
+        raw = write(happening, happening.time_us + happening.ahead_us)
         count += 1
         heappush(waiting, (happening.arrival_us, count, raw))
         if again.random() < RESENT_SHARE:
@@ -143,6 +145,7 @@ def _happenings(
     stage = Stage(rng, truth)
     world = World(catalog, clinics, start.year, orders, rng, numbers_from)
     stockroom = Stockroom(world, stage, start_us)
+    deliveries = Deliveries(stockroom)
     lab = Lab(world, stage)
     couriers = Couriers(world, stage, lab)
     visits = Visits(world, stage, stockroom, couriers, lab)
@@ -150,18 +153,21 @@ def _happenings(
     def day(when_us: int, number: int) -> None:
         world.begin_day(when_us)
         stockroom.plan_day(when_us, number)
+        deliveries.plan_day(when_us, number)
         visits.plan_day(when_us)
         couriers.plan_day(when_us)
         stage.at(when_us + DAY_US, day, number + 1)
 
     stockroom.open(start_us)
+    deliveries.open(start_us)
     stage.at(start_us, day, 0)
     count = 0
     for happening in stage.run(end_us):
         count += 1
         yield happening
     if truth is not None and end_us is not None:
-        truth.cut_us, truth.events, truth.stock = end_us, count, stockroom.on_hand()
+        truth.cut_us, truth.events = end_us, count
+        stockroom.tell(truth, end_us)
 
 
 class Writer:

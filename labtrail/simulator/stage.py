@@ -29,6 +29,8 @@ class Happening(Struct, frozen=True, gc=False):
     source: str
     actor: str
     data: dict[str, Any]
+    ahead_us: int = 0
+    """How far the clock of the device is ahead."""
 
 
 class Stage:
@@ -55,8 +57,9 @@ class Stage:
         subject: str,
         actor: str,
         data: dict[str, Any],
+        ahead_us: int = 0,
     ) -> str:
-        """Emit an event, timed to the millisecond; returns its id."""
+        """Emit an event, timed to the millisecond; returns its id. `ahead_us`: how far its clock is ahead."""
         self._count += 1
         when_us -= when_us % 1000
         bits = self.rng.getrandbits(74)
@@ -70,7 +73,8 @@ class Stage:
             arrival_us = offline_until + self._count % 97 * 100_000
         else:
             arrival_us = when_us + 200_000 + bits % (3 * SECOND_US)
-        happening = Happening(when_us, arrival_us, event_id, type_, subject, place, device.source, actor, data)
+        source = device.source
+        happening = Happening(when_us, arrival_us, event_id, type_, subject, place, source, actor, data, ahead_us)
         heappush(self._events, (when_us, self._count, happening))
         return event_id
 

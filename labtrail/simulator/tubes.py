@@ -25,6 +25,7 @@ FAULTS: dict[str, float] = {
     "lost and found": 0.002,
     "wrong bag": 0.003,
     "not received at hub": 0.01,
+    "left lying": 0.006,
     "hemolysed": 0.02,
     "stored after disposal": 0.002,
 }
@@ -67,9 +68,9 @@ def transport_for(catalog: Catalog, container: str, tests: tuple[str, ...]) -> T
     return "refrigerated" if short or kind.temperature_max_c <= 8 else "ambient"
 
 
-def stability_us(catalog: Catalog, tube: Tube) -> int | None:
-    """The time from collection to receipt at a lab that all its tests allow; None: not known."""
-    tests = [catalog.tests[test] for test in tube.tests]
+def stability_us(catalog: Catalog, tube: Tube, of: tuple[str, ...] = ()) -> int | None:
+    """The time from collection to receipt at a lab that these tests, or all its own, allow; None: not known."""
+    tests = [catalog.tests[test] for test in of or tube.tests]
     limits = [
         test.stability_refrigerated_hours if tube.transport == "refrigerated" else test.stability_room_hours
         for test in tests

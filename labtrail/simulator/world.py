@@ -189,7 +189,9 @@ def write_catalog(catalog: Catalog, folder: Path) -> None:
     """The nine CSV files of a catalog; raises SimulationError rather than write over files that are there."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in catalog.__struct_fields__:
-        rows: list[Struct] = list(getattr(catalog, name).values())
+        rows: list[Struct] = []
+        for row in getattr(catalog, name).values():
+            rows += row if isinstance(row, tuple) else [row]
         path = folder / f"{name}.csv"
         if path.exists():
             raise SimulationError(f"{path} is there already: name an empty folder")

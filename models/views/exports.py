@@ -232,7 +232,7 @@ def _stock_discrepancies(connection: Connection) -> Iterator[Row]:
             "item": one.item,
             "lot": one.lot,
             "code": one.code,
-            "detail": one.detail,
+            "detail": str(one.detail),
             "events": list(one.events),
         }
 

@@ -57,8 +57,9 @@ def simulate(
 ) -> None:
     """Events of simulated clinics, one a line.
 
-    Morning peak, courier rounds, STATs, offline phones, mislabels, lost tubes, rejects, critical values,
-    deliveries, counts, a recall. Without --arrival in the order in which they happened.
+    Morning peak, courier rounds, STATs, add-ons, offline phones, mislabels, lost tubes, rejects and
+    recollections, orders that nobody draws, critical values and some that can't be judged, corrections,
+    late deliveries, counts, a recall. Without --arrival in the order in which they happened.
     """
     from labtrail.simulator.simulation import arrivals
     from labtrail.simulator.simulation import simulate as happened

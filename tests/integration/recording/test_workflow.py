@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import Engine, select
 
@@ -583,6 +584,12 @@ def test_a_movement_in_the_future_does_not_count(clinic: Clinic):
     clinic.happened(supply("counted", 20_000, "SUP-UA8", lot="L1", quantity=5))
     assert clinic.one("stock", lot="L1")["on_hand"] == 50
     assert clinic.one("stock-discrepancies", code="future-time")["lot"] == "L1"
+
+
+def test_what_is_odd_about_stock_is_written_as_json(clinic: Clinic):
+    clinic.happened(supply("used", 0, "SUP-UA8", quantity=3))
+    (row,) = msgspec.json.decode(msgspec.json.encode(clinic.rows("stock-discrepancies")))
+    assert (row["lot"], row["code"], row["detail"]) == ("", "negative-stock", "-3 on hand")
 
 
 def test_a_recalled_lot_is_one_alert_with_its_tubes_counted(clinic: Clinic):

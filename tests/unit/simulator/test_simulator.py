@@ -1,7 +1,7 @@
 """The simulated clinics: believable, repeatable, and consistent with the outcome that they predict."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise
 from random import Random
@@ -62,11 +62,96 @@ def test_everything_that_may_go_wrong_does_and_most_tubes_are_clean():
     }
     statuses = {specimen["status"] for specimen in expected["specimens"].values()}
     assert statuses >= {"received", "resulted", "stored", "rejected", "missing", "disposed"}
-    assert expected["overdue"]
-    assert expected["recalled"]
+    assert codes >= {"result-on-rejected", "cancelled-order", "missing-from-manifest", "stability-exceeded"}
+    assert {code for must in expected["left_open"].values() for code in must} == {"after-disposal"}
+    assert all(expected.values()), "something is late or odd of every kind"
+    assert {code for *_, code in expected["stock_discrepancies"]} == {
+        "negative-stock",
+        "unknown-lot",
+        "similar-lot",
+        "expiry-conflict",
+        "future-time",
+    }
+    assert set(expected["critical"].values()) == {"yes", "no", "unjudged"}
+    assert {order["status"] for order in expected["orders"].values()} == {"placed", "collected", "cancelled"}
     clean = sum(specimen["clean"] for specimen in expected["specimens"].values())
     assert clean > 0.7 * len(expected["specimens"])
     assert sum(FAULTS.values()) < 0.15
+
+
+@pytest.fixture(scope="module")
+def week():
+    """The events of a week, by type."""
+    by_type = defaultdict(list)
+    for raw in day(1, days=7):
+        event = json.loads(raw)
+        by_type[event["type"]].append(event)
+    return by_type
+
+
+def test_a_week_has_results_in_every_form(week):
+    reports = [event["data"] for event in week["result.reported"]]
+    parts = [part | {"test": part["code"]} for report in reports for part in report.get("components", ())]
+    limited = [one for one in reports + parts if CATALOG.critical_values.get(one["test"]) and "flag" not in one]
+    values = [str(one.get("value")) for one in limited]
+    assert {value[0] for value in values} >= set("<>≥")
+    assert any("," in value for value in values)
+    units = {one.get("unit") for one in limited if "value" in one}
+    assert {None, "mg/dL", "mg/dl", "g/L"} <= units
+    assert max(len(str(report.get("value"))) for report in reports) > 4000
+    assert any(isinstance(report.get("value"), float) for report in reports)
+    assert 0.02 < len([report for report in reports if "components" in report]) / len(reports) < 0.2
+    assert len(limited) < 0.1 * len(reports)
+
+
+def test_a_week_has_corrections_and_read_backs_of_every_kind(week):
+    finals, corrected = {}, []
+    for event in week["result.reported"]:
+        subject = (event["subject"], event["data"]["test"])
+        if event["data"]["status"] == "final":
+            finals[subject] = event["time"]
+        if event["data"]["status"] == "corrected":
+            corrected.append((subject, event["time"]))
+    assert any(time < finals[subject] for subject, time in corrected if subject in finals)
+    assert any(time > finals[subject] for subject, time in corrected if subject in finals)
+    reports = {event["id"] for event in week["result.reported"]}
+    named = {event["data"].get("report") for event in week["result.acknowledged"]}
+    assert None in named
+    assert named - {None}
+    assert named - {None} <= reports
+
+
+def test_a_week_has_add_ons_recollections_and_appointments(week):
+    drawn = {event["subject"]: event for event in week["specimen.collected"]}
+    added = week["specimen.test-added"]
+    assert {event["data"]["order"] == drawn[event["subject"]]["data"]["order"] for event in added} == {True, False}
+    orders = Counter(event["data"]["order"] for event in week["specimen.collected"])
+    rejected = [event["subject"] for event in week["specimen.rejected"] if event["data"].get("recollect")]
+    assert any(f"RC-{tube}" in orders for tube in rejected)
+    assert any("wanted" in event["data"] for event in week["order.placed"])
+    placed = Counter(event["subject"] for event in week["order.placed"])
+    assert max(placed.values()) > 1
+    assert 0.9 < len(placed.keys() & orders.keys()) / len(placed) < 1
+    born = {child["accession"] for event in week["specimen.aliquoted"] for child in event["data"]["children"]}
+    assert any(event["subject"] in born for event in week["result.reported"])
+
+
+def test_a_week_has_goods_that_come_late_short_or_from_another_clinic(week):
+    sent = {event["id"] for event in week["supply.sent"]}
+    answered = {event["data"]["sent"] for event in week["supply.received"] if "sent" in event["data"]}
+    assert answered
+    assert answered <= sent
+    ordered = {(event["subject"], event["data"]["order"]) for event in week["supply.ordered"]}
+    closed = {(event["subject"], event["data"]["order"]) for event in week["supply.order-closed"]}
+    assert closed
+    assert closed <= ordered
+    lots = Counter(
+        line.get("lot") for event in week["specimen.collected"] for line in event["data"].get("supplies", ())
+    )
+    assert any(lot and lot != lot.strip().upper() for lot in lots)
+    assert any("lot" not in event["data"] for event in week["supply.received"])
+    known = {event["data"].get("lot") for event in week["supply.received"]}
+    assert any("O" in lot or "I" in lot or "-" in lot for lot in known - {None})
 
 
 def test_events_come_in_the_order_in_which_they_happened_with_their_sites_offsets():
