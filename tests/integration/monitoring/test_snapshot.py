@@ -1,6 +1,7 @@
 """The state gauges, read from real tables: what a planted day shows, on SQLite and on PostgreSQL."""
 
 import pytest
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, generate_latest
 from sqlalchemy import Engine, update
 
@@ -137,6 +138,18 @@ def test_a_shelf_of_expired_and_recalled_stock_has_nothing_usable(engine: Engine
     while sweep(engine, CATALOG, POLICY, us(midnight)).more:
         pass
     assert state(engine, midnight).alerts_open["restock", "critical", "NORTH"] == 1
+
+
+def test_an_item_that_is_ordered_on_demand_is_no_emergency_when_it_is_gone(engine: Engine) -> None:
+    place = ("NORTH", "SUP-EDTA4")
+    on_demand = replace(CATALOG.par_levels[place], reorder_point=0)
+    catalog = replace(CATALOG, par_levels={**CATALOG.par_levels, place: on_demand})
+    store = Store(engine, catalog, POLICY)
+    store.commit([Record("lab.supplies", 0, 0, supply("counted", 0, lot="L1", quantity=0), us(1))], us(1))
+    while sweep(engine, catalog, POLICY, us(2)).more:
+        pass
+    opened = nonzero(state(engine, 2).alerts_open)
+    assert opened == {("restock", "warning", "NORTH"): 1}, "StockOut does not page for it either"
 
 
 def test_a_delivery_that_has_not_come_is_counted_until_it_is_closed(engine: Engine) -> None:
