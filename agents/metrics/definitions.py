@@ -101,7 +101,7 @@ SPECIMENS = Metric(
 )
 OVERDUE = Metric(
     "labtrail_overdue",
-    "Cases that are late now: results, steps, tubes at risk, critical results not acknowledged.",
+    "Cases that are late now: orders without a tube, results, steps, tubes at risk, critical or unjudged results.",
     ("kind", "site", "priority"),
 )
 OLDEST_OVERDUE = Metric(
@@ -160,7 +160,7 @@ REORDER_POINT = Metric(
 LEAD_TIME = Metric("labtrail_stock_lead_time_seconds", "The catalog's time from order to delivery.", ("site", "item"))
 DAYS_OF_COVER = Metric(
     "labtrail_stock_days_of_cover",
-    "Days that the stock on hand lasts at the recent use rate; absent for an item without use.",
+    "Days that the usable stock lasts at the recent use rate; absent for an item without use.",
     ("site", "item"),
 )
 RESTOCK_DUE = Metric(

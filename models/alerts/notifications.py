@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, func, select
 
 from models.database.acts_tables import alerts, notifications
 from models.database.bulk import upsert_structs
-from models.rules.deadlines import AlertKind
+from models.rules.deadlines import AlertKind, Severity
 from models.rules.times import DAY_US, MINUTE_US
 
 if TYPE_CHECKING:
@@ -47,19 +47,37 @@ class Notification(Told, frozen=True, kw_only=True):
 
 
 class Page(NamedTuple):
-    """The Labtrail alerts that one of Prometheus' pages covers."""
+    """The Labtrail alerts that one of Prometheus' pages covers.
+
+    `sited`: only those of a site, or only those of none; None: both. `unacknowledged`: until somebody takes them on.
+    """
 
     kind: str
     priority: str | None = None
+    severity: str | None = None
+    sited: bool | None = None
     unacknowledged: bool = False
+
+    def covers(self, kind: str, priority: str, severity: str, site: str | None) -> bool:
+        return (
+            kind == self.kind
+            and self.priority in (None, priority)
+            and self.severity in (None, severity)
+            and self.sited in (None, bool(site))
+        )
 
 
 PAGES: Mapping[str, Page] = {
+    "StatOrderUncollected": Page(AlertKind.UNCOLLECTED_ORDER, priority="stat"),
     "StatResultOverdue": Page(AlertKind.OVERDUE_RESULT, priority="stat"),
     "StabilityAtRisk": Page(AlertKind.STABILITY_AT_RISK),
     "CriticalResultUnacknowledged": Page(AlertKind.CRITICAL_UNACKNOWLEDGED),
+    "ResultUnjudged": Page(AlertKind.UNJUDGED_RESULT),
     "SpecimenMissing": Page(AlertKind.MISSING_SPECIMEN, unacknowledged=True),
-    "RecalledStockOnHand": Page(AlertKind.RECALLED_STOCK),
+    "IdentityDiscrepancy": Page(AlertKind.CUSTODY_DISCREPANCY, severity=Severity.CRITICAL, unacknowledged=True),
+    "StockOut": Page(AlertKind.RESTOCK, severity=Severity.CRITICAL),
+    "RecalledStockOnHand": Page(AlertKind.RECALLED_STOCK, sited=True),
+    "RecalledLotUsed": Page(AlertKind.RECALLED_STOCK, sited=False, unacknowledged=True),
 }
 """Pages that must agree with Labtrail's own alerts, by site. Tickets wait for the morning: they may differ."""
 
@@ -129,14 +147,14 @@ def _open_pages(connection: Connection) -> dict[tuple[str, str], int]:
     a = alerts.c
     taken = a.acknowledged_us.is_not(None)
     rows = connection.execute(
-        select(a.kind, a.priority, a.site, taken, func.min(a.opened_us))
+        select(a.kind, a.priority, a.severity, a.site, taken, func.min(a.opened_us))
         .where(a.resolved_us.is_(None), a.kind.in_({page.kind for page in PAGES.values()}))
-        .group_by(a.kind, a.priority, a.site, taken)
+        .group_by(a.kind, a.priority, a.severity, a.site, taken)
     ).all()
     opened: dict[tuple[str, str], int] = {}
     for alert, page in PAGES.items():
-        for kind, priority, site, acknowledged, opened_us in rows:
-            if kind != page.kind or page.priority not in (None, priority) or (page.unacknowledged and acknowledged):
+        for kind, priority, severity, site, acknowledged, opened_us in rows:
+            if not page.covers(kind, priority, severity, site) or (page.unacknowledged and acknowledged):
                 continue
             key = (alert, site or "")
             opened[key] = min(opened.get(key, opened_us), opened_us)

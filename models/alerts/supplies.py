@@ -107,7 +107,7 @@ def _restock(site: str, item: str, one: Level, since_us: int) -> Deadline:
         kind=AlertKind.RESTOCK,
         subject=f"{site}/{item}",
         site=site,
-        severity=Severity.CRITICAL if one.usable <= 0 else Severity.WARNING,
+        severity=Severity.CRITICAL if one.reason == "empty" else Severity.WARNING,
         due_us=since_us,
     )
 

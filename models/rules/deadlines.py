@@ -296,7 +296,8 @@ def overdue_steps(s: Specimen, catalog: "Catalog", policy: "Policy") -> Found:
         kind=AlertKind.OVERDUE_STEP,
         subject=s.accession,
         site=site,
-        severity=_severity(s),
+        # beside a patient who leaves, a tube without a label becomes somebody else's
+        severity=Severity.CRITICAL if step == Step.LABEL else _severity(s),
         due_us=due_us,
         priority=_priority(s),
         step=step,
@@ -352,7 +353,10 @@ def critical_unacknowledged(s: Specimen, _: "Catalog", policy: "Policy") -> Foun
 
 
 def unjudged_result(s: Specimen, _: "Catalog", __: "Policy") -> Found:
-    """Nobody knows whether a value is critical: a person must judge it, and says so by reading it back."""
+    """Nobody knows whether a value is critical: a person must judge it, and says so by reading it back.
+
+    Until then it may be, so it is as grave as one that is, and due at once.
+    """
     for result in s.results:
         if result.critical == Critical.UNJUDGED and result.acknowledged_us is None:
             yield Deadline.of(
@@ -360,7 +364,7 @@ def unjudged_result(s: Specimen, _: "Catalog", __: "Policy") -> Found:
                 kind=AlertKind.UNJUDGED_RESULT,
                 subject=f"{s.accession}/{result.test}",
                 site=s.site,
-                severity=Severity.WARNING,
+                severity=Severity.CRITICAL,
                 due_us=result.counts_us,
                 priority=_priority(s),
             )

@@ -1,6 +1,7 @@
 """The managers' board: where every specimen is, how old, what is late or at risk, alerts, stock. Live."""
 
 from typing import Any
+from urllib.parse import quote
 
 from litestar import Request, get, post
 from litestar.params import FromQuery, JSONBody
@@ -27,11 +28,13 @@ from station.services import Station
 
 STATUSES = tuple(one for one in Status if one not in (Status.EXPECTED, Status.DISPOSED))
 LATE = (
+    AlertKind.UNCOLLECTED_ORDER,
     AlertKind.OVERDUE_STEP,
     AlertKind.OVERDUE_RESULT,
     AlertKind.STABILITY_AT_RISK,
     AlertKind.MISSING_SPECIMEN,
     AlertKind.CRITICAL_UNACKNOWLEDGED,
+    AlertKind.UNJUDGED_RESULT,
 )
 NEAR_MISSES_SHOWN = 20
 STOCK_SHOWN = 24
@@ -119,9 +122,11 @@ def target(alert: AlertRow, catalog: Catalog) -> str:
     """The page of what an alert is about."""
     if alert.accession:
         return f"/specimens/{alert.accession}"
-    parts = alert.subject.split("/")
-    if len(parts) == 3 and parts[1] in catalog.supplies:
-        return f"/lots/{parts[1]}/{parts[2]}"
+    if alert.kind == AlertKind.UNCOLLECTED_ORDER:
+        return f"/orders/{quote(alert.subject, safe='')}"
+    parts = alert.subject.split("/", 1 if alert.kind == AlertKind.RECALLED_STOCK and alert.site is None else 2)
+    if len(parts) > 1 and parts[-2] in catalog.supplies:
+        return f"/lots/{parts[-2]}/{quote(parts[-1], safe='')}"
     return f"/supplies?site={parts[0]}" if parts[0] in catalog.sites else "/board"
 
 

@@ -14,6 +14,8 @@ SILENT_US = 15 * MINUTE_US
 """The heartbeat comes each minute (config/alertmanager/alertmanager.yml); after this long its path is broken."""
 SHOWN_MAX = 40
 SUMMARIES: Mapping[str, str] = {
+    "StatOrderUncollected": N_("STAT orders at {site} still without a tube: {n}"),
+    "RoutineOrderUncollected": N_("Routine orders at {site} still without a tube: {n}"),
     "StatResultOverdue": N_("STAT results overdue for {site}: {n}"),
     "RoutineResultOverdue": N_("Routine results overdue for {site}: {n}"),
     "LabelOverdue": N_("Unlabeled tubes at {site}: {n}"),
@@ -23,6 +25,8 @@ SUMMARIES: Mapping[str, str] = {
     "StabilityAtRisk": N_("Tubes of {site} may not stay stable: {n}"),
     "SpecimenMissing": N_("A specimen of {site} is missing"),
     "CriticalResultUnacknowledged": N_("Critical results nobody has read back for {site}: {n}"),
+    "ResultUnjudged": N_("Results for {site} that may be critical: {n}"),
+    "RecalledLotUsed": N_("Tubes were drawn with a recalled lot"),
     "IdentityDiscrepancy": N_("A tube of {site} may be another patient's"),
     "DiscrepancyRateHigh": N_("Custody discrepancies at {site}: {share} of new specimens"),
     "Watchdog": N_("The way of an alert works"),
@@ -31,7 +35,9 @@ SUMMARIES: Mapping[str, str] = {
     "StateStale": N_("The lab's state has not been read for {time}"),
     "WorkerStateStale": N_("{process} can't read the database"),
     "StateAbsent": N_("No Labtrail process has read the database since its start"),
+    "SweepNever": N_("Labtrail has never looked for late cases"),
     "SweepStalled": N_("Labtrail has not looked for late cases for {time}"),
+    "CasesNotJudged": N_("Cases that can't be judged: {n}"),
     "ProcessingStopped": N_("{n} events wait and none is processed"),
     "LogLagHigh": N_("{n} events wait in the log"),
     "EventLatencyHigh": N_("Scans take {time} to be committed"),
@@ -45,6 +51,8 @@ SUMMARIES: Mapping[str, str] = {
     "StockOut": N_("{site} has run out of {item}"),
     "RestockDue": N_("Order {item} for {site}"),
     "StockPredictedOut": N_("{item} at {site} runs out within a day"),
+    "DeliveryOverdue": N_("{item} for {site} has not come"),
+    "StockDiscrepancy": N_("Items whose record contradicts itself at {site}: {n}"),
     "StockExpiring": N_("{item} expires at {site}"),
     "RecalledStockOnHand": N_("Recalled {item} on hand at {site}"),
 }
@@ -142,5 +150,5 @@ def _behind(told: Notification, alerts: Sequence[AlertRow]) -> list[AlertRow]:
     return [
         one
         for one in alerts
-        if one.kind == page.kind and (one.site or "") == (told.site or "") and page.priority in (None, one.priority)
+        if (one.site or "") == (told.site or "") and page.covers(one.kind, one.priority, one.severity, one.site)
     ]

@@ -209,7 +209,8 @@ def _sweep(found: "Contents", at_us: int) -> Findings:
         when = utc_text(last.complete_us)
         yield Finding("look", "alerts", f"nothing was judged since {when}: is labtrail up or worker running?")
     else:
-        yield Finding("ok", "alerts", f"all was judged at {utc_text(last.complete_us)}")
+        but = f" but {last.failures} cases" if last.failures else ""
+        yield Finding("ok", "alerts", f"judged at {utc_text(last.complete_us)}: everything{but}")
     for fault in last.faults:
         yield Finding("MEND", "alerts", f"{fault.kind} of {fault.subject} can't be judged ({fault.fault})")
     if last.failures > len(last.faults):

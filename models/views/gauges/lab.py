@@ -14,6 +14,7 @@ OTHER = "other"
 STATUSES = tuple(Status)
 PRIORITIES = ("routine", "stat")
 LATE_KINDS = (
+    AlertKind.UNCOLLECTED_ORDER,
     AlertKind.OVERDUE_RESULT,
     AlertKind.OVERDUE_STEP,
     AlertKind.STABILITY_AT_RISK,
@@ -80,11 +81,12 @@ def orders_waiting(connection: Connection, sites: Sequence[str]) -> Cells:
 def late_gauges(connection: Connection, sites: Sequence[str], now_us: int) -> tuple[Cells, Cells, Cells, Cells]:
     """What is late at `now_us`: cases, the oldest case's lateness, late steps, the oldest step's lateness.
 
-    Computed from the specimens' deadlines, not from the alerts, so it stays right when the sweep has stalled.
+    Computed from the deadlines of specimens and orders, not from the alerts, so it stays right when the sweep has
+    stalled.
     """
     overdue, oldest = zeros(LATE_KINDS, sites, PRIORITIES), zeros(LATE_KINDS, sites)
     steps, oldest_step = zeros(STEPS, sites, PRIORITIES), zeros(STEPS, sites)
-    for case in _due(connection, now_us):
+    for case in (*_due(connection, now_us), *_uncollected(connection, now_us)):
         site = known(case.site, sites)
         priority = case.priority if case.priority in PRIORITIES else PRIORITIES[0]
         late_s = age_s(case.due_us, now_us)
@@ -113,6 +115,13 @@ def _due(connection: Connection, now_us: int) -> Iterable[Deadline]:
     for raw in raws.values():
         if raw is not None:
             yield from judged(raw, now_us, "", [])
+
+
+def _uncollected(connection: Connection, now_us: int) -> Iterable[Deadline]:
+    """The passed deadlines of orders that wait for a tube."""
+    c = state_tables.waiting_orders.c
+    for raw in connection.execute(select(c.deadlines).where(c.due_us <= now_us)).scalars():
+        yield from judged(raw, now_us, "", [])
 
 
 def alert_gauges(connection: Connection, sites: Sequence[str], now_us: int) -> tuple[Cells, Cells]:

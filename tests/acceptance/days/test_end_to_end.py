@@ -4,31 +4,38 @@ Labtrail runs as two workers on one embedded home. What goes wrong is planted wi
 the rules and routes are the shipped ones with their durations divided by SPEED.
 """
 
+import json
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.support.monitoring.planted import Planter, quiet_day
+from models.rules.identifiers import make_identifier
+from tests.support.monitoring.planted import YEAR, Planter, quiet_day
 from tests.support.monitoring.servers import Sink, alertmanager, prometheus, sink, until
 from tests.support.processes import Server, free_port
 
 SPEED = 15
 PATIENCE_S = 120.0
 COMMAND = (sys.executable, "-m", "labtrail")
-LATE_STAT, STUCK, LATE_AFTER_THE_KILL = 1, (2, 3, 4), 5
+LATE_STAT, STUCK, LATE_AFTER_THE_KILL, UNDRAWN, ODD = 1, (2, 3, 4), 5, 6, 7
 Key = tuple[str, str, str]
 PLANTED: set[Key] = {
     ("lab-supervisor", "StatResultOverdue", "NORTH"),
     ("lab-supervisor", "ReceiptOverdue", "CORE"),
     ("supply-manager", "StockOut", "EAST"),
     ("supply-manager", "RecalledStockOnHand", "WEST"),
+    ("clinic-lead", "StatOrderUncollected", "EAST"),
+    ("lab-supervisor", "ResultUnjudged", "SOUTH"),
+    ("supply-manager", "StockOut", "SOUTH"),
+    ("supply-manager", "RecalledStockOnHand", "SOUTH"),
+    ("supply-manager", "DeliveryOverdue", "WEST"),
 }
 AFTER_THE_KILL: set[Key] = {("on-call", "WorkerAbsent", ""), ("lab-supervisor", "StatResultOverdue", "WEST")}
 
@@ -111,23 +118,37 @@ def what_goes_wrong(plant: Planter) -> list[str]:
         for number in STUCK
         for line in plant.tube(number, "SOUTH", test="A1C", priority="routine", collected=300, picked_up=200)
     ]
+    odd = plant.tube(ODD, "SOUTH", test="GLU", priority="routine", collected=130, picked_up=100, received=62)
+    last_month = (plant.now - timedelta(days=30)).date().isoformat()
     shelves = [
         plant.supply("received", "EAST", "SUP-EDTA4", 500, lot="L1", expires="2029-01-31", quantity=100),
         plant.supply("used", "EAST", "SUP-EDTA4", 5, lot="L1", quantity=100),
         plant.supply("received", "WEST", "SUP-CIT27", 500, lot="L2", expires="2029-01-31", quantity=100),
         plant.supply("received", "WEST", "SUP-CIT27", 500, lot="L3", expires="2029-01-31", quantity=30),
+        plant.supply("ordered", "WEST", "SUP-CIT27", 490, quantity=50, order="PO-7", expected=last_month),
+        plant.supply("received", "SOUTH", "SUP-SST5", 500, lot="L5", expires="2029-01-31", quantity=100),
         plant.supply("recalled", "*", "SUP-CIT27", 4, lot="L3", notice="stoppers leak"),
+        plant.supply("recalled", "*", "SUP-SST5", 4, lot="L5", notice="gel does not set"),
     ]
-    return [*north, *south, *shelves]
+    undrawn = plant.order(UNDRAWN, "EAST", 65, test="TSH", priority="stat")
+    return [*north, *south, undrawn, *odd, plant.result(ODD, "GLU", 5, value=">400", unit="mg/dL"), *shelves]
 
 
-def what_mends_it(plant: Planter, recall: str) -> list[str]:
+def what_mends_it(plant: Planter, recalls: dict[str, str]) -> list[str]:
+    """`recalls`: the item that each recall is of, by the event's id."""
+    odd = make_identifier("S", YEAR, ODD)
     return [
+        plant.event("order.cancelled", f"R-{UNDRAWN}", 0, {"reason": "patient left"}, site="EAST"),
+        plant.event("result.acknowledged", odd, 0, {"test": "GLU", "read_back": True}, site="CORE"),
+        plant.supply("order-closed", "WEST", "SUP-CIT27", 0, order="PO-7", reason="out of stock"),
         plant.result(LATE_STAT, "CBCD", 0),
         plant.result(LATE_AFTER_THE_KILL, "CBCD", 0),
         *(plant.received(number, 0) for number in STUCK),
         plant.supply("received", "EAST", "SUP-EDTA4", 0, lot="L4", expires="2029-01-31", quantity=300),
-        plant.event("event.voided", "*/SUP-CIT27", 0, {"voids": recall, "reason": "notice withdrawn"}, site="CORE"),
+        *(
+            plant.event("event.voided", f"*/{item}", 0, {"voids": recall, "reason": "notice withdrawn"}, site="CORE")
+            for recall, item in recalls.items()
+        ),
     ]
 
 
@@ -146,8 +167,10 @@ def test_each_planted_case_is_told_once_to_the_right_person_and_resolves_with_a_
 
         plant = Planter(datetime.now(UTC))
         made.publish(quiet_day(plant, ("NORTH", "SOUTH", "EAST", "WEST"), 40))
-        made.publish(what_goes_wrong(plant))
-        recall = f"planted-{plant.made}"
+        wrong = what_goes_wrong(plant)
+        made.publish(wrong)
+        events = map(json.loads, wrong)
+        recalls = {e["id"]: e["subject"].partition("/")[2] for e in events if e["type"] == "supply.recalled"}
         wait_for(kept, "firing", PLANTED)
 
         made.workers[0].kill()
@@ -161,7 +184,7 @@ def test_each_planted_case_is_told_once_to_the_right_person_and_resolves_with_a_
 
         made.start(0)
         plant.now = datetime.now(UTC)
-        made.publish(what_mends_it(plant, recall))
+        made.publish(what_mends_it(plant, recalls))
         wait_for(kept, "resolved", PLANTED | AFTER_THE_KILL)
 
         until("nothing fires", lambda: not server.firing(), PATIENCE_S)

@@ -2,16 +2,30 @@
 
 from sqlalchemy import Engine, select
 
-from models.alerts.notifications import KEEP_US, SETTLED_US, Told, alerting, record_told
+from models.alerts.notifications import KEEP_US, PAGES, SETTLED_US, Told, alerting, record_told
 from models.alerts.sweep import acknowledge, sweep
 from models.database.acts_tables import notifications
 from models.database.engine import reading, writing
 from tests.integration.monitoring.test_snapshot import record
-from tests.support.story import CATALOG, POLICY, collected, step, us, whole_day
+from tests.support.story import (
+    CATALOG,
+    OTHER_TUBE,
+    POLICY,
+    TUBE,
+    collected,
+    raw,
+    result,
+    step,
+    supply,
+    us,
+    whole_day,
+)
+from tests.unit.monitoring.test_rules import ALERTS
 
 LATE = 90 + 65
 """Minute of the day at which the STAT below has been late for five minutes."""
 AFTER = LATE + SETTLED_US / 60_000_000 + 1
+FULL_SHELF = supply("received", -60, lot="L1", quantity=300)
 
 
 def notified(alert: str, minute: float, *, site: str = "NORTH", resolved: bool = False) -> Told:
@@ -37,7 +51,7 @@ def differences(engine: Engine, minute: float) -> list[tuple[str, str, str]]:
 
 
 def late_stat(engine: Engine) -> None:
-    record(engine, [collected(0, priority="stat"), *whole_day()[1:5]], 91)
+    record(engine, [FULL_SHELF, collected(0, priority="stat"), *whole_day()[1:5]], 91)
     while sweep(engine, CATALOG, POLICY, us(LATE)).more:
         pass
 
@@ -60,11 +74,52 @@ def test_a_page_for_what_is_over_is_a_difference_after_ten_minutes(engine: Engin
 
 
 def test_a_missing_tube_that_somebody_took_on_needs_no_page(engine: Engine) -> None:
-    record(engine, [*whole_day(), step("missing", 200)], 201)
+    record(engine, [FULL_SHELF, *whole_day(), step("missing", 200)], 201)
     sweep(engine, CATALOG, POLICY, us(202))
     assert differences(engine, 220) == [("untold", "SpecimenMissing", "NORTH")]
     assert acknowledge(engine, 1, "B2600000184", us(221)) is not None
     assert differences(engine, 240) == []
+
+
+def test_each_kind_that_pages_is_compared_as_its_rule_counts_it(engine: Engine) -> None:
+    mismatch = step("labeled", 2, label=f"{TUBE}-1", scanned=OTHER_TUBE)
+    record(
+        engine,
+        [
+            FULL_SHELF,
+            *(e for e in whole_day() if b"specimen.labeled" not in e),
+            mismatch,
+            raw("order.placed", "R-8", 0, {"patient": "P-8", "priority": "stat", "tests": ["TSH"]}),
+            raw("order.placed", "R-9", 0, {"patient": "P-9", "priority": "routine", "tests": ["TSH"]}),
+            result(200, "GLU", value=">400", unit="mg/dL"),
+            supply("received", 0, "SUP-SST5", "SOUTH", lot="OLD", expires="2026-11-19", quantity=40),
+            supply("received", 0, "SUP-UA8", "EAST", lot="L7", quantity=300),
+            supply("received", 0, "SUP-RED6", "EAST", lot="L8", quantity=1),
+            supply("used", 1, "SUP-RED6", "EAST", lot="L8", quantity=1, specimen=TUBE),
+            supply("recalled", 3, "SUP-UA8", lot="L7", notice="FSN 7"),
+            supply("recalled", 4, "SUP-RED6", lot="L8", notice="FSN 8"),
+        ],
+        300,
+    )
+    while sweep(engine, CATALOG, POLICY, us(300)).more:
+        pass
+    untold = {(alert, site) for what, alert, site in differences(engine, 311) if what == "untold"}
+    assert untold == {
+        ("IdentityDiscrepancy", "NORTH"),
+        ("StatOrderUncollected", "NORTH"),
+        ("ResultUnjudged", "NORTH"),
+        ("StockOut", "SOUTH"),
+        ("StockOut", "EAST"),
+        ("RecalledStockOnHand", "EAST"),
+        ("RecalledLotUsed", ""),
+    }
+
+
+def test_every_page_about_a_case_is_compared_but_those_of_steps() -> None:
+    """An alert does not say which step it waits for; the other pages are about the service."""
+    pages = {rule["alert"] for rule in ALERTS if rule["labels"]["severity"] == "page"}
+    of_cases = {rule["alert"] for rule in ALERTS if rule["labels"]["team"] != "oncall"} & pages
+    assert of_cases - PAGES.keys() == {"LabelOverdue", "ReceiptOverdue", "StatTurnaroundBurnFast"}
 
 
 def test_a_new_case_is_counted_anew_and_what_is_over_for_a_month_is_forgotten(engine: Engine) -> None:

@@ -68,7 +68,6 @@ class Day:
             self.metrics.committed(self.store.commit(records, self.now_us), self.now_us)
         while sweep(self.engine, self.catalog, self.policy, self.now_us).more:
             pass
-        self.metrics.swept(self.now_us)
 
     def scrapes(self, hours: int) -> Iterator[tuple[float, list[Family]]]:
         """(seconds since 1970, families) every STEP_S seconds."""

@@ -68,8 +68,14 @@ class Planter:
             "specimen.received", make_identifier("S", YEAR, number), ago, manifest, site="CORE", actor=BENCH
         )
 
-    def result(self, number: int, test: str, ago: float) -> str:
-        data = {"test": test, "status": "final", "value": "5.1", "flag": "normal"}
+    def order(self, number: int, site: str, ago: float, *, test: str, priority: str) -> str:
+        """An order that nobody has drawn yet."""
+        data = {"patient": f"P-{number}", "priority": priority, "tests": [test]}
+        return self.event("order.placed", f"R-{number}", ago, data, site=site)
+
+    def result(self, number: int, test: str, ago: float, **said: str) -> str:
+        """A final result that says what is given, else a normal one."""
+        data = {"test": test, "status": "final"} | (said or {"value": "5.1", "flag": "normal"})
         return self.event("result.reported", make_identifier("S", YEAR, number), ago, data, site="CORE", actor=BENCH)
 
     def supply(self, kind: str, site: str, item: str, ago: float, **data: Any) -> str:

@@ -15,14 +15,22 @@ from config.settings import fields
 from labtrail.cli import make_app
 from models.rules import discrepancies
 from models.rules import transport_conditions as conditions
+from models.rules.deadlines import AlertKind
 from models.rules.discrepancies import MEANINGS
 from models.rules.event_types import TYPES
 from models.rules.events import Reason
 from models.rules.specimen import DiscrepancyCode
 from station.custody_report.words import HAPPENED
+from tests.unit.monitoring.test_rules import ALERTS
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
+WHO = {
+    "lab": "lab supervisor",
+    "clinic": "clinic lead",
+    "supply": "supply manager",
+    "oncall": "person on call for the service",
+}
 MADE = runpy.run_path(str(DOCS / "make.py"))
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")])
 
@@ -132,3 +140,44 @@ def test_links_between_the_documents_lead_somewhere() -> None:
         for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", path.read_text()):
             if "://" not in target and not target.startswith("mailto:"):
                 assert (path.parent / target).exists(), f"{path.relative_to(ROOT)} links to {target}"
+
+
+def _table(page: str, heading: str) -> dict[str, list[str]]:
+    """The rows of the table under a heading, by the code in their first cell."""
+    section = page.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in line.split(" | ")] for line in section.splitlines() if line.startswith("| `")]
+    return {row[0].strip("|` "): row for row in rows}
+
+
+@pytest.mark.parametrize("heading", ["When a case is due, and when it ends", "How grave it is, and who acts"])
+def test_every_kind_of_alert_is_in_both_tables_of_the_alerts_page(heading: str) -> None:
+    assert set(_table(_read("alerts.md"), heading)) == set(AlertKind)
+
+
+def test_the_alerts_page_says_who_is_notified_as_the_rules_do() -> None:
+    by = {rule["alert"]: rule["labels"] for rule in ALERTS}
+    rows = _table(_read("alerts.md"), "How grave it is, and who acts")
+    named: list[str] = []
+    for _, _, _, who, notification in rows.values():
+        for names, severity in re.findall(r"([\w, ]+) \((page|ticket)", notification):
+            for name in re.findall(r"\w+", names):
+                assert by[name]["severity"] == severity, name
+                assert WHO[by[name]["team"]] in who, name
+                named.append(name)
+    pages_of_cases = {
+        name for name, labels in by.items() if labels["severity"] == "page" and labels["team"] != "oncall"
+    }
+    assert pages_of_cases - set(named) == {"StatTurnaroundBurnFast"}
+    assert len(named) == len(set(named))
+
+
+def test_the_list_of_runbooks_says_for_whom_each_is_and_how_urgent() -> None:
+    listed = {
+        name: (who, urgency)
+        for name, who, urgency in re.findall(
+            r"\| \[(\w+)\]\(\1\.md\) \| ([\w ]+) \| (\w+) \|", _read("runbooks/README.md")
+        )
+    }
+    expected = {rule["alert"]: (WHO[rule["labels"]["team"]], rule["labels"]["severity"]) for rule in ALERTS}
+    expected["Watchdog"] = (WHO["oncall"], "heartbeat")
+    assert listed == expected

@@ -36,6 +36,18 @@ def test_an_inhibition_can_hide_a_ticket_only() -> None:
         assert source.split('"')[1] in pages, f"{source}: only a page may stand for what is hidden"
 
 
+def test_a_page_that_hides_tickets_of_its_item_outlasts_them() -> None:
+    """Else they are sent when it ends, about what is mended."""
+    by = {rule["alert"]: rule for rule in ALERTS}
+    (inhibition,) = [rule for rule in config()["inhibit_rules"] if "item" in rule.get("equal", ())]
+    (source,) = inhibition["source_matchers"]
+    page_minutes = int(by[source.split('"')[1]]["keep_firing_for"].removesuffix("m"))
+    hidden = inhibition["target_matchers"][1].split('"')[1].split("|")
+    assert hidden
+    for name in hidden:
+        assert int(by[name]["keep_firing_for"].removesuffix("m")) < page_minutes, name
+
+
 def test_every_label_that_an_inhibition_compares_is_on_both_of_its_alerts() -> None:
     """A label that both lack counts as equal: such a rule would hide the tickets of every site."""
     by = {rule["alert"]: rule for rule in ALERTS}

@@ -78,6 +78,14 @@ def test_each_step_has_its_own_limit() -> None:
     assert due("overdue-step", C, L, D, P, R) == {}
 
 
+def test_only_the_label_is_urgent_at_any_priority() -> None:
+    by_step = [
+        next(c.severity for c in deadlines(specimen(*done), CATALOG, POLICY) if c.kind == "overdue-step")
+        for done in ([C], [C, L], [C, L, D], [C, L, D, P])
+    ]
+    assert by_step == ["critical", "warning", "warning", "warning"]
+
+
 def test_a_tube_is_at_risk_from_three_quarters_of_its_stability_until_a_lab_has_it() -> None:
     fragile = collected(0, tests=["CMP"], container="SST5")  # 4 h
     assert due("stability-at-risk", fragile, L) == {TUBE: 180}
@@ -218,7 +226,7 @@ def test_a_result_that_can_not_be_judged_asks_at_once_until_it_is_read_back_or_r
     assert due("unjudged-result", C, odd, said) == {}
     assert due("unjudged-result", C, odd, glu(190, "420", "corrected")) == {}
     (case,) = [c for c in deadlines(specimen(C, odd), CATALOG, POLICY) if c.kind == "unjudged-result"]
-    assert (case.severity, case.detail) == ("warning", "GLU: can't tell whether it is critical")
+    assert (case.severity, case.detail) == ("critical", "GLU: can't tell whether it is critical")
 
 
 def test_a_recalled_lot_opens_no_alert_for_each_tube_but_other_discrepancies_do() -> None:
