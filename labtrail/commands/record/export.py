@@ -4,6 +4,7 @@ import csv
 import io
 import re
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from enum import StrEnum
@@ -72,6 +73,9 @@ def export(
     ],
     form: Annotated[Format, typer.Option("--format", help="JSON Lines or CSV.")] = Format.jsonl,
     at: At = None,
+    excel: Annotated[
+        bool, typer.Option("--excel", help="Begin with a byte-order mark: Excel then reads CSV as UTF-8.")
+    ] = False,
     data: Data = None,
 ) -> None:
     """Write one table to standard output.
@@ -87,6 +91,8 @@ def export(
         raise typer.BadParameter(
             f"there is no table {table!r}: write one of {', '.join(EXPORTS)}", param_hint="TABLE"
         )
+    if excel and form is Format.jsonl:
+        raise typer.BadParameter("only CSV has a byte-order mark: add --format csv", param_hint="--excel")
     settings = settings_for(data)
     moment = moment_us(at)
     catalog = load_catalog(settings.catalog)
@@ -94,6 +100,8 @@ def export(
     with database_for(settings) as engine, reading(engine) as connection:
         rows = export_rows(connection, table, moment, catalog=catalog, policy=settings.policy, faults=faults)
         lines = json_lines(rows) if form is Format.jsonl else csv_lines(EXPORTS[table], rows)
+        if excel:
+            sys.stdout.buffer.write(BOM_UTF8)
         # rows on the same terminal would tear a bar apart
         with nullcontext(Bar()) if sys.stdout.isatty() else progress(f"exporting {table}", unit="rows") as bar:
             while part := list(islice(lines, ROWS_AT_A_TIME)):

@@ -67,6 +67,8 @@ def test_a_location_that_is_a_formula_is_harmless_in_csv(inside: Inside, home: P
     text = inside("export", "specimens", "--format", "csv", "--data", str(home)).decode()
     rows = {row["accession"]: row for row in csv.DictReader(io.StringIO(text))}
     assert rows[ODD]["location"] == '\'=HYPERLINK("http://x")'
+    marked = inside("export", "specimens", "--format", "csv", "--excel", "--data", str(home))
+    assert marked == b"\xef\xbb\xbf" + text.encode()
 
 
 def test_at_decides_what_is_late(inside: Inside, home: Path) -> None:
