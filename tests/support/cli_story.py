@@ -125,6 +125,7 @@ def good_lines() -> list[bytes]:
         *_journey(40, CRITICAL, 15),
         _result(46, CRITICAL, 130, value="1.1", unit="10*3/uL", flag="critical-low"),
         _result(47, CRITICAL, 140, value="1.2", unit="10*3/uL", flag="critical-low"),
+        event(48, "supply.used", "NORTH/SUP-SST5", 150, COLLECTOR, "NORTH", lot="NEVER-SEEN", quantity=1),
     ]
 
 
