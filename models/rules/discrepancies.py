@@ -107,13 +107,14 @@ def out_of_order(case: Case) -> Found:
     for leg, following in case.hops:
         if _shipped(leg, following):
             chain += [slot[0] if slot else None for slot in (leg.dispatched, leg.picked_up, leg.received)]
-    pairs = list(pairwise([e for e in chain if e is not None]))
+    steps = [e for e in chain if e is not None]
+    pairs = list(pairwise(steps))
     receipts = [e for leg in s.legs + s.strays for e in leg.received] + s.direct
     if receipts:
         first = min(receipts, key=lambda e: e.order)
         pairs += [(first, e) for e in (s.first("result.reported"), s.first("specimen.rejected")) if e]
-    elif collected := s.first("specimen.collected"):
-        pairs += [(collected, e) for e in (s.first("result.reported"), s.first("specimen.rejected")) if e]
+    elif steps:
+        pairs += [(steps[0], e) for e in (s.first("result.reported"), s.first("specimen.rejected")) if e]
     for earlier, later in pairs:
         if earlier.time_us > later.time_us + case.skew_us:
             yield found(

@@ -1,18 +1,29 @@
 """The contract's rules a second time, as plain as possible: lists and dictionaries, nothing shared with the service.
 
 Written from the contract's text alone, to compare the real fold with. Where the contract leaves a case open the
-oracle says nothing: `is_settled` says which histories have a status that it judges.
+oracle says nothing: `is_settled` says which histories have a status that it judges. The other modules: results,
+orders, discrepancies, supplies, restocking and alerts.
 """
 
 import json
+import unicodedata
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-from config.catalog import Catalog
-
 Event = dict[str, Any]
+
+
+class Events(list[Event]):
+    """The events of a log. Hashed by identity, so that what follows from them is worked out once."""
+
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+
+
+Histories = dict[str, list[Event]]
 
 # the order of two events at the same moment: that of the table of event types
 ORDER = [
@@ -27,6 +38,7 @@ ORDER = [
     "specimen.received",
     "specimen.rejected",
     "specimen.aliquoted",
+    "specimen.test-added",
     "result.reported",
     "result.acknowledged",
     "specimen.missing",
@@ -56,22 +68,32 @@ TIMES = {
 }
 
 
-def happened(raws: Iterable[bytes]) -> list[Event]:
-    """The events of a log: each id once, voided ones left out, with `at` as a moment."""
+def key(text: str) -> str:
+    """What references, lots and read-backs are compared by."""
+    return unicodedata.normalize("NFKC", text).strip().upper()
+
+
+def happened(raws: Iterable[bytes]) -> Events:
+    """The events of a log: each id once, voided ones left out.
+
+    `at` is the moment, `exact` the data with its numbers as they were written.
+    """
     by_id: dict[str, Event] = {}
     for raw in raws:
         event = json.loads(raw)
         event["at"] = datetime.fromisoformat(event["time"])
+        event["exact"] = json.loads(raw, parse_float=str, parse_int=str)["data"]
         by_id.setdefault(event["id"], event)
     voids = [event for event in by_id.values() if event["type"] == "event.voided"]
     voided: set[str] = set()
     for void in sorted(voids, key=lambda event: (event["at"], event["id"]), reverse=True):
         if void["id"] not in voided:  # a void may itself be voided by a later one
             voided.add(void["data"]["voids"])
-    return [event for event in by_id.values() if event["id"] not in voided and event["type"] != "event.voided"]
+    return Events(e for e in by_id.values() if e["id"] not in voided and e["type"] != "event.voided")
 
 
-def histories(events: list[Event]) -> dict[str, list[Event]]:
+@lru_cache(8)
+def histories(events: Events) -> dict[str, list[Event]]:
     """The events of each specimen, in the order of time, lifecycle rank, id."""
     found: dict[str, list[Event]] = {}
     for event in events:
@@ -91,80 +113,108 @@ def first(history: list[Event], type_: str) -> Event | None:
     return found[0] if found else None
 
 
+def time_text(at: datetime) -> str:
+    """A moment as exports write it."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
 def first_time(history: list[Event], type_: str) -> str | None:
     """When a step first happened, as exports write it."""
     event = first(history, type_)
-    return None if event is None else f"{event['at'].astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+    return None if event is None else time_text(event["at"])
 
 
 def tests_of(history: list[Event]) -> set[str]:
-    return {test for event in of_type(history, "specimen.collected") for test in event["data"]["tests"]}
+    """The tests of a tube: those that it was drawn for and those that were added to it."""
+    named = of_type(history, "specimen.collected", "specimen.test-added")
+    return {test for event in named for test in event["data"]["tests"]}
 
 
-def results(history: list[Event]) -> dict[str, tuple[str, str | None]]:
-    """Test to (status, value) of its latest report."""
+@lru_cache(8)
+def poured(events: Events) -> set[tuple[str, str]]:
+    """(parent, child) of every pouring; what is poured back into its own tube is none."""
     return {
-        event["data"]["test"]: (event["data"]["status"], event["data"].get("value"))
-        for event in of_type(history, "result.reported")
+        (event["subject"], child["accession"])
+        for event in of_type(events, "specimen.aliquoted")
+        for child in event["data"]["children"]
+        if child["accession"] != event["subject"]
     }
 
 
-def status(history: list[Event]) -> str | None:
-    """Where the specimen is; None where the contract does not say."""
-    now: str | None = "expected"
-    before_missing: str | None = None
-    done: set[str] = set()
+def reached(start: str, steps: set[tuple[str, str]]) -> set[str]:
+    """Everything that can be reached from a tube by steps (from, to), itself left out unless in a circle."""
+    found: set[str] = set()
+    todo = [start]
+    while todo:
+        here = todo.pop()
+        further = {to for come_from, to in steps if come_from == here} - found
+        found |= further
+        todo += further
+    return found
+
+
+def descendants(accession: str, events: Events) -> set[str]:
+    """The aliquots of a tube, at any depth."""
+    return reached(accession, poured(events))
+
+
+def ancestors(accession: str, events: Events) -> set[str]:
+    """The tubes that were poured into a tube, at any depth."""
+    return reached(accession, {(child, parent) for parent, child in poured(events)})
+
+
+def family_reports(accession: str, events: Events) -> list[Event]:
+    """The results on a tube and on its aliquots at any depth."""
+    family = {accession} | descendants(accession, events)
+    every = histories(events)
+    return [event for one in sorted(family) for event in of_type(every.get(one, []), "result.reported")]
+
+
+def closed_tests(reports: list[Event]) -> set[str]:
+    """The tests that have a closing result among these."""
+    return {event["data"]["test"] for event in reports if event["data"]["status"] in FINAL}
+
+
+def status(history: list[Event], reports: list[Event]) -> str | None:
+    """Where the specimen is, by its history and the results on it and its aliquots; None where nobody can say.
+
+    A disposal and a rejection stand until they are voided.
+    """
+    now = "expected"
+    before_missing = now
     for event in history:
         kind = event["type"]
-        if kind == "result.reported":
-            if event["data"]["status"] in FINAL:
-                done.add(event["data"]["test"])
-            if now in ("stored", "disposed", "rejected", "missing"):
-                continue  # of what is put away or gone
-            if not tests_of(history):
-                return None  # the tests are not known
-            if done >= tests_of(history):
-                now = "resulted"
-        elif kind == "specimen.missing":
-            before_missing, now = now, "missing"
-        elif kind == "specimen.found":
+        if kind == "specimen.missing":
+            before_missing, now = (before_missing if now == "missing" else now), "missing"
+        elif kind in ("specimen.found", "specimen.aliquoted"):
             now = before_missing if now == "missing" else now
         elif kind in STATUS:
             now = STATUS[kind]
-    return now
+    if first(history, "specimen.disposed"):
+        return "disposed"
+    if now == "missing":
+        return now
+    if first(history, "specimen.rejected"):
+        return "rejected"
+    if now == "stored":
+        return now
+    tests = tests_of(history)
+    if not tests:
+        return None if reports else now  # the tests are not known
+    return "resulted" if closed_tests(reports) >= tests else now
 
 
-def is_settled(history: list[Event]) -> bool:
+def is_settled(history: list[Event], reports: list[Event]) -> bool:
     """Whether every step is there once and in lifecycle order: only then does the contract define the status."""
     manifests = list(dict.fromkeys(e["data"]["manifest"] for e in history if e["data"].get("manifest")))
     places = []
     for event in history:
-        if event["type"].startswith("result."):
+        if event["type"].startswith("result.") or event["type"] in ("specimen.test-added", "specimen.aliquoted"):
             continue
         rank = ORDER.index(event["type"])
         of_a_leg = event["type"] in ("specimen.dispatched", "specimen.picked-up", "specimen.received")
         leg = manifests.index(event["data"]["manifest"]) if of_a_leg and event["data"].get("manifest") else 0
         places.append((leg if rank <= ORDER.index("specimen.received") else len(manifests), rank))
-    reported = first(history, "result.reported")
     late = of_type(history, "specimen.received", "specimen.picked-up", "specimen.dispatched")
-    moved_on = reported is not None and any(event["at"] > reported["at"] for event in late)
+    moved_on = any(event["at"] > report["at"] for event in late for report in reports)
     return all(a < b for a, b in pairwise(places)) and not moved_on
-
-
-def overdue_results(of_specimens: dict[str, list[Event]], catalog: Catalog, now: datetime) -> set[str]:
-    """`ACCESSION/TEST` of every result that is overdue."""
-    found = set()
-    for accession, history in of_specimens.items():
-        at_lab = [e for e in of_type(history, "specimen.received") if catalog.sites[e["site"]].kind == "lab"]
-        collected = first(history, "specimen.collected")
-        if not at_lab or collected is None or status(history) in ("rejected", "missing"):
-            continue
-        done = results(history)
-        for test in tests_of(history):
-            hours = catalog.tests[test].tat_routine_hours
-            if collected["data"]["priority"] == "stat" and catalog.tests[test].tat_stat_hours is not None:
-                hours = catalog.tests[test].tat_stat_hours or 0
-            has_final = test in done and done[test][0] in FINAL
-            if not has_final and at_lab[0]["at"] + timedelta(hours=hours) < now:
-                found.add(f"{accession}/{test}")
-    return found

@@ -5,7 +5,12 @@ from itertools import pairwise
 
 from config.catalog import Catalog
 from config.policy import Policy
-from tests.support.oracle import STATUS, Event, first, of_type, tests_of
+from tests.support.oracle import STATUS, Event, Events, Histories, ancestors, first, key, of_type, tests_of
+from tests.support.oracle_orders import cancellations, order_of, orders
+from tests.support.oracle_results import by_test
+
+SEEN = (STATUS.keys() - {"specimen.missing", "specimen.disposed"}) | {"specimen.aliquoted", "specimen.found"}
+"""The scans of the tube itself, before its disposal."""
 
 
 def on_another(history: list[Event], scan: Event) -> bool:
@@ -48,13 +53,14 @@ def missing_steps(history: list[Event], is_child: bool) -> set[str]:
         further = number + 1 < len(legs)
         if has["received"] is None and not lost and further:
             found.add("received")
+    home = (collected or history[0])["site"]
     away = [
         event
         for event in of_type(history, "specimen.rejected", "specimen.aliquoted", "specimen.stored")
-        if event["site"] != history[0]["site"]
+        if event["site"] != home
     ]
-    arrived = legs[-1][1]["received"] is not None if legs else "specimen.received" in kinds
-    if ("result.reported" in kinds or (away and not lost)) and not arrived and not is_child:
+    arrived = legs[-1][1]["received"] is not None if legs else is_child or "specimen.received" in kinds
+    if ("result.reported" in kinds or away) and not arrived:
         found.add("received")
     return found
 
@@ -73,24 +79,112 @@ def codes(history: list[Event], policy: Policy, catalog: Catalog) -> set[str]:
                 found.add("repeated-step")
             seen.add(step)
         if kind == "specimen.labeled":
-            if data["scanned"] != accession:
+            if key(data["scanned"]) != accession:
                 found.add("label-mismatch")
             if data["label"] in void_labels:
                 found.add("superseded-label")
         if kind == "specimen.relabeled":
             void_labels.add(data["voids"])
-    for field in ("patient", "order"):
-        if len({event["data"][field] for event in history if event["data"].get(field)}) > 1:
-            found.add("identity-mismatch")
     disposed = first(history, "specimen.disposed")
-    if disposed is not None and any(e["at"] > disposed["at"] for e in history if e["type"] in STATUS):
+    late = timedelta(minutes=policy.clock_skew_minutes)
+    if disposed is not None and any(e["at"] > disposed["at"] + late for e in of_type(history, *SEEN)):
         found.add("after-disposal")
     return (
         found
         | legs_codes(history, policy, catalog)
         | stability_codes(history, catalog)
         | order_codes(history, policy)
+        | correction_codes(history, policy)
     )
+
+
+def correction_codes(history: list[Event], policy: Policy) -> set[str]:
+    """A correction that bears an earlier time than the final that it corrects."""
+    skew = timedelta(minutes=policy.clock_skew_minutes)
+    for reports in by_test(history).values():
+        finals = [e["at"] for e in reports if e["data"]["status"] == "final"]
+        corrections = [e["at"] for e in reports if e["data"]["status"] == "corrected"]
+        if finals and any(at < max(finals) - skew for at in corrections):
+            return {"out-of-order"}
+    return set()
+
+
+def identity(history: list[Event], field: str) -> set[str]:
+    """Whose, or for which order, a tube is by its own events."""
+    return {key(event["data"][field]) for event in history if event["data"].get(field)}
+
+
+def identity_codes(accession: str, events: Events, of_specimens: Histories) -> tuple[set[str], set[str]]:
+    """`identity-mismatch` by the tube, its orders and what was poured into it; and whether that is left open.
+
+    Left open: an add-on for another order than the tube's, what is wrong with a parent by itself, and an order that
+    was placed again for another patient.
+    """
+    history = of_specimens.get(accession, [])
+    parents = [of_specimens[tube] for tube in ancestors(accession, events) - {accession} if tube in of_specimens]
+    placed = orders(events)
+
+    def whose(of: list[Event]) -> set[str]:
+        named = [placed[order] for order in identity(of, "order") if order in placed]
+        return identity(of, "patient") | {key(order["placings"][0]["data"]["patient"]) for order in named}
+
+    added = of_type(history, "specimen.test-added")
+    drawn = [event for event in history if event not in added]
+    own = len(whose(history)) > 1 or len(identity(drawn, "order")) > 1
+    between = any(
+        len(
+            identity(drawn, field)
+            | set().union(*(identity(of_type(p, "specimen.collected"), field) for p in parents))
+        )
+        > 1
+        for field in ("patient", "order")
+    )
+    if own or between:
+        return {"identity-mismatch"}, set()
+    twice = any(
+        len(identity(placed[order]["placings"], "patient")) > 1
+        for order in identity(history, "order") & placed.keys()
+    )
+    doubtful = (
+        twice
+        or len(identity(history, "order")) > 1
+        or any(
+            len(whose(history) | whose(p)) > 1 or len(identity(history, "order") | identity(p, "order")) > 1
+            for p in parents
+        )
+    )
+    return set(), {"identity-mismatch"} if doubtful else set()
+
+
+def state_codes(accession: str, events: Events, of_specimens: Histories, policy: Policy) -> tuple[set[str], set[str]]:
+    """`result-on-rejected` and `cancelled-order`; and those of the two that are left open.
+
+    Left open: what lies within the clock skew, the cancellation of a test of a rejected tube, results on an aliquot
+    of one, an order that was placed again after it was cancelled, a recollection of a cancelled order.
+    """
+    skew = timedelta(minutes=policy.clock_skew_minutes)
+    history = of_specimens.get(accession, [])
+    found, left_open = set(), set()
+    rejected = min((e["at"] for e in of_type(history, "specimen.rejected")), default=None)
+    for report in of_type(history, "result.reported"):
+        if rejected is None or report["data"]["status"] == "preliminary" or report["at"] < rejected:
+            continue
+        late = report["at"] > rejected + skew and report["data"]["status"] != "cancelled"
+        (found if late else left_open).add("result-on-rejected")
+    above = [of_specimens.get(tube, []) for tube in ancestors(accession, events)]
+    if any(of_type(parent, "specimen.rejected") for parent in above) and of_type(history, "result.reported"):
+        left_open.add("result-on-rejected")
+    order = order_of(history)
+    drawn = first(history, "specimen.collected")
+    if order is not None and drawn is not None:
+        cancelled = cancellations(events, order)
+        again = orders(events).get(order, {}).get("open")
+        if cancelled and drawn["at"] >= cancelled[0]:
+            sure = drawn["at"] > cancelled[0] + skew and not again
+            (found if sure else left_open).add("cancelled-order")
+        if order.startswith("RC-") and of_type(events, "order.cancelled"):
+            left_open.add("cancelled-order")
+    return found, left_open - found
 
 
 def order_codes(history: list[Event], policy: Policy) -> set[str]:
@@ -115,10 +209,25 @@ def order_codes(history: list[Event], policy: Policy) -> set[str]:
     return {"out-of-order" for earlier, later in pairs if later["at"] < earlier["at"] - skew}
 
 
-def left_open(history: list[Event]) -> set[str]:
-    """Codes on which the contract does not say enough: is a voided label, scanned again, a repetition?"""
-    again = len(of_type(history, "specimen.labeled")) > 1 and of_type(history, "specimen.relabeled")
-    return {"repeated-step"} if again else set()
+def left_open(history: list[Event], policy: Policy) -> set[str]:
+    """Codes on which the contract does not say enough.
+
+    Is a voided label, scanned again, a repetition? Is a tube seen after its disposal if that is within the clock
+    skew, or if it is only called missing or disposed of again? Was a tube drawn that nobody but these has seen?
+    """
+    found = set()
+    if len(of_type(history, "specimen.labeled")) > 1 and of_type(history, "specimen.relabeled"):
+        found.add("repeated-step")
+    disposed = first(history, "specimen.disposed")
+    if disposed is not None:
+        late = disposed["at"] + timedelta(minutes=policy.clock_skew_minutes)
+        again = of_type(history, "specimen.missing", "specimen.disposed")
+        if any(disposed["at"] < e["at"] <= late for e in of_type(history, *SEEN)) or len(again) > 1:
+            found.add("after-disposal")
+    faint = ("specimen.missing", "specimen.found", "specimen.disposed", "specimen.test-added", "result.acknowledged")
+    if len(of_type(history, *faint)) == len(history):
+        found.add("missing-step:collected")
+    return found
 
 
 def legs_codes(history: list[Event], policy: Policy, catalog: Catalog) -> set[str]:

@@ -567,6 +567,17 @@ def test_what_is_sent_is_on_order_there_until_it_is_received(clinic: Clinic):
     assert not clinic.cases("overdue-delivery", 100_000)
 
 
+def test_goods_that_arrive_in_two_boxes_fill_no_order_of_the_supplier(clinic: Clinic):
+    clinic.happened(
+        supply("received", -10, "SUP-UA8", quantity=70, **USABLE),
+        raw("supply.sent", "NORTH/SUP-UA8", 0, {"lot": "L1", "quantity": 40, "to": "SOUTH"}, id="sent 1"),
+        supply("ordered", 10, "SUP-UA8", site="SOUTH", quantity=20, expected="2026-11-21"),
+        supply("received", 60, "SUP-UA8", site="SOUTH", quantity=20, sent="sent 1", **USABLE),
+        supply("received", 61, "SUP-UA8", site="SOUTH", quantity=20, sent="sent 1", **USABLE),
+    )
+    assert set(clinic.cases("overdue-delivery", 7 * 1440)) == {"SOUTH/SUP-UA8"}
+
+
 def test_two_dates_of_one_lot_are_told_and_the_earlier_one_holds(clinic: Clinic):
     typo = supply("received", 10, "SUP-UA8", site="SOUTH", quantity=50, lot="Q1", expires="2026-11-03")
     clinic.happened(supply("received", 0, "SUP-UA8", quantity=100, lot="Q1", expires="2027-12-31"), typo)
