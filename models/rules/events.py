@@ -314,14 +314,10 @@ _numbered: dict[str, tuple[tuple[str, Kind], ...]] = _having(
 # every name in every event
 _SITE, _ITEM = Reason.UNKNOWN_SITE, Reason.UNKNOWN_ITEM
 _TEST, _CONTAINER = Reason.UNKNOWN_TEST, Reason.UNKNOWN_CONTAINER
-_named: dict[str, tuple[tuple[str, Reason], ...]] = _having(
-    {
-        "destination": _SITE,
-        "to": _SITE,
-        "site": _SITE,
-        "test": _TEST,
-    }
-)
+_named: dict[str, tuple[tuple[str, Reason], ...]] = {
+    **_having({"destination": _SITE, "to": _SITE, "site": _SITE, "test": _TEST}),
+    "result.acknowledged": (("test", _TEST),),  # its `to` is who was told
+}
 
 
 _dated: dict[str, tuple[str, ...]] = {
