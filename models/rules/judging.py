@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
+from config.messages import Message
 from config.units import unit_key
 from models.rules.event_types import Component, ResultReported
 
@@ -99,6 +100,33 @@ def decide(reading: Reading, low_below: Decimal | None, high_above: Decimal | No
         all_above = number >= high_above if operator == ">" else number > high_above
         return Critical.YES if all_above else Critical.UNJUDGED
     return Critical.NO if low_below is None or number >= low_below else Critical.UNJUDGED
+
+
+def doubt(test: str, value: str | float | None, unit: str | None, catalog: "Catalog") -> Message:
+    """Why an unjudged value can't be judged."""
+    line, reading = _line(test, unit, catalog), None if value is None else read_number(str(value))
+    if line is None and not (unit or "").strip():
+        return Message("no unit is stated: the limits are for {units}", units=_units(test, catalog))
+    if line is None:
+        return Message(
+            "no limits for the unit {unit}: they are for {units}", unit=unit or "", units=_units(test, catalog)
+        )
+    if reading is None:
+        return Message("not a number that can be read for certain")
+    return Message(
+        "only {value} is known, and the limits are {limits}",
+        value=str(value).strip(),
+        limits=" ".join(
+            [
+                *([] if line.low_below is None else [f"< {line.low_below:g}"]),
+                *([] if line.high_above is None else [f"> {line.high_above:g}"]),
+            ]
+        ),
+    )
+
+
+def _units(test: str, catalog: "Catalog") -> str:
+    return ", ".join(line.unit or "–" for line in catalog.critical_values.get(test, ()))
 
 
 def worst(answers: Iterable[Critical]) -> Critical:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from models.rules.results import JudgedComponent
 from models.rules.specimen import HAND_OVERS
 
 
@@ -94,7 +95,13 @@ class Outcome(Struct, frozen=True, kw_only=True):
     value: str | None
     unit: str | None
     flag: str | None
-    critical: bool
+    range: str | None
+    comment: str | None
+    components: tuple[JudgedComponent, ...]
+    critical: str
+    """`yes`, `no` or `unjudged`."""
+    report: str
+    """The id of the event that reported it."""
     reported_at: str
     acknowledged_at: str | None
     acknowledged_by: str | None

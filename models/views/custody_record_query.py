@@ -32,6 +32,7 @@ from models.views.custody_record import (
     Step,
     hand_overs,
 )
+from models.views.result_reports import components
 
 if TYPE_CHECKING:
     from config.catalog import Catalog
@@ -57,7 +58,7 @@ def custody_record(
         return None
     found = _contradictions(connection, accession)
     steps = _steps(connection, accession, found, catalog, checkpoint)
-    ordered = select(orders.c.placed_us).where(orders.c.order_id == row.order_id)
+    ordered = select(orders.c.placed_us).where(orders.c.order_key == row.order_key)
     children = select(relations.c.child).where(relations.c.parent == accession).distinct()
     container = catalog.containers.get(row.container or "")
     return CustodyRecord(
@@ -284,7 +285,11 @@ def _results(connection: Connection, accession: str, catalog: "Catalog") -> tupl
             value=row.value,
             unit=row.unit,
             flag=row.flag,
-            critical=bool(row.critical),
+            range=row.range,
+            comment=row.comment,
+            components=components(row.components),
+            critical=row.critical,
+            report=row.report,
             reported_at=_text(row.reported_us),
             acknowledged_at=utc_text(row.acknowledged_us),
             acknowledged_by=row.acknowledged_by,

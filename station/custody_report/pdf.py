@@ -158,9 +158,7 @@ def _results(record: CustodyRecord) -> Iterator[Flowable]:
     if not record.results:
         yield _p("None.", BODY)
         return
-    rows: list[list[Any]] = [
-        [_p(text, HEAD) for text in ("Test", "Value", "Status", "Reported", "Critical: read back by")]
-    ]
+    rows: list[list[Any]] = [[_p(text, HEAD) for text in ("Test", "Value", "Status", "Reported", "Read back by")]]
     for one in record.results:
         value = " ".join(part for part in (one.value, one.unit, one.flag) if part)
         status = one.status + (f", reported {one.revisions + 1} times" if one.revisions else "")
@@ -168,7 +166,8 @@ def _results(record: CustodyRecord) -> Iterator[Flowable]:
             f"{one.acknowledged_by}, {words.utc(one.acknowledged_at)}" if one.acknowledged_by else "NOBODY YET"
         )
         cells = (f"{one.test} {one.test_name or ''}", value or "–", status, words.utc(one.reported_at))
-        critical = _p(read_back if one.critical else "", SMALL)
+        mark = words.MARKS.get(one.critical)
+        critical = _p(f"{mark}: {read_back}" if mark else "", SMALL)
         rows.append([*(_p(cell, SMALL) for cell in cells), critical])
     yield _grid(rows, (48, 36, 30, 36, 30))
 

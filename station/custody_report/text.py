@@ -78,9 +78,14 @@ def _results(record: CustodyRecord) -> Iterator[str]:
         )
         if one.revisions:
             yield f"    reported {one.revisions + 1} times: every report is among the events below"
-        if one.critical:
+        for part in one.components:
+            value = " ".join(text for text in (part.value, part.unit, part.flag) if text)
+            mark = words.MARKS.get(part.critical, "")
+            yield f"    {part.code} {part.name or ''}".rstrip() + f": {value or '–'}" + (f"  {mark}" if mark else "")
+        if one.critical in words.MARKS:
             read_back = f"read back by {one.acknowledged_by}, {words.utc(one.acknowledged_at)}"
-            yield f"    CRITICAL, {read_back if one.acknowledged_by else 'NOT YET READ BACK BY ANYBODY'}"
+            told = read_back if one.acknowledged_by else "NOT YET READ BACK BY ANYBODY"
+            yield f"    {words.MARKS[one.critical]}, {told}"
 
 
 def _events(record: CustodyRecord) -> Iterator[str]:

@@ -19,6 +19,7 @@ HAPPENED: dict[str, str] = {
     "specimen.received": N_("Received"),
     "specimen.rejected": N_("Rejected"),
     "specimen.aliquoted": N_("Aliquoted"),
+    "specimen.test-added": N_("Test added"),
     "specimen.stored": N_("Stored"),
     "specimen.disposed": N_("Disposed of"),
     "specimen.missing": N_("Reported missing"),
@@ -29,6 +30,8 @@ HAPPENED: dict[str, str] = {
     "supply.wasted": N_("Supply wasted"),
     "event.voided": N_("Event voided"),
 }
+MARKS = {"yes": "CRITICAL", "unjudged": "NOT JUDGED whether critical"}
+"""How a value that must be read back is marked, by whether it is critical."""
 UNITS = {"c": "°C", "ml": "mL"}
 """Endings of field names that are units."""
 NAMED_IN_DATA_MAX = 40

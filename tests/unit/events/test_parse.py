@@ -23,7 +23,9 @@ from models.rules.times import moment_of, utc_text
 from tests.support.simulated import CATALOG
 from tests.unit.events.test_golden import FILES
 
-GOOD = {name: [c["event"] for c in json.loads(p.read_text())] for p in FILES for name in [p.stem]}
+GOOD: dict[str, list] = {}
+for path in FILES:
+    GOOD.setdefault(path.stem, []).extend(case["event"] for case in json.loads(path.read_text()))
 COLLECTED = GOOD["specimen.collected"][1]
 STORED = GOOD["specimen.stored"][0]
 BAD_SPECIMEN = "S2600012335"
