@@ -57,7 +57,7 @@ class Process:
     def web(self, *, pages: bool) -> Litestar:
         """What it serves: the station, or health and metrics alone."""
         if not pages:
-            return health_app(self.registry, self.alive, self.problems)
+            return health_app(self.registry, self.alive, self.problems, self.engine)
         return create_app(
             self.settings,
             self.catalog,

@@ -79,7 +79,7 @@ def create_app(
     sessions, audit, board = Sessions(station), AuditTrail(station), Board(station)
     gate = Gate(Pins(settings.pepper), station)
     app = Litestar(
-        route_handlers=_routes(registry, alive, problems or _problems(station)),
+        route_handlers=_routes(registry, alive, problems or _problems(station), engine),
         dependencies={
             "session": Provide(session_of, sync_to_thread=False),
             "station": _given(station),
@@ -104,8 +104,8 @@ def create_app(
     return app
 
 
-def _routes(registry: CollectorRegistry, alive: Callable[[], bool], problems: Problems) -> list[Any]:
-    health = health_routes(registry, alive, problems)
+def _routes(registry: CollectorRegistry, alive: Callable[[], bool], problems: Problems, engine: Engine) -> list[Any]:
+    health = health_routes(registry, alive, problems, engine)
     for route in health:
         route.opt["access"] = public()
     shown = Router(path="/", route_handlers=routes(), include_in_schema=False)

@@ -6,17 +6,25 @@ from collections.abc import Awaitable, Callable, Sequence
 from litestar import Litestar, Response, get
 from litestar.handlers import HTTPRouteHandler
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from agents.metrics.state import exposition
+from models.alerts.sweep import LastSweep, last_sweep
+from models.database.engine import reading
+from models.rules.times import utc_text
 
 READY_SECONDS_MAX = 5.0
 Problems = Callable[[], Awaitable[Sequence[str]]]
 
 
 def health_routes(
-    registry: CollectorRegistry, alive: Callable[[], bool], problems: Problems
+    registry: CollectorRegistry, alive: Callable[[], bool], problems: Problems, engine: Engine
 ) -> list[HTTPRouteHandler]:
     """`/healthz`, `/readyz` and `/metrics`, for a Litestar app.
+
+    `/readyz` also says when the last complete sweep was (`last_sweep`, null: there was none yet) and how many cases
+    it could not judge (`unjudged_cases`). The process serves all the same: alerts on that are the sweep's own rules.
 
     `alive`: whether the process still does its work; if not, it should be restarted. `problems`: why it can't
     serve now, one line each, none when it can; not answered within READY_SECONDS_MAX is a problem too.
@@ -33,7 +41,14 @@ def health_routes(
             found = list(await asyncio.wait_for(problems(), READY_SECONDS_MAX))
         except TimeoutError:
             found = [f"no answer from log and database within {READY_SECONDS_MAX:g} s"]
-        return Response({"ready": not found, "problems": found}, status_code=503 if found else 200)
+        last = None if found else await asyncio.to_thread(_last_sweep, engine)
+        answer = {
+            "ready": not found,
+            "problems": found,
+            "last_sweep": utc_text(last.complete_us) if last else None,
+            "unjudged_cases": last.failures if last else 0,
+        }
+        return Response(answer, status_code=503 if found else 200)
 
     @get("/metrics", summary="For Prometheus")
     async def metrics() -> Response[bytes]:
@@ -42,6 +57,16 @@ def health_routes(
     return [healthz, readyz, metrics]
 
 
-def health_app(registry: CollectorRegistry, alive: Callable[[], bool], problems: Problems) -> Litestar:
+def _last_sweep(engine: Engine) -> LastSweep | None:
+    try:
+        with reading(engine) as connection:
+            return last_sweep(connection)
+    except SQLAlchemyError:  # whether the database answers is for `problems` to say
+        return None
+
+
+def health_app(
+    registry: CollectorRegistry, alive: Callable[[], bool], problems: Problems, engine: Engine
+) -> Litestar:
     """A web application with these three alone: what a worker serves."""
-    return Litestar(health_routes(registry, alive, problems), openapi_config=None, logging_config=None)
+    return Litestar(health_routes(registry, alive, problems, engine), openapi_config=None, logging_config=None)

@@ -7,8 +7,8 @@ from msgspec import Struct
 from sqlalchemy import Connection, select
 
 from models.database.bulk import select_pairs
-from models.database.state_tables import lot_facts
-from models.rules.keys import key
+from models.database.state_tables import lot_facts, stock
+from models.rules.keys import key, skeleton
 from models.rules.specimen import LotFacts
 
 
@@ -36,6 +36,15 @@ def known_lots(connection: Connection, wanted: Iterable[tuple[str, str]]) -> dic
 def items_of_lot(connection: Connection, lot: str) -> set[str]:
     """The items that have a lot with this number on record, in any spelling."""
     return set(connection.execute(select(lot_facts.c.item).where(lot_facts.c.lot == key(lot))).scalars())
+
+
+def lots_here(connection: Connection, site: str, item: str, lot: str) -> tuple[bool, tuple[str, ...]]:
+    """Whether the lot came to this site, in any spelling; else, sorted, the lots there that are spelled alike."""
+    wanted = key(lot)
+    t = stock.c
+    alike = select(t.lot).where(t.site == site, t.item == item, t.skeleton == skeleton(wanted), t.arrived == 1)
+    found = set(connection.execute(alike).scalars())
+    return (True, ()) if wanted in found else (False, tuple(sorted(found)))
 
 
 def lots_of(rows: Iterable[LotRow]) -> dict[tuple[str, str], LotFacts]:

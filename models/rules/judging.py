@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
+from config.messages import Message
 from config.units import unit_key
 from models.rules.event_types import Component, ResultReported
 from models.rules.keys import key
@@ -72,6 +73,11 @@ def limits_of(code: str, catalog: "Catalog") -> "tuple[CriticalValue, ...]":
     return next(same_code, None) or next(same_loinc, ())
 
 
+def _line(code: str, unit: str | None, catalog: "Catalog") -> "CriticalValue | None":
+    wanted = unit_key(unit)
+    return next((line for line in limits_of(code, catalog) if unit_key(line.unit) == wanted), None)
+
+
 def judge(test: str, value: str | float | None, unit: str | None, flag: str | None, catalog: "Catalog") -> Critical:
     """One value of a test or of a panel's component.
 
@@ -80,11 +86,9 @@ def judge(test: str, value: str | float | None, unit: str | None, flag: str | No
     """
     if flag in CRITICAL_FLAGS:
         return Critical.YES
-    lines = limits_of(test, catalog)
-    if not lines:
+    if not limits_of(test, catalog):
         return Critical.NO
-    wanted, reading = unit_key(unit), None if value is None else read_number(str(value))
-    line = next((line for line in lines if unit_key(line.unit) == wanted), None)
+    line, reading = _line(test, unit, catalog), None if value is None else read_number(str(value))
     if line is not None and reading is not None:
         low = None if line.low_below is None else Decimal(str(line.low_below))
         high = None if line.high_above is None else Decimal(str(line.high_above))
@@ -110,6 +114,33 @@ def decide(reading: Reading, low_below: Decimal | None, high_above: Decimal | No
         all_above = number >= high_above if operator == ">" else number > high_above
         return Critical.YES if all_above else Critical.UNJUDGED
     return Critical.NO if low_below is None or number >= low_below else Critical.UNJUDGED
+
+
+def doubt(test: str, value: str | float | None, unit: str | None, catalog: "Catalog") -> Message:
+    """Why an unjudged value can't be judged."""
+    line, reading = _line(test, unit, catalog), None if value is None else read_number(str(value))
+    if line is None and not (unit or "").strip():
+        return Message("no unit is stated: the limits are for {units}", units=_units(test, catalog))
+    if line is None:
+        return Message(
+            "no limits for the unit {unit}: they are for {units}", unit=unit or "", units=_units(test, catalog)
+        )
+    if reading is None:
+        return Message("not a number that can be read for certain")
+    return Message(
+        "only {value} is known, and the limits are {limits}",
+        value=str(value).strip(),
+        limits=" ".join(
+            [
+                *([] if line.low_below is None else [f"< {line.low_below:g}"]),
+                *([] if line.high_above is None else [f"> {line.high_above:g}"]),
+            ]
+        ),
+    )
+
+
+def _units(test: str, catalog: "Catalog") -> str:
+    return ", ".join(line.unit or "–" for line in limits_of(test, catalog))
 
 
 def worst(answers: Iterable[Critical]) -> Critical:

@@ -141,7 +141,7 @@ def _result(
         flag=data.flag,
         range=data.range,
         comment=data.comment,
-        components=tuple(_component(one, catalog) for one in data.components),
+        components=judged_components(data, catalog),
         critical=critical,
         undecided=tuple(undecided(data, catalog)) if critical == Critical.UNJUDGED else (),
         report=standing.id,
@@ -152,6 +152,11 @@ def _result(
         acknowledged_by=read.actor if read else None,
         revisions=len(reports.ordered) - 1,
     )
+
+
+def judged_components(data: ResultReported, catalog: "Catalog") -> tuple[JudgedComponent, ...]:
+    """The analytes of a panel, each judged."""
+    return tuple(_component(one, catalog) for one in data.components)
 
 
 def _component(one: Component, catalog: "Catalog") -> JudgedComponent:

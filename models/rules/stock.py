@@ -357,7 +357,8 @@ def expired(expires: date | None, today: date) -> bool:
 
 def expiring_from_us(expires: date, policy: "Policy", zone: tzinfo) -> int:
     """From when on a lot is reported as expiring, in microseconds since 1970."""
-    return begins_us(expires.toordinal() - math.ceil(policy.expiring_days), zone)
+    days, fraction = divmod(policy.expiring_days, 1)
+    return begins_us(expires.toordinal() - int(days), zone) - round(fraction * DAY_US)
 
 
 def shelf_life(expires: date | None, at_us: int, policy: "Policy", zone: tzinfo) -> ShelfLife:

@@ -3,7 +3,7 @@
 Fields that an export has too have the same name and meaning here.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Raw, Struct
 from sqlalchemy import Connection, select
@@ -12,7 +12,9 @@ from models.database.columns import strings
 from models.database.evidence_tables import events, leaves
 from models.database.state_tables import discrepancies, legs, relations, results, specimens
 from models.rules.discrepancies import MEANINGS
+from models.rules.results import JudgedComponent
 from models.rules.times import utc_text
+from models.views.result_reports import components
 
 ROWS_MAX = 5000
 
@@ -66,7 +68,12 @@ class ResultView(Struct, frozen=True, kw_only=True):
     value: str | None
     unit: str | None
     flag: str | None
-    critical: bool
+    range: str | None
+    comment: str | None
+    components: tuple[JudgedComponent, ...]
+    critical: Literal["yes", "no", "unjudged"]
+    report: str
+    """The id of the event that reported it; a read-back names it."""
     reported_at: str | None
     acknowledged_at: str | None
     acknowledged_by: str | None
@@ -241,7 +248,11 @@ def _results(connection: Connection, accession: str) -> tuple[ResultView, ...]:
             value=row.value,
             unit=row.unit,
             flag=row.flag,
-            critical=bool(row.critical),
+            range=row.range,
+            comment=row.comment,
+            components=components(row.components),
+            critical=row.critical,
+            report=row.report,
             reported_at=utc_text(row.reported_us),
             acknowledged_at=utc_text(row.acknowledged_us),
             acknowledged_by=row.acknowledged_by,

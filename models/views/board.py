@@ -115,6 +115,8 @@ class StockRow(Struct, frozen=True, kw_only=True):
     on_hand: float
     usable: float
     on_order: float
+    overdue: float
+    """Of what was ordered or sent here: what should have come, and hasn't."""
     reorder_point: float | None
     par_level: float | None
     lead_time_days: float | None
@@ -167,6 +169,7 @@ def _stock_row(
         on_hand=level.on_hand if level else 0,
         usable=level.usable if level else 0,
         on_order=level.on_order if level else 0,
+        overdue=from_u(sum(one.open_u for one in level.overdue)) if level else 0,
         reorder_point=par.reorder_point if par else None,
         par_level=par.par_level if par else None,
         lead_time_days=par.lead_time_days if par else None,

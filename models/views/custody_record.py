@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from models.rules.results import JudgedComponent
 from models.rules.specimen import HAND_OVERS
 
 
@@ -87,19 +88,6 @@ class Contradiction(Struct, frozen=True, kw_only=True):
     do: str
 
 
-class Analyte(Struct, frozen=True, kw_only=True):
-    """One component of a panel's result."""
-
-    code: str
-    name: str | None = None
-    value: str | None = None
-    unit: str | None = None
-    flag: str | None = None
-    range: str | None = None
-    critical: str
-    """As of a result."""
-
-
 class Outcome(Struct, frozen=True, kw_only=True):
     """The report that stands for one test."""
 
@@ -111,7 +99,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     flag: str | None
     range: str | None
     comment: str | None
-    components: tuple[Analyte, ...]
+    components: tuple[JudgedComponent, ...]
     critical: str
     """`yes`, `no` or `unjudged`: nobody can tell from what was reported."""
     report: str

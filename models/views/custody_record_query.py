@@ -21,7 +21,6 @@ from models.rules.events import Event, Refused, parse
 from models.rules.specimen import effective
 from models.rules.times import moment_of, utc_text
 from models.views.custody_record import (
-    Analyte,
     Case,
     Contradiction,
     CustodyRecord,
@@ -33,11 +32,11 @@ from models.views.custody_record import (
     Step,
     hand_overs,
 )
+from models.views.result_reports import components
 
 if TYPE_CHECKING:
     from config.catalog import Catalog
 
-_analytes = msgspec.json.Decoder(tuple[Analyte, ...])
 EVENTS_MAX = 10_000
 """More than any specimen has; a report with more would be unreadable."""
 
@@ -59,7 +58,7 @@ def custody_record(
         return None
     found = _contradictions(connection, accession)
     steps = _steps(connection, accession, found, catalog, checkpoint)
-    ordered = select(orders.c.placed_us).where(orders.c.order_id == row.order_id)
+    ordered = select(orders.c.placed_us).where(orders.c.order_key == row.order_key)
     children = select(relations.c.child).where(relations.c.parent == accession).distinct()
     container = catalog.containers.get(row.container or "")
     return CustodyRecord(
@@ -288,7 +287,7 @@ def _results(connection: Connection, accession: str, catalog: "Catalog") -> tupl
             flag=row.flag,
             range=row.range,
             comment=row.comment,
-            components=_analytes.decode(row.components),
+            components=components(row.components),
             critical=row.critical,
             report=row.report,
             reported_at=_text(row.reported_us),

@@ -7,10 +7,22 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, and_, case, exists, func, or_, select
+from sqlalchemy import Connection, and_, case, func, or_, select
 
+from models.database.bulk import select_in
 from models.database.columns import strings
-from models.database.state_tables import discrepancies, legs, orders, results, specimens
+from models.database.state_tables import (
+    discrepancies,
+    legs,
+    order_tubes,
+    orders,
+    relations,
+    results,
+    specimens,
+    waiting_orders,
+)
+from models.rules.keys import key
+from models.rules.results import COMPLETE
 from models.rules.specimen import Status
 
 ROWS_MAX = 500
@@ -55,6 +67,8 @@ class SpecimenRow(Struct, frozen=True, kw_only=True):
 
 
 class OrderRow(Struct, frozen=True, kw_only=True):
+    """An order; one that only its tubes name has the tests that wait."""
+
     order: str
     status: str
     patient: str | None
@@ -62,12 +76,25 @@ class OrderRow(Struct, frozen=True, kw_only=True):
     tests: tuple[str, ...]
     site: str | None
     placed_us: int | None
-    done: tuple[str, ...]
-    """Tests for which a tube that was not rejected or lost is on record."""
+    cancelled_us: int | None
+    open_tests: tuple[str, ...]
+    """Those that wait for a tube, sorted: without one, or to be drawn again."""
+    due_us: int | None
+    """By when the first of them is due."""
 
-    @property
-    def open_tests(self) -> tuple[str, ...]:
-        return tuple(test for test in self.tests if test not in self.done)
+
+class WaitingOrder(Struct, frozen=True, kw_only=True):
+    """An order that waits for a tube."""
+
+    order: str
+    patient: str | None
+    priority: str
+    open_tests: tuple[str, ...]
+    again: tuple[str, ...]
+    """Those of them that are to be drawn again: their tube was rejected."""
+    site: str | None
+    since_us: int
+    due_us: int
 
 
 class Tube(Struct, frozen=True, kw_only=True):
@@ -109,7 +136,7 @@ _COLUMNS = tuple(specimens.c[name] for name in SpecimenRow.__struct_fields__)
 def _values(row: Any, kind: type[Struct]) -> dict[str, Any]:
     """The row's values for a struct; SQL's 0 and 1 as truth values."""
     values = {name: getattr(row, name) for name in kind.__struct_fields__}
-    return values | {name: bool(values[name]) for name in ("current", "critical") if name in values}
+    return values | {name: bool(values[name]) for name in ("current",) if name in values}
 
 
 def _specimen(row: Any) -> SpecimenRow:
@@ -122,8 +149,15 @@ def specimen(connection: Connection, accession: str) -> SpecimenRow | None:
     return _specimen(row) if row else None
 
 
+def parent_of(connection: Connection, accession: str) -> str | None:
+    """The tube that this one was poured from."""
+    return connection.execute(select(specimens.c.parent).where(specimens.c.accession == accession)).scalar()
+
+
 def specimens_of_order(connection: Connection, order: str) -> list[SpecimenRow]:
-    query = select(*_COLUMNS).where(specimens.c.order_id == order).order_by(specimens.c.accession).limit(ROWS_MAX)
+    query = (
+        select(*_COLUMNS).where(specimens.c.order_key == key(order)).order_by(specimens.c.accession).limit(ROWS_MAX)
+    )
     return [_specimen(row) for row in connection.execute(query)]
 
 
@@ -152,51 +186,71 @@ def waiting_for_results(connection: Connection, sites: Collection[str]) -> list[
     return [_specimen(row) for row in connection.execute(query)]
 
 
-def open_orders(connection: Connection, sites: Collection[str]) -> list[OrderRow]:
-    """Orders placed for these sites (or for none in particular) with a test that no tube covers yet."""
-    o = orders.c
-    here = or_(o.site.in_(sites), o.site.is_(None))
-    covered = exists(select(specimens.c.accession).where(specimens.c.order_id == o.order_id))
-    query = (
-        select(orders, covered.label("covered"))
-        .where(o.status == "placed", here, o.placed_us.is_not(None))
-        .order_by(case((o.priority == "stat", 0), else_=1), o.placed_us.desc())
-        .limit(ROWS_MAX)
-    )
-    rows = connection.execute(query).all()
-    done = _done(connection, [row.order_id for row in rows if row.covered])
-    found = [_order(row, done.get(row.order_id, ())) for row in rows]
-    return [order for order in found if order.open_tests]
+def _waits_at(sites: Collection[str]) -> Any:
+    w = waiting_orders.c
+    return or_(w.site.in_(sites), w.site.is_(None))
+
+
+def count_waiting(connection: Connection, sites: Collection[str]) -> int:
+    """How many orders for these sites, or for none in particular, wait for a tube."""
+    query = select(func.count()).select_from(waiting_orders).where(_waits_at(sites))
+    return connection.execute(query).scalar() or 0
+
+
+def waiting_list(connection: Connection, sites: Collection[str], *, first: int, many: int) -> list[WaitingOrder]:
+    """Orders for these sites, or for none in particular, that wait for a tube: the most overdue first.
+
+    `first`: how many to leave out from the beginning; `many`: how many to give.
+    """
+    w = waiting_orders.c
+    query = select(waiting_orders).where(_waits_at(sites)).order_by(w.due_us, w.since_us, w.order_key)
+    rows = connection.execute(query.offset(first).limit(min(many, ROWS_MAX))).all()
+    again = _to_draw_again(connection, [row.order_key for row in rows])
+    return [
+        WaitingOrder(
+            order=row.order_id,
+            patient=row.patient,
+            priority=row.priority,
+            open_tests=strings(row.tests),
+            again=tuple(sorted(again.get(row.order_key, set()) & set(strings(row.tests)))),
+            site=row.site,
+            since_us=row.since_us,
+            due_us=row.due_us,
+        )
+        for row in rows
+    ]
+
+
+def _to_draw_again(connection: Connection, order_keys: Collection[str]) -> dict[str, set[str]]:
+    """For each order, the tests of its tubes that were rejected with a recollection asked for."""
+    found: dict[str, set[str]] = {}
+    columns = ("order_key", "tests", "recollect_us")
+    for order_key, tests, recollect_us in select_in(connection, order_tubes, columns, "order_key", order_keys):
+        if recollect_us is not None:
+            found.setdefault(order_key, set()).update(strings(tests))
+    return found
 
 
 def order(connection: Connection, order_id: str) -> OrderRow | None:
-    row = connection.execute(select(orders).where(orders.c.order_id == order_id)).first()
-    return _order(row, _done(connection, [order_id]).get(order_id, ())) if row else None
-
-
-def _order(row: Any, done: Sequence[str]) -> OrderRow:
+    """An order, in any spelling of its number; None where neither it nor a tube to draw again is on record."""
+    found = key(order_id)
+    row = connection.execute(select(orders).where(orders.c.order_key == found)).first()
+    waits = connection.execute(select(waiting_orders).where(waiting_orders.c.order_key == found)).first()
+    if row is None and waits is None:
+        return None
+    open_tests = strings(waits.tests) if waits else ()
     return OrderRow(
-        order=row.order_id,
-        status=row.status,
-        patient=row.patient,
-        priority=row.priority or "routine",
-        tests=strings(row.tests),
-        site=row.site,
-        placed_us=row.placed_us,
-        done=tuple(done),
+        order=row.order_id if row else waits.order_id,  # type: ignore[union-attr]
+        status=row.status if row else "placed",
+        patient=(row.patient if row else None) or (waits.patient if waits else None),
+        priority=(waits.priority if waits else row.priority if row else None) or "routine",
+        tests=strings(row.tests) if row else open_tests,
+        site=(row.site if row else None) or (waits.site if waits else None),
+        placed_us=row.placed_us if row else None,
+        cancelled_us=row.cancelled_us if row else None,
+        open_tests=open_tests,
+        due_us=waits.due_us if waits else None,
     )
-
-
-def _done(connection: Connection, order_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """For each order, the tests for which there is a usable tube."""
-    done: dict[str, set[str]] = {}
-    s = specimens.c
-    for start in range(0, len(order_ids), ROWS_MAX):
-        some = order_ids[start : start + ROWS_MAX]
-        lost = s.status.in_((Status.REJECTED, Status.MISSING))
-        for order_id, tests in connection.execute(select(s.order_id, s.tests).where(s.order_id.in_(some), ~lost)):
-            done.setdefault(order_id, set()).update(strings(tests))
-    return {order_id: tuple(sorted(tests)) for order_id, tests in done.items()}
 
 
 def bag(connection: Connection, manifest: str) -> Bag | None:
@@ -267,24 +321,52 @@ def received_of_bag(connection: Connection, manifest: str, sites: Collection[str
 
 
 class Outstanding(Struct, frozen=True, kw_only=True):
-    """A test of a tube with its newest report, None where there is none."""
+    """A test of a tube with the report that stands, None where there is none."""
 
     test: str
     status: str | None = None
     value: str | None = None
     unit: str | None = None
     flag: str | None = None
-    critical: bool = False
+    critical: str = "no"
+    """`yes`, `no` or `unjudged`."""
+    report: str = ""
+    """The id of the report."""
     reported_us: int | None = None
     acknowledged_us: int | None = None
+    acknowledged_by: str | None = None
     revisions: int = 0
+    done_on: str | None = None
+    """The aliquot on which the test is complete, where it is not on the tube itself."""
 
 
 def results_of(connection: Connection, row: SpecimenRow) -> list[Outstanding]:
     """Every test of a tube, in order of its code."""
     query = select(results).where(results.c.accession == row.accession)
-    found = {r.test: Outstanding(**_values(r, Outstanding)) for r in connection.execute(query)}
-    return [found.get(test) or Outstanding(test=test) for test in sorted({*row.tests, *found})]
+    found = {r.test: Outstanding(**_own(r)) for r in connection.execute(query)}
+    closed = _closed_on_aliquots(connection, row.accession)
+    return [
+        found.get(test) or Outstanding(test=test, done_on=closed.get(test)) for test in sorted({*row.tests, *found})
+    ]
+
+
+def _own(row: Any) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in Outstanding.__struct_fields__ if name != "done_on"}
+
+
+def _closed_on_aliquots(connection: Connection, accession: str) -> dict[str, str]:
+    """{test: the aliquot on which it is complete} of all that was poured from a tube, at any depth."""
+    poured: set[str] = set()
+    newly = {accession}
+    while newly:
+        rows = select_in(connection, relations, ("child",), "parent", newly)
+        newly = {child for (child,) in rows} - poured - {accession}
+        poured |= newly
+    columns = ("test", "accession", "status")
+    found = [
+        (t, a) for t, a, status in select_in(connection, results, columns, "accession", poured) if status in COMPLETE
+    ]
+    return dict(sorted(found, reverse=True))
 
 
 def discrepancy_counts(connection: Connection, sites: Collection[str] | None) -> list[tuple[str, int]]:

@@ -1,44 +1,94 @@
 """Every report of a result, as it was made: a corrected one is listed beside the one that it replaces."""
 
+from typing import TYPE_CHECKING
+
+import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, select
 
 from models.database.evidence_tables import events
-from models.rules.event_types import ResultReported
-from models.rules.events import Event, Refused, parse
+from models.rules.event_types import ResultAcknowledged, ResultReported
+from models.rules.events import Event, Refused, of_kind, parse
+from models.rules.judging import Critical, judge_report
+from models.rules.results import JudgedComponent, Reports, by_test, judged_components, text_of
 from models.rules.specimen import effective
+from models.rules.times import MINUTE_US
 
-REPORTS_MAX = 1000
+if TYPE_CHECKING:
+    from config.catalog import Catalog
+    from config.policy import Policy
+
+EVENTS_MAX = 1000
+components = msgspec.json.Decoder(tuple[JudgedComponent, ...]).decode
+"""The analytes of a panel, of the column of that name."""
 
 
 class Report(Struct, frozen=True, kw_only=True):
+    id: str
+    """The event's."""
     status: str
     value: str | None
     unit: str | None
     flag: str | None
+    comment: str | None
+    components: tuple[JudgedComponent, ...]
+    critical: Critical
+    stands: bool
+    """Whether this is the report that stands for its test."""
     time_us: int
     actor: str
+    read_us: int | None
+    """When it was read back; None: it was not."""
+    read_by: str | None
 
 
-def reports_of(connection: Connection, accession: str) -> dict[str, list[Report]]:
-    """For each test of a specimen its reports, oldest first; without voided ones."""
-    about = events.c.type.in_(("result.reported", "event.voided"))
-    query = select(events.c.raw, events.c.appended_us).where(events.c.subject == accession, about).limit(REPORTS_MAX)
+def reports_of(
+    connection: Connection, accession: str, catalog: "Catalog", policy: "Policy"
+) -> dict[str, list[Report]]:
+    """For each test of a specimen its reports, in the order in which they count; without voided ones."""
+    about = events.c.type.in_(("result.reported", "result.acknowledged", "event.voided"))
+    query = select(events.c.raw, events.c.appended_us).where(events.c.subject == accession, about).limit(EVENTS_MAX)
     read = [event for raw, at_us in connection.execute(query) if (event := _parsed(bytes(raw), at_us)) is not None]
-    found: dict[str, list[Report]] = {}
-    for event in effective(read):
-        if isinstance(event.data, ResultReported):
-            value = None if event.data.value is None else str(event.data.value)
-            report = Report(
-                status=event.data.status,
-                value=value,
-                unit=event.data.unit,
-                flag=event.data.flag,
-                time_us=event.time_us,
-                actor=event.actor,
-            )
-            found.setdefault(event.data.test, []).append(report)
+    counting = effective(read)
+    read_backs = [e for e in of_kind(counting, ResultAcknowledged) if e.data.read_back]
+    found = {}
+    for test, some in by_test(of_kind(counting, ResultReported)).items():
+        reports = Reports(some)
+        skew_us = round(policy.clock_skew_minutes * MINUTE_US)
+        told: dict[str, Event[ResultAcknowledged]] = {}
+        for one in read_backs:
+            if one.data.test == test and (of := reports.read_by(one, skew_us)) is not None:
+                told.setdefault(of, one)
+        found[test] = [
+            _report(report, told.get(report.id), catalog, stands=report is reports.standing)
+            for report in reports.ordered
+        ]
     return found
+
+
+def _report(
+    report: Event[ResultReported],
+    read: Event[ResultAcknowledged] | None,
+    catalog: "Catalog",
+    *,
+    stands: bool,
+) -> Report:
+    data = report.data
+    return Report(
+        id=report.id,
+        status=data.status,
+        value=text_of(data.value),
+        unit=data.unit,
+        flag=data.flag,
+        comment=data.comment,
+        components=judged_components(data, catalog),
+        critical=judge_report(data, catalog),
+        stands=stands,
+        time_us=report.time_us,
+        actor=report.actor,
+        read_us=read.time_us if read else None,
+        read_by=read.actor if read else None,
+    )
 
 
 def _parsed(raw: bytes, appended_us: int) -> Event | None:

@@ -60,6 +60,8 @@ IDENTITY_KEYS = frozenset(
 )
 _PREFIXES = ("patient", "pt", "subject", "person")
 _NOT_LETTERS = re.compile(r"[^a-z0-9]+")
+CODED = frozenset({"components", "answers"})
+"""Lists of what has a code: its `name` is that of an analyte or a question."""
 NODES_MAX = 20_000
 
 
@@ -73,10 +75,18 @@ def identity_fields(value: Any) -> list[str]:
         node = waiting.pop()
         if isinstance(node, dict):
             found.update(key for key in node if _identifies(key))
-            waiting.extend(node.values())
+            for key, below in node.items():
+                coded = key in CODED and isinstance(below, list)
+                waiting.extend(map(_without_its_name, below) if coded else [below])
         elif isinstance(node, list):
             waiting.extend(node)
     return sorted(found) or ["(too many fields to look at)"]
+
+
+def _without_its_name(coded: Any) -> Any:
+    if isinstance(coded, dict) and "code" in coded:
+        return {key: value for key, value in coded.items() if key != "name"}
+    return coded
 
 
 @lru_cache(4096)

@@ -15,7 +15,8 @@ from labels.of_specimen import label_of
 from models.people.patients import PatientError
 from models.people.users import Role
 from models.views.api import ManifestView, SpecimenView, manifest_view, specimen_view
-from models.views.api_lists import StockView, stock_views
+from models.views.api_lists import LevelView, OrderView, StockView, level_view, order_views, stock_views
+from models.views.board import stock_rows
 from models.views.custody_record import CustodyRecord
 from models.views.custody_record_query import custody_record
 from station.auth.access import api, without_ending
@@ -100,9 +101,49 @@ async def get_stock(
     site: Annotated[str | None, QueryParameter(description="Only this site.", max_length=128)] = None,
     item: Annotated[str | None, QueryParameter(description="Only this item.", max_length=128)] = None,
 ) -> list[StockView]:
-    """The rows of `labtrail export stock`, for your sites."""
+    """The rows of `labtrail export stock`, for your sites, with what of each can be used."""
     sites = sorted(session.sites) if site is None else [site]
-    return await station.read(stock_views, sites, item)
+    return await station.read(stock_views, station.catalog, sites, item, station.clock())
+
+
+@get("/api/v1/stock/items", access=api(*READERS, scope="site"), tags=["stock"], summary="What can be used, and comes")
+async def get_stock_items(
+    station: Station,
+    session: Session,
+    site: Annotated[str | None, QueryParameter(description="Only this site.", max_length=128)] = None,
+) -> list[LevelView]:
+    """By site and item: on hand, usable, on order, overdue, and whether to order. What to order comes first."""
+    sites = sorted(session.sites) if site is None else [site]
+    policy = station.settings.policy
+    rows = await station.read(stock_rows, station.catalog, policy, sites, station.clock())
+    return [level_view(row) for row in rows]
+
+
+@get("/api/v1/orders", access=api(*READERS, scope="site"), tags=["orders"], summary="Orders with their open tests")
+async def get_orders(
+    station: Station,
+    session: Session,
+    site: Annotated[str | None, QueryParameter(description="Only this site's.", max_length=128)] = None,
+    waiting: Annotated[bool, QueryParameter(description="Only those that wait for a tube.")] = False,
+    after: Annotated[str, QueryParameter(description="Only those with a higher number.", max_length=128)] = "",
+) -> list[OrderView]:
+    """Of your sites, and those of no site, by number; the next with `after` = the last number."""
+    sites = sorted(session.sites) if site is None else [site]
+    return await station.read(order_views, sites, order=None, waiting=waiting, after=after)
+
+
+@get(
+    "/api/v1/orders/{order_id:str}",
+    access=api(*READERS, scope="order", read="order.read"),
+    tags=["orders"],
+    summary="An order with its open tests",
+)
+async def get_order(station: Station, order_id: FromPath[str]) -> OrderView:
+    """In any spelling of its number. Open tests wait for a tube, recollections too."""
+    found = await station.read(order_views, (), order=order_id, waiting=False, after="")
+    if not found:
+        raise Refusal(404, "no order {number!r} is on record: scan or type its number again", number=order_id)
+    return found[0]
 
 
 @get(
@@ -146,4 +187,14 @@ def _not_on_record(accession: str) -> Refusal:
     return Refusal(404, "no specimen {number!r} is on record: scan or type its number again", number=accession)
 
 
-ROUTES: Sequence[Any] = (get_specimen, get_custody, get_custody_pdf, get_manifest, get_stock, get_label)
+ROUTES: Sequence[Any] = (
+    get_specimen,
+    get_custody,
+    get_custody_pdf,
+    get_manifest,
+    get_stock,
+    get_stock_items,
+    get_orders,
+    get_order,
+    get_label,
+)

@@ -12,7 +12,9 @@ _SHELF = (
     "supply.wasted",
     "supply.counted",
     "supply.transferred",
+    "supply.sent",
     "supply.ordered",
+    "supply.order-closed",
 )
 
 STAFF = (Role.MA, Role.COURIER, Role.LAB, Role.MANAGER)
@@ -28,6 +30,7 @@ ACTS: Mapping[str, frozenset[str]] = {
             "specimen.relabeled",
             "specimen.dispatched",
             "specimen.received",
+            "specimen.test-added",
             "specimen.stored",
             "result.acknowledged",
             *_CUSTODY_ANYWHERE,
@@ -47,6 +50,7 @@ ACTS: Mapping[str, frozenset[str]] = {
             "specimen.received",
             "specimen.rejected",
             "specimen.aliquoted",
+            "specimen.test-added",
             "specimen.stored",
             "specimen.disposed",
             "result.reported",

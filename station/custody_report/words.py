@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from config.messages import N_, Message, Value
-from models.views.custody_record import Analyte, CustodyRecord, HandOver, Outcome, Step
+from models.rules.results import JudgedComponent
+from models.views.custody_record import CustodyRecord, HandOver, Outcome, Step
 
 HAPPENED: dict[str, str] = {
     "order.placed": N_("Ordered"),
@@ -30,6 +31,8 @@ HAPPENED: dict[str, str] = {
     "supply.wasted": N_("Supply wasted"),
     "event.voided": N_("Event voided"),
 }
+MARKS = {"yes": "CRITICAL", "unjudged": "NOT JUDGED whether critical"}
+"""How a value that must be read back is marked, by whether it is critical."""
 UNITS = {"c": "°C", "ml": "mL"}
 """Endings of field names that are units."""
 NAMED_IN_DATA_MAX = 40
@@ -112,7 +115,7 @@ def _plain(value: object, say: Callable[[str], str]) -> str:
     return _clean(say(str(value)))
 
 
-def value_of(one: Outcome | Analyte) -> str:
+def value_of(one: Outcome | JudgedComponent) -> str:
     """Value, unit, flag and reference range in a line; a dash for a test without a value."""
     value = "see the text below" if len(one.value or "") > VALUE_CHARACTERS_MAX else one.value
     said = " ".join(part for part in (value, one.unit, one.flag) if part)
@@ -123,7 +126,7 @@ def value_of(one: Outcome | Analyte) -> str:
 
 def texts_of(one: Outcome) -> Iterator[tuple[str, str]]:
     """(what it is, text) of the comment, and of each value that is too long for a line of the table."""
-    parts: list[tuple[str, Outcome | Analyte]] = [(one.test, one)]
+    parts: list[tuple[str, Outcome | JudgedComponent]] = [(one.test, one)]
     parts += [(f"{one.test} {part.code}", part) for part in one.components]
     for name, part in parts:
         if part.value and len(part.value) > VALUE_CHARACTERS_MAX:
@@ -142,7 +145,7 @@ def critical(one: Outcome) -> str:
     return ""
 
 
-def critical_part(one: Analyte) -> str:
+def critical_part(one: JudgedComponent) -> str:
     """Whether a component is critical; empty for one that is not."""
     return {"yes": "CRITICAL", "unjudged": "whether it is critical can't be told"}.get(one.critical, "")
 

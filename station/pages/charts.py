@@ -70,13 +70,14 @@ def age_bars(waiting: Sequence[Waiting]) -> list[Bar]:
 
 
 def cover_bars(stock: Sequence[StockRow]) -> list[Bar]:
-    """Stock against par, with a rule at the reorder point."""
+    """Stock against par, with a rule at the reorder point: what can be used, what can't, what is on order."""
     bars = []
     for row in stock:
         whole = max(row.par_level or 0, row.on_hand + row.on_order, 1)
-        kind = "bad" if row.on_hand <= 0 else "warn" if row.due else "ok"
-        sizes = [(kind, max(row.on_hand, 0), ""), ("brand", row.on_order, "")]
+        usable = max(row.usable, 0)
+        kind = "bad" if row.usable <= 0 else "warn" if row.due else "ok"
+        sizes = [(kind, usable, ""), ("unusable", max(row.on_hand - usable, 0), ""), ("brand", row.on_order, "")]
         marks = (round(WHOLE * row.reorder_point / whole, 1),) if row.reorder_point is not None else ()
-        days = "–" if row.days_of_cover is None else f"{row.days_of_cover:.0f} d"
+        days = "?" if row.unjudged else "–" if row.days_of_cover is None else f"{row.days_of_cover:.0f} d"
         bars.append(Bar(name=f"{row.site} {row.item}", total=days, parts=_parts(sizes, whole), marks=marks))
     return bars

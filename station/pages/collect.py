@@ -1,13 +1,13 @@
 """Collect: the order, the patient's second identifier, the tubes in order of draw, each lot, label, read-back."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from litestar import Request, get, post
 from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException, PermissionDeniedException
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Struct
 from sqlalchemy import Connection
 
@@ -15,13 +15,22 @@ from config.catalog import Catalog, Container
 from config.messages import N_, Message
 from labels.drawing.gs1 import parse, supply_for
 from labels.errors import LabelError
-from models.database.lots import known_lots
+from models.database.lots import known_lots, lots_here
 from models.people.patients import PatientRecord
 from models.people.users import Role
+from models.rules.keys import key
 from models.rules.specimen import LotFacts
 from models.rules.stock import expired
 from models.views.board import Lot, stock_rows
-from models.views.pages import OrderRow, SpecimenRow, open_orders, order, specimens_of_order
+from models.views.pages import (
+    OrderRow,
+    SpecimenRow,
+    WaitingOrder,
+    count_waiting,
+    order,
+    specimens_of_order,
+    waiting_list,
+)
 from station.auth.access import requires
 from station.auth.audit import AuditTrail
 from station.auth.session import Session
@@ -37,6 +46,7 @@ DRAW_ORDER = {"C32": 1, "SST": 2, "CLOT": 2, "HEPL": 3, "HEPN": 3, "EDTK": 4, "E
 """Additive (HL7 0371) -> place in the order of draw (CLSI GP41). Blood cultures first; what is not drawn, last."""
 VEIN = frozenset({"BLD", "SER", "PPP", "PLAS"})
 LOTS_SHOWN_MAX = 6
+ORDERS_SHOWN = 40
 COLLECTORS = (Role.MA, Role.LAB, Role.MANAGER)
 
 
@@ -55,18 +65,34 @@ class Draw(Struct, frozen=True, kw_only=True):
 
 
 class LotAnswer(Struct, frozen=True, kw_only=True):
-    """What a scanned lot is. `fault` empty: it may be used."""
+    """What a scanned lot is. `fault` empty: it may be used; `unknown`: once somebody has confirmed it."""
 
-    fault: Literal["", "expired", "recalled", "wrong-tube", "unreadable"]
+    fault: Literal["", "expired", "recalled", "wrong-tube", "unreadable", "unknown", "cancelled"]
     item: str = ""
     lot: str = ""
     expires: date | None = None
     detail: str = ""
+    twins: tuple[str, ...] = ()
+    """Of an unknown lot: those on record here whose number a reader may take for it."""
+
+
+class LotHere(Struct, frozen=True, kw_only=True):
+    """What is on record of a lot. `here`: at this site; `twins`: else, the lots there that are spelled alike."""
+
+    known: LotFacts
+    here: bool
+    twins: tuple[str, ...] = ()
+
+
+Look = Callable[[str, str], LotHere]
+"""What is on record of an item's lot."""
 
 
 class LotQuestion(Struct, frozen=True, kw_only=True):
     container: str
     scanned: str
+    order: str = ""
+    """If it is named: whether it was cancelled meanwhile is told."""
 
 
 class PatientQuestion(Struct, frozen=True, kw_only=True):
@@ -98,7 +124,7 @@ def plan(tests: tuple[str, ...], catalog: Catalog) -> list[tuple[Container, tupl
     return [(container, tuple(sorted(codes))) for container, codes, _ in tubes]
 
 
-def judge_lot(scanned: str, container: Container, catalog: Catalog, facts: "FactsOf", today: date) -> LotAnswer:
+def judge_lot(scanned: str, container: Container, catalog: Catalog, look: Look, today: date) -> LotAnswer:
     """Whether the scanned lot may be used for this tube. A GS1 code names item, lot, expiry; else it is the lot."""
     item, lot, expires = container.item, scanned.strip(), None
     if not scanned.isprintable() or len(scanned) > 20 or scanned.startswith("("):
@@ -112,23 +138,35 @@ def judge_lot(scanned: str, container: Container, catalog: Catalog, facts: "Fact
         item, lot, expires = supply.item, scan.lot, scan.expires
     if item != container.item:
         return LotAnswer(fault="wrong-tube", item=item, lot=lot, detail=catalog.supplies[item].name)
-    known = facts(item, lot)
-    expires = expires or known.expires
+    found = look(item, lot)
+    known = found.known
+    expires = min(filter(None, (expires, known.expires)), default=None)
     if known.notice is not None:
         return LotAnswer(fault="recalled", item=item, lot=lot, expires=expires, detail=known.notice)
     if expired(expires, today):
         return LotAnswer(fault="expired", item=item, lot=lot, expires=expires)
-    return LotAnswer(fault="", item=item, lot=lot, expires=expires)
+    return LotAnswer(fault="" if found.here else "unknown", item=item, lot=lot, expires=expires, twins=found.twins)
 
 
-class FactsOf:
-    """What is known of a lot, from the tables."""
+def lot_at(connection: Connection, site: str) -> Look:
+    """Looks lots up in the tables, by their key: known of them, and on record at this site."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def look(item: str, lot: str) -> LotHere:
+        known = known_lots(connection, {(item, key(lot))}).get((item, key(lot)), LotFacts())
+        here, twins = lots_here(connection, site, item, lot)
+        return LotHere(known=known, here=here, twins=twins)
 
-    def __call__(self, item: str, lot: str) -> LotFacts:
-        return known_lots(self._connection, {(item, lot)}).get((item, lot), LotFacts())
+    return look
+
+
+class CallList(Struct, frozen=True, kw_only=True):
+    """A page of the orders that wait. `more`: how many come after it."""
+
+    orders: list[WaitingOrder]
+    count: int
+    page: int
+    first: int
+    more: int
 
 
 class OrderView(Struct, frozen=True, kw_only=True):
@@ -164,10 +202,22 @@ def _usable(lots: Iterable[Lot], today: date) -> tuple[Lot, ...]:
 
 
 @get("/collect", access=requires(*COLLECTORS))
-async def orders_page(request: Request[Any, Any, Any], session: Session, station: Station) -> Page:
-    """The pending orders, and a field to scan one."""
-    rows = await station.read(open_orders, session.sites)
-    return page(request, "collect.html", orders=rows)
+async def orders_page(
+    request: Request[Any, Any, Any],
+    session: Session,
+    station: Station,
+    page_number: Annotated[int, QueryParameter(name="page", ge=1, le=100_000)] = 1,
+) -> Page:
+    """The call list: every order that waits for a tube, the most overdue first; and a field to scan one."""
+    number = max(page_number, 1)
+
+    def read(connection: Connection) -> CallList:
+        count = count_waiting(connection, session.sites)
+        first = (number - 1) * ORDERS_SHOWN
+        rows = waiting_list(connection, session.sites, first=first, many=ORDERS_SHOWN)
+        return CallList(orders=rows, count=count, page=number, first=first, more=max(count - first - len(rows), 0))
+
+    return page(request, "collect.html", calls=await station.read(read))
 
 
 async def order_of(order_id: str, session: Session, station: Station) -> OrderRow:
@@ -210,6 +260,7 @@ async def order_page(
         "order": row.order,
         "patient": row.patient,
         "priority": row.priority,
+        "cancelled": row.status == "cancelled",
         "draws": view.draws,
         "unlabeled": view.unlabeled,
     }
@@ -240,7 +291,11 @@ async def check_lot(data: JSONBody[LotQuestion], session: Session, station: Stat
     today = today_at(station, session.site)
 
     def judge(connection: Connection) -> LotAnswer:
-        return judge_lot(data.scanned[:200], container, station.catalog, FactsOf(connection), today)
+        ordered = order(connection, data.order) if data.order else None
+        if ordered is not None and ordered.status == "cancelled":
+            return LotAnswer(fault="cancelled")
+        look = lot_at(connection, session.site)
+        return judge_lot(data.scanned[:200], container, station.catalog, look, today)
 
     return await station.read(judge)
 

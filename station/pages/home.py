@@ -11,7 +11,7 @@ from litestar.static_files import create_static_files_router
 from config.messages import N_
 from models.people.users import Role
 from models.views.board import open_alerts
-from models.views.pages import coming_bags, open_bags, open_orders, waiting_for_dispatch, waiting_for_results
+from models.views.pages import coming_bags, count_waiting, open_bags, waiting_for_dispatch, waiting_for_results
 from station.auth.access import public, requires
 from station.auth.session import Session
 from station.languages.language import LANGUAGE_COOKIE
@@ -62,7 +62,7 @@ async def home(request: Request[Any, Any, Any], session: Session, station: Stati
     def counts(connection: Any) -> dict[str, int]:
         sites, open_to = session.sites, OPEN_TO[session.role]
         count = {
-            "/collect": lambda: len(open_orders(connection, sites)),
+            "/collect": lambda: count_waiting(connection, sites),
             "/dispatch": lambda: len(waiting_for_dispatch(connection, sites)),
             "/pick-up": lambda: len(open_bags(connection, sites)),
             "/receive": lambda: len(coming_bags(connection, sites)),

@@ -41,7 +41,9 @@ KINDS = HAPPENED | {
     "supply.received": N_("Supply received"),
     "supply.counted": N_("Supply counted"),
     "supply.transferred": N_("Supply moved"),
+    "supply.sent": N_("Supply sent"),
     "supply.ordered": N_("Supply ordered"),
+    "supply.order-closed": N_("Supply order closed"),
     "supply.recalled": N_("Lot recalled"),
     "/api/v1/near-misses": N_("Near miss"),
 }

@@ -10,21 +10,28 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from agents.ledger.checkpoints import newest_checkpoint
+from config.catalog import Catalog
 from config.messages import Message
+from models.rules.specimen import Status
 from models.views.custody_record import CustodyRecord
 from models.views.custody_record_query import custody_record
 from models.views.pages import OrderRow, SpecimenRow, bag, order, specimens_of_order
 from station.auth.access import requires
 from station.auth.audit import AuditTrail
-from station.auth.roles import STAFF
+from station.auth.roles import STAFF, acts_of
 from station.auth.session import Session
 from station.custody_report import words as custody_words
 from station.pages.render import Page, page
 from station.services import Station
 
+NOTHING_IS_ADDED_TO = (Status.EXPECTED, Status.REJECTED, Status.MISSING, Status.DISPOSED)
+"""Statuses of a tube on which no further test can be done."""
+
 
 @get("/specimens/{accession:str}", access=requires(*STAFF, scope="specimen", read="specimen.read"))
-async def specimen_page(request: Request[Any, Any, Any], accession: FromPath[str], station: Station) -> Page:
+async def specimen_page(
+    request: Request[Any, Any, Any], accession: FromPath[str], session: Session, station: Station
+) -> Page:
     """Everything on record of one specimen, in the order in which it happened."""
 
     def read(connection: Connection) -> CustodyRecord | None:
@@ -37,7 +44,31 @@ async def specimen_page(request: Request[Any, Any, Any], accession: FromPath[str
             detail=Message("nothing is on record of this specimen: scan or type its number again")
         )
     sound = custody_words.sound(record)
-    return page(request, "specimen.html", record=record, custody=custody_words, sound=sound)
+    may_add = "specimen.test-added" in acts_of(session.role) and record.status not in NOTHING_IS_ADDED_TO
+    work = {
+        "accession": accession,
+        "order": record.order,
+        "addable": addable(record, station.catalog) if may_add and record.order else [],
+    }
+    return page(request, "specimen.html", record=record, custody=custody_words, sound=sound, work=work)
+
+
+class Addable(Struct, frozen=True, kw_only=True):
+    """A test that may be added. `fits`: it is done from this kind of tube."""
+
+    code: str
+    name: str
+    fits: bool
+
+
+def addable(record: CustodyRecord, catalog: Catalog) -> list[Addable]:
+    """The catalog's tests that a tube does not have: those that are done from such a tube first."""
+    found = [
+        Addable(code=test.code, name=test.name, fits=test.container == record.container)
+        for test in catalog.tests.values()
+        if test.code not in record.tests
+    ]
+    return sorted(found, key=lambda one: (not one.fits, one.name))
 
 
 class OrderTrail(Struct, frozen=True, kw_only=True):

@@ -53,6 +53,10 @@ function buttons(name) {
 }
 
 function next() {
+  if (work.cancelled && !unlabeled.length) {
+    prompt(N_("This order was cancelled: nothing is to be drawn"));
+    return show("done");
+  }
   tube = unlabeled.shift() ?? null;
   if (tube) return askForLabel();
   lot = null;
@@ -84,13 +88,16 @@ async function checkPatient(code) {
 }
 
 async function checkLot(code) {
-  const answer = await ask("POST", "/collect/lot", { container: current().container, scanned: code });
+  const answer = await ask("POST", "/collect/lot", { container: current().container, scanned: code, order: work.order });
   if (!answer.ok) return verdict("warn", answer.status === 0 ? N_("No signal: try again") : N_("That did not work"));
   const { fault, item, expires, detail } = answer.json;
   if (fault === "unreadable") return verdict("bad", N_("No lot can be read from this: scan the tube's or the box's code"));
-  if (!fault) {
+  if (fault === "cancelled") return red(N_("This order was cancelled"), [[N_("Order"), work.order]], N_("I draw nothing for it"), null).then(() => location.reload());
+  if (fault === "unknown" && !(await confirmed(answer.json))) return verdict("warn", N_("Scan the lot again"));
+  if (!fault || fault === "unknown") {
     lot = answer.json;
-    verdict("ok", N_("Lot {lot} is good"), { lot: lot.lot });
+    if (fault) verdict("warn", N_("Lot {lot} is not on record here: taken as confirmed"), { lot: lot.lot });
+    else verdict("ok", N_("Lot {lot} is good"), { lot: lot.lot });
     prompt(N_("Draw the {name} ({colour})"), { name: say(current().name), colour: say(current().colour) });
     return show("draw");
   }
@@ -100,6 +107,16 @@ async function checkLot(code) {
   if (fault !== "expired") shown.push(fault === "recalled" ? [N_("Notice"), detail] : [N_("This is"), say(detail)]);
   const miss = { kind: fault === "wrong-tube" ? "tube" : "lot", expected: current().item, scanned: item, order: work.order };
   await red(titles[fault], shown, N_("I put this tube aside and take another one"), miss);
+}
+
+/** Whether a person says that a lot that is not on record here is the one on the box. */
+function confirmed({ lot, twins }) {
+  const alike = twins.length ? h("p", {}, say("Spelled alike, and on record here:"), " ", h("b", { class: "code" }, twins.join(", "))) : "";
+  return dialog(N_("No box with this lot is on record here"), [
+    h("p", { class: "big code" }, lot),
+    alike,
+    h("p", {}, say("Scan the box again. If it is this number: confirm, and have the box received.")),
+  ], N_("It is this number"), N_("Scan again"));
 }
 
 async function collect() {
@@ -157,3 +174,4 @@ startScanning(async (code) => {
   else verdict("warn", N_("Nothing is to be scanned now"));
 });
 show("patient");
+if (work.cancelled) verdict("bad", N_("This order was cancelled"));

@@ -1,5 +1,5 @@
 // Receiving: each tube is checked by its scan; what was not scanned is "not yet checked" until somebody says otherwise.
-import { $, N_, ask, facts, h, many, say } from "./dom.js";
+import { $, N_, facts, h, many, say } from "./dom.js";
 import { dialog, verdict } from "./feedback.js";
 import { isAccession } from "./identifiers.js";
 import { record, send } from "./queue.js";
@@ -90,20 +90,10 @@ async function reject() {
   if (form.get("note").trim()) data.note = form.get("note").trim();
   const became = await send("specimen.rejected", accession, data);
   if (became.outcome === "refused") return verdict("bad", became.detail || N_("That did not work"));
-  if (recollect) await askForNew(accession);
   tubes.get(accession).state = "rejected";
   last = null;
   verdict("ok", recollect ? N_("{accession} is rejected, a new tube is asked for") : N_("{accession} is rejected"), { accession });
   draw();
-}
-
-/** The recollect order; its number follows from the tube's, so that there can't be two. */
-async function askForNew(accession) {
-  const { ok, json } = await ask("POST", "/receive/tube", { scanned: accession });
-  if (!ok || !json.known || !json.patient || !json.tests.length) return;
-  const data = { patient: json.patient, priority: json.priority ?? "routine", tests: json.tests };
-  if (json.site) data.site = json.site;
-  await send("order.placed", `RC-${accession}`, data);
 }
 
 let finishing = false;

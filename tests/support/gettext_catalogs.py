@@ -16,12 +16,14 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 from config.catalog import DEFAULT_CATALOG, load_catalog
+from models.alerts.stock_discrepancies import StockCode
 from models.people.users import Role
 from models.printing.states import JobState
 from models.rules.deadlines import AlertKind, Step
 from models.rules.discrepancies import MEANINGS
 from models.rules.event_types import TYPES
 from models.rules.events import Reason
+from models.rules.movements import MovementKind
 from models.rules.specimen import Status
 from station.api import intake
 from station.api.notifications import RECEIVERS
@@ -81,7 +83,9 @@ def in_tables() -> Iterator[tuple[str, str]]:
         "models/printing/states.py": JobState,
         "models/rules/events.py": Reason,
         "station/api/intake.py": intake.REASONS,
-        "models/rules/stock.py": ["reorder-point", "days-of-cover"],
+        "models/rules/stock.py": ["empty", "reorder-point", "days-of-cover"],
+        "models/rules/movements.py": MovementKind,
+        "models/alerts/stock_discrepancies.py": StockCode,
         "models/rules/specimen.py": Status,
         "models/recording/orders.py": ["placed", "cancelled"],
         "models/people/audit.py": ["patient", "order", "tube", "label", "lot", "manifest", "tote"],

@@ -6,6 +6,7 @@ from litestar import Request, Response, get
 from litestar.params import FromQuery
 
 from models.views.board import StockRow, stock_rows
+from models.views.deliveries import deliveries
 from station.auth.access import requires
 from station.auth.session import Session
 from station.pages.render import Page, page, zone_of
@@ -26,8 +27,11 @@ async def due(session: Session, station: Station, site: str) -> list[StockRow]:
 async def order_page(
     request: Request[Any, Any, Any], session: Session, station: Station, site: FromQuery[str] = ""
 ) -> Page:
-    """The list, with a button that notes what was ordered."""
-    return page(request, "supplies_order.html", rows=await due(session, station, site), site=site)
+    """The list, with a button that notes what was ordered; and what is on its way, which can be closed."""
+    sites = [site_of(session, site)] if site else sorted(session.sites)
+    coming = await station.read(deliveries, station.catalog, sites, station.clock())
+    rows = await due(session, station, site)
+    return page(request, "supplies_order.html", rows=rows, coming=coming, site=site)
 
 
 @get("/supplies/order.csv", access=requires(*KEEPERS, scope="site"))

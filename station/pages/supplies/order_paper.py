@@ -33,7 +33,9 @@ ORDER_COLUMNS = (
     "name",
     "unit",
     "on_hand",
+    "usable",
     "on_order",
+    "overdue",
     "reorder_point",
     "par_level",
     "days_of_cover",
@@ -112,7 +114,7 @@ def order_pdf(rows: Sequence[StockRow], now_us: int, zone: ZoneInfo) -> bytes:
     """What to order, on paper."""
     _fonts()
     printed = f"{moment_of(now_us).astimezone(zone):%Y-%m-%d %H:%M}"
-    names = ("Site", "Item", "Name", "On hand", "On order", "Par", "Days left", "Order")
+    names = ("Site", "Item", "Name", "Usable", "On order", "Par", "Days left", "Order")
     cells: list[list[Any]] = [[_p(name, HEAD) for name in names]]
     for row in rows:
         days = "–" if row.days_of_cover is None else f"{row.days_of_cover:.1f}"
@@ -121,7 +123,7 @@ def order_pdf(rows: Sequence[StockRow], now_us: int, zone: ZoneInfo) -> bytes:
                 _p(row.site),
                 _p(row.item),
                 _p(row.name),
-                _p(f"{row.on_hand:g}"),
+                _p(f"{row.usable:g}"),
                 _p(f"{row.on_order:g}"),
                 _p("–" if row.par_level is None else f"{row.par_level:g}"),
                 _p(days),

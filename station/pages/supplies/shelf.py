@@ -12,17 +12,25 @@ from sqlalchemy import Connection
 from config.messages import N_, Message
 from labels.drawing.gs1 import parse, supply_for
 from labels.errors import LabelError
+from models.alerts.stock_discrepancies import StockDiscrepancy, stock_discrepancies
 from models.database.lots import items_of_lot, known_lots
 from models.people.users import Role
+from models.rules.calendars import day_at
+from models.rules.calendars import zone_of as calendar_of
+from models.rules.keys import key
 from models.rules.specimen import LotFacts
 from models.rules.stock import ShelfLife, expired, shelf_life
 from models.views.board import Lot, StockRow, lot_on_hand, stock_rows
+from models.views.deliveries import Delivery, deliveries, lot_at_site
 from models.views.exports import recall_trace
 from station.auth.access import requires
 from station.auth.session import Session
+from station.languages.language import teller_of
 from station.pages.render import Page, page, today_at, zone_of
 from station.services import Station
 
+PAR_TIMES_MAX = 5
+"""A receipt of more than so many times par is asked about: boxes are easily counted in pieces."""
 KEEPERS = (Role.MA, Role.LAB, Role.MANAGER)
 ACTS = {
     "receive": N_("Receive"),
@@ -51,8 +59,34 @@ class Box(Struct, frozen=True, kw_only=True):
     expires: date | None = None
     count: int | None = None
     on_hand: float = 0
+    nameless: float = 0
+    """On hand of the item without a lot."""
     notice: str | None = None
     expired: bool = False
+    coming: tuple[Delivery, ...] = ()
+    """Of what was sent here: what may be in this box."""
+
+
+class Receipt(Struct, frozen=True, kw_only=True):
+    """What somebody is about to book in."""
+
+    item: str
+    lot: str
+    quantity: float
+    expires: date | None = None
+    sent: str = ""
+
+
+class Doubts(Struct, frozen=True, kw_only=True):
+    """What speaks against a receipt, in the reader's language: nothing is refused."""
+
+    doubts: list[str]
+
+
+class ShelfView(Struct, frozen=True, kw_only=True):
+    rows: list[StockRow]
+    odd: dict[str, list[StockDiscrepancy]]
+    """By item, what contradicts itself or the shelf."""
 
 
 def site_of(session: Session, site: str) -> str:
@@ -70,17 +104,21 @@ async def shelf_page(
     where = site_of(session, site)
     policy, now_us = station.settings.policy, station.clock()
 
-    def read(connection: Connection) -> list[StockRow]:
-        return stock_rows(connection, station.catalog, policy, [where], now_us)
+    def read(connection: Connection) -> ShelfView:
+        odd: dict[str, list[StockDiscrepancy]] = {}
+        for one in stock_discrepancies(connection, []):
+            if one.site == where:
+                odd.setdefault(one.item, []).append(one)
+        return ShelfView(rows=stock_rows(connection, station.catalog, policy, [where], now_us), odd=odd)
 
     acts = ACTS if session.role == Role.MANAGER else {act: name for act, name in ACTS.items() if act != "recall"}
-    rows = await station.read(read)
+    view = await station.read(read)
     zone = zone_of(station.catalog, where)
 
     def life(lot: Lot) -> ShelfLife:
         return shelf_life(lot.expires, now_us, policy, zone)
 
-    return page(request, "supplies.html", rows=rows, site=where, acts=acts, life=life)
+    return page(request, "supplies.html", view=view, site=where, acts=acts, life=life)
 
 
 @get("/supplies/{act:str}", access=requires(*KEEPERS, scope="site"))
@@ -92,8 +130,23 @@ async def move_page(
         raise PermissionDeniedException(detail=Message("a recall is entered by a manager"))
     where = site_of(session, site)
     others = [code for code in station.catalog.sites if code != where]
-    work = {"act": act, "site": where}
-    return page(request, "supplies_move.html", act=act, acts=ACTS, site=where, others=others, work=work)
+    coming: list[Delivery] = []
+    if act == "receive":
+        coming = await station.read(deliveries, station.catalog, [where], station.clock())
+    sent = [one for one in coming if one.origin is not None]
+    orders = sorted({one.reference for one in coming if one.origin is None and one.reference})
+    work = {"act": act, "site": where, "sent": sent}
+    return page(
+        request,
+        "supplies_move.html",
+        act=act,
+        acts=ACTS,
+        site=where,
+        others=others,
+        work=work,
+        sent=sent,
+        orders=orders,
+    )
 
 
 @post("/supplies/scan", access=requires(*KEEPERS, scope="site"), status_code=200)
@@ -106,8 +159,9 @@ async def scan_box(data: JSONBody[BoxQuestion], session: Session, station: Stati
         item, lot, expires, count = _read_code(connection, data, station, today)
         if not item:
             return Box(fault=N_("This is no box in the catalog"))
-        known = known_lots(connection, {(item, lot)}).get((item, lot), LotFacts())
+        known = known_lots(connection, {(item, key(lot))}).get((item, key(lot)), LotFacts())
         supply, until = station.catalog.supplies[item], expires or known.expires
+        coming = deliveries(connection, station.catalog, [where], station.clock(), item)
         return Box(
             item=item,
             name=supply.name,
@@ -116,11 +170,61 @@ async def scan_box(data: JSONBody[BoxQuestion], session: Session, station: Stati
             expires=until,
             count=count,
             on_hand=lot_on_hand(connection, where, item, lot),
+            nameless=lot_on_hand(connection, where, item, ""),
             notice=known.notice,
             expired=expired(until, today),
+            coming=tuple(one for one in coming if one.origin is not None),
         )
 
     return await station.read(read)
+
+
+@post("/supplies/receipt", access=requires(*KEEPERS, scope="site"), status_code=200)
+async def check_receipt(
+    request: Request[Any, Any, Any],
+    data: JSONBody[Receipt],
+    session: Session,
+    station: Station,
+    site: FromQuery[str] = "",
+) -> Doubts:
+    """What speaks against booking this in: a person may know better."""
+    where = site_of(session, site)
+    if data.item not in station.catalog.supplies:
+        raise NotFoundException(detail=Message("no such item in the catalog"))
+    found = await station.read(_doubts, data, where, station)
+    return Doubts(doubts=[teller_of(request)(one) for one in found])
+
+
+def _doubts(connection: Connection, data: Receipt, where: str, station: Station) -> list[Message]:
+    now_us, found = station.clock(), []
+    known = lot_at_site(connection, where, data.item, data.lot, now_us)
+    if known.transferred_us is not None and not data.sent:
+        day = day_at(known.transferred_us, calendar_of(where, station.catalog)).isoformat()
+        text = Message(
+            "this lot came from {site} by a transfer on {date}: it is in stock already",
+            site=known.transferred_from or "?",
+            date=day,
+        )
+        found.append(text)
+    if not data.sent:
+        for one in deliveries(connection, station.catalog, [where], now_us, data.item):
+            if one.origin is not None and key(one.lot) == key(data.lot):
+                found.append(Message("this lot is on its way from {site}: choose that delivery", site=one.origin))
+    if data.expires is not None and known.expires is not None and data.expires != known.expires:
+        date_known = known.expires.isoformat()
+        found.append(Message("this lot is on record with another expiry date: {date}", date=date_known))
+    if known.twins:
+        found.append(Message("spelled alike, and on record: {lots}", lots=", ".join(known.twins)))
+    par, supply = station.catalog.par_levels.get((where, data.item)), station.catalog.supplies[data.item]
+    if par is not None and par.par_level > 0 and data.quantity > PAR_TIMES_MAX * par.par_level:
+        text = Message(
+            "{quantity:g} is far more than the {par:g} that are kept here: it is counted in units of “{unit}”",
+            quantity=data.quantity,
+            par=par.par_level,
+            unit=Message(supply.unit),
+        )
+        found.append(text)
+    return found
 
 
 def _read_code(
@@ -159,4 +263,4 @@ async def lot_page(
     )
 
 
-ROUTES = [shelf_page, move_page, scan_box, lot_page]
+ROUTES = [shelf_page, move_page, scan_box, check_receipt, lot_page]

@@ -123,7 +123,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         placed, first, dispatched(tube, bag, to="HUB", site="SOUTH")
     )
     with writing(home.engine) as connection:
-        row = {"kind": "restock", "subject": "SOUTH/SUP-EDTA4", "cause": "x", "site": "SOUTH", "severity": "warning"}
+        row = {"kind": "restock", "subject": "SOUTH/SUP-EDTA4", "site": "SOUTH", "severity": "warning"}
         made = insert(alerts).values(**row, detail="x", since_us=1, opened_us=1).returning(alerts.c.id)
         number = connection.execute(made).scalar_one()
     yield World(

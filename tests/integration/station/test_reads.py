@@ -189,7 +189,10 @@ def test_a_near_miss_keeps_our_codes_and_hides_others(home: Home) -> None:
 def test_the_probes_tell_the_truth(open_home: Home) -> None:
     http = open_home.client().http
     assert http.get("/healthz").status_code == 200
-    assert http.get("/readyz").json() == {"ready": True, "problems": []}
+    ready = {"ready": True, "problems": []}
+    assert http.get("/readyz").json() == ready | {"last_sweep": None, "unjudged_cases": 0}, "there was no sweep yet"
+    sweep(open_home.engine, open_home.catalog, open_home.settings.policy, open_home.clock())
+    assert http.get("/readyz").json() == ready | {"last_sweep": "2026-11-21T14:06:40.000000Z", "unjudged_cases": 0}
     with writing(open_home.engine) as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
     answer = http.get("/readyz")

@@ -146,7 +146,9 @@ def _result(house: House, lab: Person, accession: str) -> None:
     page.click("dialog button[type=submit]")
     house.until_status(accession, "resulted")
     row = "SELECT critical, acknowledged_by FROM results WHERE accession = :a"
-    house.until(lambda: tuple(house.query(row, a=accession)[0]) == (1, lab.badge), "the critical value is read back")
+    house.until(
+        lambda: tuple(house.query(row, a=accession)[0]) == ("yes", lab.badge), "the critical value is read back"
+    )
 
 
 def _nothing_kept(ma: Person) -> None:

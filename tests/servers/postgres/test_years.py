@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Engine, event, insert, make_url, text
 from sqlalchemy.exc import IntegrityError
 
+from config.policy import Policy
 from config.settings import load_settings
 from labtrail.commands.service.doctor import check_database
 from models.database.engine import make_engine, reading, writing
@@ -248,7 +249,7 @@ def look_up(engine: Engine, store: Store) -> None:
         assert event_view(connection, first) is not None
         assert sites_of_event(connection, first)
         assert custody_record(connection, tube, us(5000), CATALOG) is not None
-        assert reports_of(connection, tube)
+        assert reports_of(connection, tube, CATALOG, Policy())
 
 
 def scanned(plan: dict[str, Any]) -> Iterator[str]:

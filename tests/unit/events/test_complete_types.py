@@ -16,7 +16,14 @@ from station.pages.render import KINDS
 ROOT = Path(__file__).parents[3]
 ONLY_MANAGERS_RECORD = {"event.voided", "supply.recalled"}
 """A manager may record every type but one, so only another role, or this list, says that it was thought about."""
-WITHOUT_A_PAGE = {"event.voided", "order.cancelled", "specimen.aliquoted", "specimen.disposed", "specimen.stored"}
+WITHOUT_A_PAGE = {
+    "event.voided",
+    "order.cancelled",
+    "order.placed",
+    "specimen.aliquoted",
+    "specimen.disposed",
+    "specimen.stored",
+}
 """Today these come in by the API and from files only."""
 SENT_BEHIND_A_PAGE = {"specimen.relabeled": "labels/printing/announcing.py"}
 """A page asks for it, and the file named here records it once it is done."""

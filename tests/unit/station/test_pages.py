@@ -12,7 +12,7 @@ from models.rules.specimen import LotFacts
 from models.views.board import StockRow
 from models.views.pages import SpecimenRow
 from station.pages.charts import age_bars, cover_bars, flow_bars
-from station.pages.collect import judge_lot, plan
+from station.pages.collect import LotHere, judge_lot, plan
 from station.pages.dispatch import judge_tube
 from station.pages.home import inside
 from station.pages.render import data, hours_text, number, zone_of
@@ -58,10 +58,19 @@ def test_tests_that_need_more_than_a_tube_holds_get_a_second_one():
     ],
 )
 def test_a_lot_is_judged_before_the_draw(scanned: str, known: LotFacts, fault: str):
-    answer = judge_lot(scanned, CITRATE, CATALOG, lambda item, lot: known, TODAY)  # type: ignore[arg-type]
+    answer = judge_lot(scanned, CITRATE, CATALOG, lambda item, lot: LotHere(known=known, here=True), TODAY)
     assert answer.fault == fault
     if not fault:
         assert (answer.item, answer.lot) == ("SUP-CIT27", "L7003")
+
+
+def test_a_lot_that_is_not_here_is_named_with_its_twins_unless_it_must_not_be_used_at_all():
+    answer = judge_lot(
+        "LO7", CITRATE, CATALOG, lambda *_: LotHere(known=LotFacts(), here=False, twins=("L07",)), TODAY
+    )
+    assert (answer.fault, answer.lot, answer.twins) == ("unknown", "LO7", ("L07",))
+    recalled = LotHere(known=LotFacts(None, "leaks", 1), here=False)
+    assert judge_lot("LO7", CITRATE, CATALOG, lambda *_: recalled, TODAY).fault == "recalled"
 
 
 def _tube(status: str, manifest: str | None = None) -> SpecimenRow:
@@ -107,7 +116,9 @@ def _stock(**changes: object) -> StockRow:
         "name": "EDTA K2 tube, lavender",
         "unit": "tube",
         "on_hand": 12,
+        "usable": 12,
         "on_order": 20,
+        "overdue": 0,
         "reorder_point": 60,
         "par_level": 300,
         "lead_time_days": 2,
@@ -115,6 +126,7 @@ def _stock(**changes: object) -> StockRow:
         "due": True,
         "reason": "reorder-point",
         "suggested": 268,
+        "unjudged": False,
         "lots": (),
     }
     return StockRow(**(fields | changes))  # type: ignore[arg-type]
@@ -145,8 +157,14 @@ def test_bars_fill_the_width_and_no_more():
     assert [(bar.name, bar.total) for bar in bars] == [("NORTH", "4"), ("SOUTH", "2")]
     assert [(part.start, part.length) for part in bars[0].parts] == [(0.0, 750.0), (750.0, 250.0)]
     assert bars[1].parts[0].length == 500.0
-    (cover,) = cover_bars([_stock(on_hand=-3, on_order=0)])
+    (cover,) = cover_bars([_stock(on_hand=-3, usable=-3, on_order=0)])
     assert cover.parts == () and cover.marks == (200.0,)
+    (half,) = cover_bars([_stock(on_hand=150, usable=90, on_order=30)])
+    assert [(part.kind, part.start, part.length) for part in half.parts] == [
+        ("warn", 0.0, 300.0),
+        ("unusable", 300.0, 200.0),
+        ("brand", 500.0, 100.0),
+    ]
     assert age_bars([]) == []
 
 
