@@ -47,8 +47,8 @@ def day_of(minute: float) -> date:
 @pytest.mark.parametrize(
     ("expires", "minute", "life"),
     [
-        ("2026-12-21", -1, ""),
-        ("2026-12-21", 0, "expires soon"),  # 30.5 days are 31 of the calendar
+        ("2026-12-21", DAY / 2 - 1, ""),  # half a day more than the 30 of the calendar: from noon on
+        ("2026-12-21", DAY / 2, "expires soon"),
         ("2026-12-22", DAY - 1, ""),
         ("2026-11-20", 0, "expires soon"),
         ("2026-11-20", DAY - 1, "expires soon"),

@@ -15,8 +15,8 @@ from tests.support.story import whole_day
 ROOT = Path(models.__file__).parents[1]
 PAGE = Store._write.__code__
 FILES_MAX = 20
-NOT_ROOMS = ("models/database/", "models/rules/keys.py", "models/rules/times.py")
-"""Database access, keys and time units: every module uses them."""
+NOT_ROOMS = ("models/database/", "models/rules/calendars.py", "models/rules/keys.py", "models/rules/times.py")
+"""Database access, keys, time units and calendars: every module uses them."""
 
 
 def _file(frame: FrameType) -> str | None:
