@@ -20,6 +20,7 @@ orders = Table(
     Column("ordered_by", Text),
     moment("placed_us"),
     Column("placed_event", Text),
+    Column("other_placing", Text),  # the event by which it was placed for another patient as well
     moment("cancelled_us"),
     Column("cancelled_event", Text),
     Column("due", Text, nullable=False),  # JSON object: when a tube is due for each test

@@ -18,7 +18,7 @@ from models.recording.history_cache import HistoryCache
 from models.rules.collecting import PlacedOrder, Tube, due_times, open_tests, waiting
 from models.rules.event_types import OrderCancelled, OrderPlaced
 from models.rules.events import TIME_US_MIN, Event, of_kind
-from models.rules.keys import key
+from models.rules.keys import key, same
 from models.rules.specimen import effective
 from models.rules.times import MINUTE_US
 
@@ -44,6 +44,8 @@ class OrderRow(Struct, frozen=True, gc=False):
     ordered_by: str | None = None
     placed_us: int | None = None
     placed_event: str | None = None
+    other_placing: str | None = None
+    """The event by which it was placed for another patient as well."""
     cancelled_us: int | None = None
     cancelled_event: str | None = None
     due: str = "{}"
@@ -120,6 +122,7 @@ def _fold(order_key: str, history: Collection[Event], policy: "Policy") -> Order
         ordered_by=next((e.data.ordered_by for e in placings if e.data.ordered_by), None),
         placed_us=first.time_us,
         placed_event=first.id,
+        other_placing=next((e.id for e in placings if not same(e.data.patient, first.data.patient)), None),
         due=json_text(due_times(placings, policy)),
     )
 

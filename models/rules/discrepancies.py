@@ -204,12 +204,18 @@ def identity(case: Case) -> Found:
 
 
 def _against_orders(case: Case, patient: str, event_id: str) -> Found:
-    """The tube's patient is not that of its order, or of an order for which a test was added to it."""
+    """The tube's patient is not that of its order, or of an order for which a test was added to it.
+
+    An order that was placed for two patients is nobody's for certain.
+    """
     orders = [case.s.order, *(e.data.order for e in case.s.every(TestAdded))]
     for order in dict.fromkeys(key(one) for one in orders if one is not None):
         facts = case.history.orders.get(order)
-        if facts and facts.patient is not None and facts.placed_event and key(facts.patient) != patient:
-            yield Discrepancy(DiscrepancyCode.IDENTITY_MISMATCH, Message("patient"), (event_id, facts.placed_event))
+        if facts is None or facts.patient is None or facts.placed_event is None:
+            continue
+        placing = facts.placed_event if key(facts.patient) != patient else facts.other_placing
+        if placing is not None:
+            yield Discrepancy(DiscrepancyCode.IDENTITY_MISMATCH, Message("patient"), (event_id, placing))
 
 
 _NAMING = [

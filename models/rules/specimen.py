@@ -72,6 +72,8 @@ class OrderFacts(Struct, frozen=True, gc=False):
     patient: str | None = None
     priority: str | None = None
     placed_event: str | None = None
+    other_placing: str | None = None
+    """The event by which it was placed for another patient as well."""
     cancelled_us: int | None = None
     cancelled_event: str | None = None
 

@@ -685,6 +685,21 @@ def test_an_order_placed_again_after_it_was_cancelled_waits_again(clinic: Clinic
     assert clinic.one("specimens", accession=T1)["discrepancies"] == ["cancelled-order"]
 
 
+def test_an_order_that_was_placed_for_two_patients_is_a_mismatch_on_its_tubes(clinic: Clinic):
+    other = placed(500, "TSH", order="r-1", patient="P-2")
+    clinic.happened(placed(0, "TSH", order="R-1"), *at_lab(T1, "TSH", order="R-1", patient="P-1"))
+    assert clinic.one("specimens", accession=T1)["discrepancies"] == []
+    clinic.happened(other)
+    (found,) = clinic.rows("discrepancies")
+    assert (found["code"], found["detail"], json.loads(other)["id"] in found["events"]) == (
+        "identity-mismatch",
+        "patient",
+        True,
+    )
+    clinic.happened(void(600, other))
+    assert clinic.rows("discrepancies") == []
+
+
 def test_an_added_test_ends_with_its_own_order_and_not_with_the_tubes(clinic: Clinic):
     clinic.happened(placed(0, "TSH", order="R-1"), placed(0, "FERR", order="R-2"))
     clinic.happened(*at_lab(T1, "TSH", order="R-1"), added(200, T1, "R-2", "FERR"))

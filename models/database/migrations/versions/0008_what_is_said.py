@@ -138,6 +138,7 @@ def upgrade() -> None:
     sa.Column('ordered_by', sa.Text(), nullable=True),
     sa.Column('placed_us', sa.BigInteger(), nullable=True),
     sa.Column('placed_event', sa.Text(), nullable=True),
+    sa.Column('other_placing', sa.Text(), nullable=True),
     sa.Column('cancelled_us', sa.BigInteger(), nullable=True),
     sa.Column('cancelled_event', sa.Text(), nullable=True),
     sa.Column('due', sa.Text(), nullable=False),
