@@ -134,7 +134,8 @@ class Leg(Struct, gc=False):
 
     @property
     def start(self) -> tuple[int, int, str]:
-        return (self.dispatched or self.picked_up or self.received)[0].order
+        """The place in the history of its first scan, whichever step that is: clocks may differ."""
+        return min(some[0].order for some in (self.dispatched, self.picked_up, self.received) if some)
 
     @property
     def scans(self) -> list[Event[Any]]:
@@ -162,7 +163,8 @@ def mistaken_for(leg: Leg, legs: Iterable[Leg]) -> Leg | None:
         return None
     for other in legs:
         over = bool(other.received) and other.received[0].order < leg.start
-        if other.manifest != leg.manifest and other.dispatched and other.start < leg.start and not over:
+        put_on = bool(other.dispatched) and other.dispatched[0].order < leg.start
+        if other.manifest != leg.manifest and put_on and not over:
             return other
     return None
 

@@ -214,10 +214,13 @@ def left_open(history: list[Event], policy: Policy) -> set[str]:
 
     Is a voided label, scanned again, a repetition? Is a tube seen after its disposal if that is within the clock
     skew, or if it is only called missing or disposed of again? Was a tube drawn that nobody but these has seen?
+    Does a tube that was missing on the way and went on need a receipt where it was found?
     """
     found = set()
     if len(of_type(history, "specimen.labeled")) > 1 and of_type(history, "specimen.relabeled"):
         found.add("repeated-step")
+    if of_type(history, "specimen.missing"):
+        found.add("missing-step:received")
     disposed = first(history, "specimen.disposed")
     if disposed is not None:
         late = disposed["at"] + timedelta(minutes=policy.clock_skew_minutes)

@@ -432,3 +432,22 @@ def test_any_part_of_a_tangled_history_folds_the_same_in_any_order(seed: int) ->
     once = specimen(*part)
     random.Random(seed + 100).shuffle(part)
     assert repr(specimen(*part)) == repr(once), f"seed {seed}"
+
+
+def test_a_leg_begins_with_its_first_scan_also_where_its_dispatch_is_late() -> None:
+    late = step("dispatched", 130, site="NORTH", destination="HUB")
+    onward = step("dispatched", 120, manifest=M2, site="HUB", destination="CORE")
+    s = specimen(C, L, P, step("received", 90, site="HUB"), late, onward)
+    assert [leg.manifest for leg in s.legs] == [M1, M2]
+    assert s.status == "dispatched"
+    assert not any(d.code == "missing-step" for d in s.discrepancies)
+
+
+def test_a_scan_before_the_tube_was_put_on_the_next_manifest_is_no_stray_of_it() -> None:
+    onward = step("dispatched", 120, manifest=M2, site="HUB", destination="CORE")
+    taken = step("picked-up", 125, manifest=M1)  # by a clock that was fast
+    found = codes(
+        C, L, step("received", 90, site="HUB"), onward, taken, step("picked-up", 150, manifest=M2, site="HUB")
+    )
+    assert "missing-step:dispatched" in found
+    assert not any(one.startswith("not-on-manifest") for one in found)
