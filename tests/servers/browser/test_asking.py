@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.servers.browser.house import House, Person
+from tests.servers.browser.house import READY, House, Person
 from tests.servers.browser.things import event, number, place_order, stock
 
 pytestmark = pytest.mark.browser
@@ -171,6 +171,7 @@ def test_an_unknown_lot_is_confirmed_and_an_order_cancelled_meanwhile_stops(
     ma.go(f"/collect/{order}")
     ma.scan("P-55110")
     page.wait_for_selector("#steps li[data-step=lot][aria-current]")
+    page.wait_for_selector(READY)
     page.keyboard.type("L0T-77")
     page.keyboard.press("Enter")
     page.wait_for_selector("text=No box with this lot is on record here")
