@@ -13,8 +13,10 @@ help: ## this list
 # tests without a server or child process, and one story of each kind with them
 PLAIN := (unit or integration) and not (postgres or slow)
 QUICK := story or ($(PLAIN))
+# tests wait for servers and browsers: one worker more than there are cores
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # a file's tests stay on one worker, in the order of the folders: shared fixtures are built once
-PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: install run test test-rest test-all check bench torture messages lock clean
 

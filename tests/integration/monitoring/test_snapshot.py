@@ -233,6 +233,7 @@ def test_a_label_that_waits_for_its_printer_has_an_age(engine: Engine) -> None:
     assert nonzero(now.oldest_print_job_s) == {("zebra-north",): 420}
 
 
+@pytest.mark.slow
 def test_the_number_of_series_does_not_grow_with_ten_thousand_specimens(engine: Engine) -> None:
     def exported(minute: float) -> tuple[set[str], str]:
         registry = CollectorRegistry()

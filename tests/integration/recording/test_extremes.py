@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import UTC, datetime
 
+import pytest
 from sqlalchemy import Engine, bindparam, select, update
 
 from labtrail.commands.record.export import csv_lines
@@ -90,6 +91,7 @@ def test_every_extreme_is_recorded_or_refused_and_every_question_is_answered(eng
     assert export(engine) == before
 
 
+@pytest.mark.slow
 def test_what_the_edge_refuses_stops_nothing_when_it_is_already_on_record(engine: Engine) -> None:
     told = record(engine, 1)
     assert told["recorded"] > 1000, told

@@ -25,7 +25,7 @@ def recorded(raws: list[bytes], truth: Truth, seed: int, folder: Path, catalog: 
     return exports
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3))])
 def test_what_comes_of_a_shuffled_day_is_what_the_simulator_says(tmp_path, seed):
     truth = Truth()
     recorded(day(seed, truth=truth), truth, seed, tmp_path)
@@ -54,7 +54,7 @@ def unusual(hours: str) -> Catalog:
     return msgspec.structs.replace(CATALOG, sites=MappingProxyType(sites), critical_values=MappingProxyType(limits))
 
 
-@pytest.mark.parametrize(("seed", "hours"), [(4, WEEKEND), (5, NIGHTS)])
+@pytest.mark.parametrize(("seed", "hours"), [pytest.param(4, WEEKEND, marks=pytest.mark.slow), (5, NIGHTS)])
 def test_a_lab_that_closes_has_its_turnarounds_in_its_hours_and_glucose_has_limits_in_two_units(
     tmp_path, seed, hours
 ):

@@ -137,6 +137,7 @@ def test_tries_at_the_same_time_all_count(shared_home: Home) -> None:
     assert results.count(429) == 7
 
 
+@pytest.mark.slow
 def test_many_unknown_badges_slow_one_device_and_no_other(home: Home) -> None:
     badge, browser = home.person("ma", "NORTH"), at_device(home)
     seen = [attempt(browser, make_identifier(BADGE, 2026, 800_000 + n)) for n in range(DEVICE_FAILURES_MAX + 1)]
@@ -155,6 +156,7 @@ def test_a_right_pin_forgets_the_wrong_ones(shared_home: Home) -> None:
         browser.sign_in(badge)
 
 
+@pytest.mark.slow
 def test_a_session_ends_when_nobody_touches_it_and_twelve_hours_after_its_start(home: Home) -> None:
     browser = home.signed_in("ma", "NORTH")
     for _ in range(12 * 15):
