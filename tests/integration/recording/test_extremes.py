@@ -81,6 +81,7 @@ def ask_everything(engine: Engine) -> None:
             assert found is not None and custody_json(found)
 
 
+@pytest.mark.slow
 def test_every_extreme_is_recorded_or_refused_and_every_question_is_answered(engine: Engine) -> None:
     told = record(engine, 0)
     assert told.total() == len(SAID) > 4000

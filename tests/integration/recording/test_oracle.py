@@ -267,7 +267,7 @@ def test_the_fold_and_the_oracle_agree_on_many_days(tmp_path, seed, how):
     assert not wrong, f"seed {seed}, {how}: {wrong[:10]}"
 
 
-@pytest.mark.parametrize("seed", [21, 22])
+@pytest.mark.parametrize("seed", [21, pytest.param(22, marks=pytest.mark.slow)])
 def test_a_damaged_day_gives_the_same_tables_in_any_order(tmp_path, seed):
     raws = damaged(seed, "everything")
     again = raws + Random(seed).sample(raws, len(raws) // 5)

@@ -31,6 +31,7 @@ def test_what_comes_of_a_shuffled_day_is_what_the_simulator_says(tmp_path, seed)
     recorded(day(seed, truth=truth), truth, seed, tmp_path)
 
 
+@pytest.mark.slow
 def test_some_days_of_a_few_clinics_have_every_alert_that_can_be_planned(tmp_path):
     truth = Truth()
     raws = day(84, days=4, clinics=4, orders=16, truth=truth)
@@ -54,7 +55,8 @@ def unusual(hours: str) -> Catalog:
     return msgspec.structs.replace(CATALOG, sites=MappingProxyType(sites), critical_values=MappingProxyType(limits))
 
 
-@pytest.mark.parametrize(("seed", "hours"), [pytest.param(4, WEEKEND, marks=pytest.mark.slow), (5, NIGHTS)])
+@pytest.mark.parametrize(("seed", "hours"), [(4, WEEKEND), (5, NIGHTS)])
+@pytest.mark.slow
 def test_a_lab_that_closes_has_its_turnarounds_in_its_hours_and_glucose_has_limits_in_two_units(
     tmp_path, seed, hours
 ):
