@@ -1,6 +1,6 @@
 """Stock discrepancies: where what is on record of supplies contradicts itself or the shelf."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from enum import StrEnum
 
 import msgspec
@@ -9,16 +9,15 @@ from sqlalchemy import Connection, and_, exists, func, select
 
 from config.messages import Message
 from models.alerts.setting_aside import Judged, by_itself
-from models.alerts.supplies import spellings
 from models.database.bulk import select_in, select_pairs
 from models.database.evidence_tables import events
+from models.database.lots import first_movements, recalled_lots, spellings
 from models.database.state_tables import lot_facts, movements, stock, stock_items
 from models.rules.deadlines import AlertKind, Deadline, Severity
 from models.rules.keys import skeleton
 from models.rules.movements import NO_LOT, from_u
-from models.rules.stock import StockState
+from models.rules.stock import state_of
 
-_state = msgspec.json.Decoder(StockState)
 Lot = tuple[str, str]
 
 
@@ -76,7 +75,7 @@ def _negative(connection: Connection, faults: list[Judged]) -> Iterator[StockDis
     }
     for site, item, lot, on_hand_u in rows:
         with by_itself(faults, AlertKind.STOCK_DISCREPANCY, f"{site}/{item}"):
-            line = _state.decode(bytes(states[site, item])).lots[lot]
+            line = state_of(states[site, item]).lots[lot]
             detail = Message("{on_hand:g} on hand", on_hand=from_u(on_hand_u))
             yield StockDiscrepancy(site, item, lot, StockCode.NEGATIVE_STOCK, detail, (line.below,), line.below_us)
 
@@ -88,7 +87,7 @@ def _unknown(connection: Connection) -> Iterator[StockDiscrepancy]:
     rows = connection.execute(
         select(here.c.site, here.c.item, here.c.lot).where(here.c.arrived == 0, here.c.lot != NO_LOT, ~known)
     ).all()
-    first = _first_movements(connection, {(item, lot) for _, item, lot in rows})
+    first = first_movements(connection, {(item, lot) for _, item, lot in rows})
     for site, item, lot in rows:
         began = first.get((site, item, lot))
         if began is not None:
@@ -96,24 +95,12 @@ def _unknown(connection: Connection) -> Iterator[StockDiscrepancy]:
             yield StockDiscrepancy(site, item, lot, StockCode.UNKNOWN_LOT, detail, (began[1],), began[0])
 
 
-def _first_movements(connection: Connection, lots: Iterable[Lot]) -> dict[tuple[str, str, str], tuple[int, str]]:
-    """(time, event) of the first movement of each lot at each site."""
-    columns = ("site", "item", "lot", "time_us", "rank", "event_id")
-    found: dict[tuple[str, str, str], tuple[int, int, str]] = {}
-    for site, item, lot, time_us, rank, event_id in select_pairs(
-        connection, movements, columns, ("item", "lot"), set(lots)
-    ):
-        one = (time_us, rank, event_id)
-        found[site, item, lot] = min(found.get((site, item, lot), one), one)
-    return {place: (time_us, event_id) for place, (time_us, _, event_id) in found.items()}
-
-
 def _similar(connection: Connection) -> Iterator[StockDiscrepancy]:
     """Two lots of an item whose numbers a reader may take for one another, while any of them is on a shelf.
 
     One may be a lot that was recalled and never seen: the notice may have been meant for the other.
     """
-    c, recalled = stock.c, _recalled(connection)
+    c, recalled = stock.c, recalled_lots(connection)
     groups = connection.execute(
         select(c.item, c.skeleton)
         .where(c.lot != NO_LOT)
@@ -134,7 +121,7 @@ def _similar(connection: Connection) -> Iterator[StockDiscrepancy]:
                 held.add((item, looks))
     held = {of for of in held if len(twins[of]) > 1}
     lots = {(item, lot) for (item, _), some in twins.items() for lot in some}
-    first, names = _first_movements(connection, lots), spellings(connection, lots)
+    first, names = first_movements(connection, lots), spellings(connection, lots)
     for item, looks in sorted(held):
         some = twins[item, looks]
         began = {
@@ -154,16 +141,6 @@ def _similar(connection: Connection) -> Iterator[StockDiscrepancy]:
                 yield StockDiscrepancy(
                     site, item, lot, StockCode.SIMILAR_LOT, detail, tuple(sorted(set(based))), since_us
                 )
-
-
-def _recalled(connection: Connection) -> dict[Lot, tuple[int, str]]:
-    """(time, event) of the first recall of each lot."""
-    c = lot_facts.c
-    rows = connection.execute(select(c.item, c.lot, c.time_us, c.event_id).where(c.notice.is_not(None)))
-    found: dict[Lot, tuple[int, str]] = {}
-    for item, lot, time_us, event_id in rows:
-        found[item, lot] = min(found.get((item, lot), (time_us, event_id)), (time_us, event_id))
-    return found
 
 
 def _conflicting(connection: Connection) -> Iterator[StockDiscrepancy]:

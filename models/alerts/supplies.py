@@ -7,27 +7,26 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
-import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from config.messages import Message
 from models.alerts.setting_aside import Judged, by_itself
 from models.database.bulk import select_pairs
-from models.database.lots import known_lots
-from models.database.state_tables import lot_facts, movements, stock, stock_items, usage_daily
+from models.database.lots import known_lots, recalled_lots, spellings
+from models.database.state_tables import movements, stock, stock_items, usage_daily
 from models.rules.calendars import day_at, zone_of
 from models.rules.deadlines import AlertKind, Deadline, Severity
 from models.rules.movements import NO_LOT, UNIT
 from models.rules.specimen import LotFacts
 from models.rules.stock import (
     Level,
-    StockState,
     Used,
     expiring_from_us,
     level,
     overdue_us,
     shelf_life,
     shelf_of,
+    state_of,
 )
 
 if TYPE_CHECKING:
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 
 Place = tuple[str, str]
 LotPlace = tuple[str, str, str]
-_state = msgspec.json.Decoder(StockState)
 
 
 def used_lately(connection: Connection, catalog: "Catalog", policy: "Policy", at_us: int) -> dict[Place, Used]:
@@ -70,7 +68,7 @@ def levels(
     for site, item, raw in sorted(connection.execute(query).all(), key=lambda row: (row[0], row[1])):
         with by_itself(faults, AlertKind.RESTOCK, f"{site}/{item}"):
             par, zone = catalog.par_levels.get((site, item)), zone_of(site, catalog)
-            one = level(_state.decode(bytes(raw)), used.get((site, item), Used()), par, policy, zone, at_us)
+            one = level(state_of(raw), used.get((site, item), Used()), par, policy, zone, at_us)
             yield site, item, one
 
 
@@ -130,19 +128,6 @@ def _overdue_delivery(site: str, item: str, one: Level, catalog: "Catalog") -> D
     )
 
 
-def spellings(connection: Connection, lots: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """How the earliest event that names each lot spells it, {(item, key of the lot): spelling}."""
-    wanted = {(item, lot) for item, lot in lots if lot != NO_LOT}
-    found: dict[tuple[str, str], tuple[int, int, str, str]] = {}
-    columns = ("item", "lot", "time_us", "rank", "event_id", "lot_spelled")
-    for item, lot, time_us, rank, event_id, spelled in select_pairs(
-        connection, movements, columns, ("item", "lot"), wanted
-    ):
-        one = (time_us, rank, event_id, spelled or lot)
-        found[item, lot] = min(found.get((item, lot), one), one)
-    return {pair: one[3] for pair, one in found.items()}
-
-
 def lot_cases(
     connection: Connection, catalog: "Catalog", policy: "Policy", at_us: int, faults: list[Judged]
 ) -> Iterator[Deadline]:
@@ -152,7 +137,7 @@ def lot_cases(
         select(s.site, s.item, s.lot, s.on_hand_u).where(s.on_hand_u > 0, s.lot != NO_LOT)
     ).all()
     facts = known_lots(connection, {(item, lot) for _, item, lot, _ in rows})
-    recalled = _recalled(connection, at_us)
+    recalled = {lot: since for lot, (since, _) in recalled_lots(connection).items() if since <= at_us}
     here = sorted(tuple(row[:3]) for row in rows if (row[1], row[2]) in facts)
     shown = _shown(here, facts, policy, catalog, at_us, recalled)
     names = spellings(connection, {(item, lot) for _, item, lot in shown} | recalled.keys())
@@ -200,15 +185,6 @@ def _expiring(
             severity=Severity.WARNING,
             due_us=expiring_from_us(known.expires, policy, zone),
         )
-
-
-def _recalled(connection: Connection, at_us: int) -> dict[tuple[str, str], int]:
-    """Since when each lot is recalled, of those that were by this moment."""
-    c = lot_facts.c
-    rows = connection.execute(
-        select(c.item, c.lot, func.min(c.time_us)).where(c.notice.is_not(None)).group_by(c.item, c.lot)
-    )
-    return {(item, lot): since_us for item, lot, since_us in rows if since_us <= at_us}
 
 
 def _tubes(connection: Connection, lots: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:

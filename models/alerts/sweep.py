@@ -77,7 +77,7 @@ def sweep(engine: Engine, catalog: "Catalog", policy: "Policy", now_us: int) -> 
     with reading(engine) as connection:
         due = any(connection.execute(_due(of, now_us).limit(1)).first() is not None for of in CHECKED)
         standing = standing_cases(connection, catalog, policy, now_us)
-        changed = _differ(standing, _open(connection, alerts.c.kind.in_(STANDING_KINDS)))
+        changed = any(_difference(standing, _open(connection, alerts.c.kind.in_(STANDING_KINDS))))
         late = bool(_unanswered(connection, policy, now_us)) or bool(_orphans(connection))
         failures = _failures(connection, standing.faults)
         noted = _is_noted(connection, failures, now_us)
@@ -200,16 +200,23 @@ def _kept(faults: list[Judged], row: dict[str, Any]) -> bool:
     return any((fault.kind, fault.subject) in names for fault in faults)
 
 
-def _differ(want: Cases, have: list[dict[str, Any]]) -> bool:
-    """Whether the open alerts are not those wanted."""
-    wanted = {(case.kind, case.subject): _changing(case) for case in want.due}
+class _Difference(NamedTuple):
+    """What must be done so that the open alerts are those wanted."""
+
+    gone: list[dict[str, Any]]
+    new: list[Deadline]
+    changed: list[tuple[dict[str, Any], Deadline]]
+
+
+def _difference(want: Cases, have: list[dict[str, Any]]) -> _Difference:
+    wanted = {(case.kind, case.subject): case for case in want.due}
     opened = {(row["kind"], row["subject"]): row for row in have}
-    gone = [row for of, row in opened.items() if of not in wanted and not _kept(want.faults, row)]
-    new = [of for of in wanted if of not in opened]
-    changed = [
-        of for of, row in opened.items() if of in wanted and wanted[of] != tuple(row[name] for name in _CHANGING)
-    ]
-    return bool(gone or new or changed)
+    both = [(row, wanted[of]) for of, row in opened.items() if of in wanted]
+    return _Difference(
+        gone=[row for of, row in opened.items() if of not in wanted and not _kept(want.faults, row)],
+        new=[case for of, case in wanted.items() if of not in opened],
+        changed=[(row, case) for row, case in both if tuple(row[name] for name in _CHANGING) != _changing(case)],
+    )
 
 
 class _Work:
@@ -272,17 +279,10 @@ def _turn(
     work: _Work, want: Cases, have: list[dict[str, Any]], accessions: Mapping[tuple[str, str], str] = NONE
 ) -> None:
     """Open, change and resolve alerts so that the open ones are those wanted."""
-    wanted = {(case.kind, case.subject): case for case in want.due}
-    open_now = {(row["kind"], row["subject"]): row for row in have}
-    work.resolve([row for of, row in open_now.items() if of not in wanted and not _kept(want.faults, row)])
-    work.open([case for of, case in wanted.items() if of not in open_now], accessions)
-    work.change(
-        [
-            (row, case)
-            for of, row in open_now.items()
-            if (case := wanted.get(of)) is not None and tuple(row[name] for name in _CHANGING) != _changing(case)
-        ]
-    )
+    gone, new, changed = _difference(want, have)
+    work.resolve(gone)
+    work.open(new, accessions)
+    work.change(changed)
 
 
 _COLUMNS = tuple(column.name for column in alerts.columns)

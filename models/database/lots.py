@@ -7,7 +7,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, select
 
 from models.database.bulk import select_pairs
-from models.database.state_tables import lot_facts, stock
+from models.database.state_tables import lot_facts, movements, stock
 from models.rules.keys import key, skeleton
 from models.rules.specimen import LotFacts
 
@@ -45,6 +45,46 @@ def lots_here(connection: Connection, site: str, item: str, lot: str) -> tuple[b
     alike = select(t.lot).where(t.site == site, t.item == item, t.skeleton == skeleton(wanted), t.arrived == 1)
     found = set(connection.execute(alike).scalars())
     return (True, ()) if wanted in found else (False, tuple(sorted(found)))
+
+
+def recalled_lots(connection: Connection) -> dict[tuple[str, str], tuple[int, str]]:
+    """(time, event) of the first recall of each lot that was recalled, by item and the key of the lot."""
+    c = lot_facts.c
+    found: dict[tuple[str, str], tuple[int, str]] = {}
+    for item, lot, time_us, event_id in connection.execute(
+        select(c.item, c.lot, c.time_us, c.event_id).where(c.notice.is_not(None))
+    ):
+        recall = (time_us, event_id)
+        found[item, lot] = min(found.get((item, lot), recall), recall)
+    return found
+
+
+def spellings(connection: Connection, lots: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """How the earliest event that names each lot spells it, {(item, key of the lot): spelling}."""
+    found = _earliest(connection, lots, ("item", "lot"))
+    return {(item, lot): spelled or lot for (item, lot), (_, _, _, spelled) in found.items()}
+
+
+def first_movements(
+    connection: Connection, lots: Iterable[tuple[str, str]]
+) -> dict[tuple[str, ...], tuple[int, str]]:
+    """(time, event) of the first movement of each lot at each site, {(site, item, key of the lot): …}."""
+    found = _earliest(connection, lots, ("site", "item", "lot"))
+    return {place: (time_us, event_id) for place, (time_us, _, event_id, _) in found.items()}
+
+
+def _earliest(
+    connection: Connection, lots: Iterable[tuple[str, str]], by: tuple[str, ...]
+) -> dict[tuple[str, ...], tuple[int, int, str, str]]:
+    """(time, rank, event, lot as spelled) of the earliest movement of each lot, by the values of these columns."""
+    wanted = {(item, lot) for item, lot in lots if lot}
+    columns = (*by, "time_us", "rank", "event_id", "lot_spelled")
+    found: dict[tuple[str, ...], tuple[int, int, str, str]] = {}
+    for row in select_pairs(connection, movements, columns, ("item", "lot"), wanted):
+        place, (time_us, rank, event_id, spelled) = tuple(row[: len(by)]), row[len(by) :]
+        one = (time_us, rank, event_id, spelled or "")
+        found[place] = min(found.get(place, one), one)
+    return found
 
 
 def lots_of(rows: Iterable[LotRow]) -> dict[tuple[str, str], LotFacts]:

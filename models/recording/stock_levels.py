@@ -22,7 +22,7 @@ from models.rules.calendars import zone_of
 from models.rules.keys import skeleton
 from models.rules.movements import NO_LOT, Key, Movement
 from models.rules.specimen import LotFacts
-from models.rules.stock import ON_HAND_MAX_U, Facts, StockState, Taken, apply, shelf_of
+from models.rules.stock import ON_HAND_MAX_U, Facts, StockState, Taken, apply, shelf_of, state_of
 
 if TYPE_CHECKING:
     from config.catalog import Catalog
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 MARK_EVERY = 64
 START: Key = StockState().at
 _encode = msgspec.json.Encoder().encode
-_state = msgspec.json.Decoder(StockState)
 
 
 class MarkRow(Struct, frozen=True, gc=False):
@@ -145,7 +144,7 @@ def _load(connection: Connection, places: Iterable[Place]) -> dict[Place, StockS
     states = {place: StockState() for place in sorted(places)}
     rows = select_pairs(connection, stock_items, ("site", "item", "state"), ("site", "item"), list(states))
     for site, item, state in rows:
-        states[site, item] = _state.decode(bytes(state))
+        states[site, item] = state_of(state)
     return states
 
 
@@ -158,7 +157,7 @@ def _rewind(
     mark = connection.execute(
         select(stock_marks.c.state).where(*mine).order_by(stock_marks.c.time_us.desc()).limit(1)
     ).first()
-    state = _state.decode(bytes(mark[0])) if mark else StockState()
+    state = state_of(mark[0]) if mark else StockState()
     rows = connection.execute(
         select(movements.c.taken, *(movements.c[c] for c in MOVEMENT_COLUMNS)).where(
             movements.c.site == place[0],

@@ -1,7 +1,7 @@
 """Collecting: which tests of an order still wait for a tube, and by when one is due."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
@@ -27,6 +27,13 @@ class PlacedOrder(Struct, frozen=True, gc=False):
     placed_us: int | None
     due: dict[str, int]
     """By when a tube is due for each of its tests, microseconds since 1970."""
+
+
+def order_status(status: str, open_tests: object) -> Literal["placed", "collected", "cancelled"]:
+    """What is told of an order: by its own events it is placed or cancelled, and collected if no test waits."""
+    if status == "cancelled":
+        return "cancelled"
+    return "placed" if open_tests else "collected"
 
 
 class Tube(Struct, frozen=True, gc=False):

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, tzinfo
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
 from msgspec import Struct
 
 from models.rules.calendars import begins_us, day_at
@@ -92,6 +93,14 @@ class StockState(Struct):
     @property
     def on_hand_u(self) -> int:
         return sum(line.on_hand_u for line in self.lots.values())
+
+
+_state = msgspec.json.Decoder(StockState)
+
+
+def state_of(stored: bytes) -> StockState:
+    """The state that a column of the tables holds. Raises msgspec.MsgspecError for one that can't be read."""
+    return _state.decode(bytes(stored))
 
 
 class Shelf(Struct, frozen=True):

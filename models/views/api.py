@@ -14,7 +14,7 @@ from models.database.state_tables import discrepancies, legs, relations, results
 from models.rules.discrepancies import MEANINGS
 from models.rules.results import JudgedComponent
 from models.rules.times import utc_text
-from models.views.result_reports import components
+from models.views.result_reports import result_fields
 
 ROWS_MAX = 5000
 
@@ -241,25 +241,7 @@ def _legs(connection: Connection, accession: str) -> tuple[LegView, ...]:
 
 def _results(connection: Connection, accession: str) -> tuple[ResultView, ...]:
     rows = connection.execute(select(results).where(results.c.accession == accession).order_by(results.c.test))
-    return tuple(
-        ResultView(
-            test=row.test,
-            status=row.status,
-            value=row.value,
-            unit=row.unit,
-            flag=row.flag,
-            range=row.range,
-            comment=row.comment,
-            components=components(row.components),
-            critical=row.critical,
-            report=row.report,
-            reported_at=utc_text(row.reported_us),
-            acknowledged_at=utc_text(row.acknowledged_us),
-            acknowledged_by=row.acknowledged_by,
-            revisions=row.revisions,
-        )
-        for row in rows
-    )
+    return tuple(ResultView(**result_fields(row)) for row in rows)
 
 
 def manifest_view(connection: Connection, manifest: str) -> ManifestView | None:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import Struct
 from sqlalchemy import Connection, and_, select
 
-from models.alerts.supplies import spellings
 from models.database.acts_tables import alerts
 from models.database.columns import strings
-from models.database.lots import known_lots
+from models.database.lots import known_lots, spellings
 from models.database.state_tables import orders, stock, waiting_orders
 from models.rules.calendars import day_at, zone_of
+from models.rules.collecting import order_status
 from models.rules.keys import key
 from models.rules.movements import from_u
 from models.rules.stock import expired
@@ -108,7 +108,7 @@ def order_views(
             site=row.site,
             priority=row.priority,
             tests=strings(row.tests),
-            status=row.status if row.status == "cancelled" or row.open_tests else "collected",
+            status=order_status(row.status, row.open_tests),
             placed_at=utc_text(row.placed_us),
             ordered_by=row.ordered_by,
             open_tests=strings(row.open_tests) if row.open_tests else (),

@@ -10,10 +10,10 @@ from sqlalchemy import Connection, func, or_, select
 
 from config.messages import loaded
 from models.alerts.setting_aside import Judged
-from models.alerts.supplies import levels, spellings
+from models.alerts.supplies import levels
 from models.database.acts_tables import alerts, notifications
 from models.database.evidence_tables import events
-from models.database.lots import known_lots
+from models.database.lots import known_lots, spellings
 from models.database.state_tables import lot_facts, orders, specimens, stock
 from models.rules.deadlines import Severity
 from models.rules.identifiers import looks_like
@@ -141,7 +141,7 @@ def stock_rows(
     have = {(site, item): one for site, item, one in levels(connection, catalog, policy, now_us, faults, wanted)}
     odd = {fault.subject for fault in faults}
     keys = {*have, *catalog.par_levels, *((site, item) for site, _, item in (one.partition("/") for one in odd))}
-    lots = _lots(connection, sites)
+    lots = lots_on_hand(connection, sites)
     rows = [
         _stock_row(key, have.get(key), lots, catalog, odd=f"{key[0]}/{key[1]}" in odd)
         for key in keys
@@ -182,7 +182,7 @@ def _stock_row(
     )
 
 
-def _lots(connection: Connection, sites: Collection[str] | None) -> dict[tuple[str, str], list[Lot]]:
+def lots_on_hand(connection: Connection, sites: Collection[str] | None) -> dict[tuple[str, str], list[Lot]]:
     """The lots with a quantity on hand that is not zero, in order of expiry."""
     query = select(stock).where(stock.c.on_hand_u != 0)
     if sites is not None:

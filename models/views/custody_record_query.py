@@ -32,7 +32,7 @@ from models.views.custody_record import (
     Step,
     hand_overs,
 )
-from models.views.result_reports import components
+from models.views.result_reports import result_fields
 
 if TYPE_CHECKING:
     from config.catalog import Catalog
@@ -277,25 +277,9 @@ def _cases(stored: str | None, at_us: int) -> tuple[Case, ...]:
 
 def _results(connection: Connection, accession: str, catalog: "Catalog") -> tuple[Outcome, ...]:
     rows = connection.execute(select(results).where(results.c.accession == accession).order_by(results.c.test))
+    tests = catalog.tests
     return tuple(
-        Outcome(
-            test=row.test,
-            test_name=catalog.tests[row.test].name if row.test in catalog.tests else None,
-            status=row.status,
-            value=row.value,
-            unit=row.unit,
-            flag=row.flag,
-            range=row.range,
-            comment=row.comment,
-            components=components(row.components),
-            critical=row.critical,
-            report=row.report,
-            reported_at=_text(row.reported_us),
-            acknowledged_at=utc_text(row.acknowledged_us),
-            acknowledged_by=row.acknowledged_by,
-            revisions=row.revisions,
-        )
-        for row in rows
+        Outcome(test_name=tests[row.test].name if row.test in tests else None, **result_fields(row)) for row in rows
     )
 
 

@@ -7,8 +7,8 @@ import msgspec
 from sqlalchemy import Connection, func, select
 
 from models.alerts.setting_aside import Judged
-from models.alerts.supplies import levels, spellings
-from models.database.lots import known_lots
+from models.alerts.supplies import levels
+from models.database.lots import known_lots, spellings
 from models.database.state_tables import stock, usage_daily
 from models.rules.calendars import zone_of
 from models.rules.movements import UNIT, from_u

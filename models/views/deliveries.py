@@ -4,7 +4,6 @@ from collections.abc import Collection
 from datetime import date
 from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, select
 
@@ -17,13 +16,12 @@ from models.rules.deadlines import AlertKind
 from models.rules.keys import key, skeleton
 from models.rules.movements import MovementKind, from_u
 from models.rules.specimen import LotFacts
-from models.rules.stock import Coming, StockState, overdue_us, shelf_of
+from models.rules.stock import Coming, overdue_us, shelf_of, state_of
 from models.rules.times import DAY_US
 
 if TYPE_CHECKING:
     from config.catalog import Catalog
 
-_state = msgspec.json.Decoder(StockState)
 TRANSFERRED_LATELY_US = 14 * DAY_US
 
 
@@ -59,7 +57,7 @@ def deliveries(
         # one that can't be read is shown by the shelf page as such
         with by_itself(faults, AlertKind.OVERDUE_DELIVERY, f"{site}/{code}"):
             shelf = shelf_of(catalog.par_levels.get((site, code)), zone_of(site, catalog))
-            some = _state.decode(bytes(raw)).coming
+            some = state_of(raw).coming
             open_ += [(site, code, one, at_us >= overdue_us(one, shelf)) for one in some]
     origins = _origins(connection, {one.reference for _, _, one, _ in open_ if one.sent})
     lots = {(code, key(origins[one.reference][1])) for _, code, one, _ in open_ if one.reference in origins}

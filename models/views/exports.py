@@ -14,10 +14,9 @@ from sqlalchemy.sql.elements import UnaryExpression
 from models.alerts.cases import cases
 from models.alerts.setting_aside import Judged
 from models.alerts.stock_discrepancies import stock_discrepancies
-from models.alerts.supplies import spellings
 from models.database.acts_tables import alerts
 from models.database.evidence_tables import events, leaves, quarantine
-from models.database.lots import known_lots
+from models.database.lots import known_lots, spellings
 from models.database.state_tables import (
     discrepancies,
     movements,
@@ -27,6 +26,7 @@ from models.database.state_tables import (
     stock,
     waiting_orders,
 )
+from models.rules.collecting import order_status
 from models.rules.keys import key, skeleton
 from models.rules.movements import MovementKind, from_u
 from models.rules.times import utc_text
@@ -245,14 +245,13 @@ def _orders(connection: Connection) -> Iterator[Row]:
         .order_by(*_sorted(connection, o.order_id))
     )
     for r in _stream(connection, query):
-        status = r.status if r.status == "cancelled" or r.open_tests else "collected"
         yield {
             "order": r.order_id,
             "patient": r.patient,
             "site": r.site,
             "priority": r.priority,
             "tests": _json(r.tests),
-            "status": status,
+            "status": order_status(r.status, r.open_tests),
             "placed_at": utc_text(r.placed_us),
             "ordered_by": r.ordered_by,
             "open_tests": _json(r.open_tests) if r.open_tests else [],

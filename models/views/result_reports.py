@@ -1,10 +1,10 @@
 """Every report of a result, as it was made: a corrected one is listed beside the one that it replaces."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from models.database.evidence_tables import events
 from models.rules.event_types import ResultAcknowledged, ResultReported
@@ -12,7 +12,7 @@ from models.rules.events import Event, Refused, of_kind, parse
 from models.rules.judging import Critical, judge_report
 from models.rules.results import JudgedComponent, Reports, by_test, judged_components, text_of
 from models.rules.specimen import effective
-from models.rules.times import MINUTE_US
+from models.rules.times import MINUTE_US, utc_text
 
 if TYPE_CHECKING:
     from config.catalog import Catalog
@@ -21,6 +21,26 @@ if TYPE_CHECKING:
 EVENTS_MAX = 1000
 components = msgspec.json.Decoder(tuple[JudgedComponent, ...]).decode
 """The analytes of a panel, of the column of that name."""
+
+
+def result_fields(row: Row[Any]) -> dict[str, Any]:
+    """What is shown of a row of `results`, by the names of its export; times are UTC text."""
+    return {
+        "test": row.test,
+        "status": row.status,
+        "value": row.value,
+        "unit": row.unit,
+        "flag": row.flag,
+        "range": row.range,
+        "comment": row.comment,
+        "components": components(row.components),
+        "critical": row.critical,
+        "report": row.report,
+        "reported_at": utc_text(row.reported_us),
+        "acknowledged_at": utc_text(row.acknowledged_us),
+        "acknowledged_by": row.acknowledged_by,
+        "revisions": row.revisions,
+    }
 
 
 class Report(Struct, frozen=True, kw_only=True):

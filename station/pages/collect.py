@@ -21,7 +21,7 @@ from models.people.users import Role
 from models.rules.keys import key
 from models.rules.specimen import LotFacts
 from models.rules.stock import expired
-from models.views.board import Lot, stock_rows
+from models.views.board import Lot, lots_on_hand
 from models.views.pages import (
     OrderRow,
     SpecimenRow,
@@ -40,7 +40,7 @@ from station.pages.render import Page, page, today_at
 from station.services import Station
 
 if TYPE_CHECKING:
-    from config.policy import Policy
+    pass
 
 DRAW_ORDER = {"C32": 1, "SST": 2, "CLOT": 2, "HEPL": 3, "HEPN": 3, "EDTK": 4, "EDTN": 4, "NAF+KOX": 5, "NAF": 5}
 """Additive (HL7 0371) -> place in the order of draw (CLSI GP41). Blood cultures first; what is not drawn, last."""
@@ -177,10 +177,8 @@ class OrderView(Struct, frozen=True, kw_only=True):
     unlabeled: list[Unread]
 
 
-def _draws(
-    connection: Connection, row: OrderRow, catalog: Catalog, policy: "Policy", site: str, today: date, now_us: int
-) -> list[Draw]:
-    shelf = {r.item: r.lots for r in stock_rows(connection, catalog, policy, [site], now_us)}
+def _draws(connection: Connection, row: OrderRow, catalog: Catalog, site: str, today: date) -> list[Draw]:
+    shelf = lots_on_hand(connection, [site])
     return [
         Draw(
             container=c.code,
@@ -190,7 +188,7 @@ def _draws(
             draw_ml=c.draw_ml,
             tests=tests,
             from_vein=c.specimen_type in VEIN,
-            lots=_usable(shelf.get(c.item, ()), today),
+            lots=_usable(shelf.get((site, c.item), ()), today),
         )
         for c, tests in plan(row.open_tests, catalog)
     ]
@@ -245,12 +243,12 @@ async def order_page(
     today, now_us = today_at(station, session.site), station.clock()
 
     def read(connection: Connection) -> OrderView:
-        policy, tubes = station.settings.policy, specimens_of_order(connection, order_id)
+        tubes = specimens_of_order(connection, order_id)
         return OrderView(
             row=row,
             specimens=tubes,
             unlabeled=unread(connection, tubes),
-            draws=_draws(connection, row, station.catalog, policy, session.site, today, now_us),
+            draws=_draws(connection, row, station.catalog, session.site, today),
             patient=patient_of(connection, row.patient, station.settings),
         )
 
