@@ -1,4 +1,4 @@
-"""Every place where open alerts are told tells the same ones: database, export, `lab.alerts`, metrics, board, API."""
+"""Every place that reports open alerts reports the same ones: database, export, `lab.alerts`, metrics, board, API."""
 
 from collections.abc import Iterator
 from pathlib import Path

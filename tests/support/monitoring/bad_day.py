@@ -90,7 +90,7 @@ def _not_printed(*_: object) -> None:
 
 
 class Lab:
-    """A home with its embedded log, and the open alerts as each place tells them."""
+    """A home with its embedded log, and the open alerts as each place reports them."""
 
     def __init__(self, folder: Path) -> None:
         self.engine = new_home(sqlite_url(folder, "lab"))

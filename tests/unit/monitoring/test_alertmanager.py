@@ -37,7 +37,7 @@ def test_an_inhibition_can_hide_a_ticket_only() -> None:
 
 
 def test_a_page_that_hides_tickets_of_its_item_outlasts_them() -> None:
-    """Else they are sent when it ends, about what is mended."""
+    """Else they are sent when it ends, about what is resolved."""
     by = {rule["alert"]: rule for rule in ALERTS}
     (inhibition,) = [rule for rule in config()["inhibit_rules"] if "item" in rule.get("equal", ())]
     (source,) = inhibition["source_matchers"]
