@@ -1,4 +1,4 @@
-"""How many examples Hypothesis tries: profile `ci` all that a test asks for, `dev` a fifth, the same at each run.
+"""How many examples Hypothesis tries: profile `ci` all that a test asks for, `dev` an eighth, the same at each run.
 
 `HYPOTHESIS_PROFILE` names the profile; without it, it is `ci` where CI=true and `dev` elsewhere.
 """
@@ -8,7 +8,7 @@ import os
 from hypothesis import settings
 
 EXAMPLES = 100
-PART = 5
+PART = 8
 LEAST = 3
 CHOSEN = os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") == "true" else "dev")
 

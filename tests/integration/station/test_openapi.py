@@ -53,6 +53,7 @@ def attack(home: Home, headers: Mapping[str, str], checks: Sequence[Callable[...
     return found
 
 
+@pytest.mark.slow
 def test_whatever_the_document_allows_does_not_break_the_open_api(served: Home) -> None:
     checks = (not_a_server_error, content_type_conformance, response_schema_conformance)
     assert attack(served, {}, checks) == {}, f"seed {SEED}"

@@ -17,6 +17,7 @@ from tests.unit.labels.test_render import opened
 
 SEED = 20261121
 CODE_128 = zxingcpp.BarcodeFormat.Code128
+SLOW = pytest.mark.slow
 
 
 def five_thousand() -> list[str]:
@@ -55,7 +56,7 @@ def test_five_thousand_identifiers_decode_exactly_through_the_final_png_and_zpl_
                 assert [bytes(code.bytes) for code in found] == [value.encode()], (SEED, fmt, value)
 
 
-@pytest.mark.parametrize("dpi", [203, 300, 600])
+@pytest.mark.parametrize("dpi", [203, pytest.param(300, marks=SLOW), pytest.param(600, marks=SLOW)])
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_label_still_scans(damage: str, dpi: int) -> None:
     values = [value for group in list(GROUPS)[:2] for value in identifiers(group, 20, SEED)]
