@@ -5,7 +5,7 @@ from typing import Any
 
 from labtrail.simulator.supplies import PAR_DEFAULT, Coming, Lot, Stockroom, local_day
 from labtrail.simulator.world import Place, minutes
-from models.rules.times import DAY_US, HOUR_US, MINUTE_US
+from models.rules.times import DAY_US, HOUR_US, MINUTE_US, moment_of
 
 RECALL_EVERY_DAYS = 5
 LATE_SHARE = 0.1
@@ -90,7 +90,8 @@ class Deliveries:
         stage.at(due_us, self._arrive, place, item, quantity, order)
 
     def _arrive(self, when_us: int, place: Place, item: str, quantity: int, order: str) -> None:
-        self._stock.receive(when_us, place, item, self._rng.choice(self._stock.current[item]), quantity, order=order)
+        lot = self._stock.shipped(when_us, place, item)
+        self._stock.receive(when_us, place, item, lot, quantity, order=order)
 
     def _help_out(self, when_us: int) -> None:
         """The clinic with the most of something helps out the one with the least."""
@@ -136,7 +137,7 @@ class Deliveries:
         stock, rng, stage = self._stock, self._rng, self._stage
         item = rng.choice(stock.busy[:-1] or stock.busy)
         lot = stock.current[item].pop(0)
-        stock.current[item].append(stock.new_lot(item))
+        stock.current[item].append(stock.new_lot(item, moment_of(when_us).date()))
         stock.recalled.add((item, lot.name))
         if stage.truth is not None:
             stage.truth.recalled.append((item, lot.name))

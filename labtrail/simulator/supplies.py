@@ -15,6 +15,8 @@ from models.rules.times import DAY_US, HOUR_US, MINUTE_US, moment_of
 SMALL_GOODS = ("SUP-NDL21", "SUP-LBL", "SUP-GLV", "SUP-ALC")
 """Nobody scans their lots: first-expired-first-out decides."""
 PAR_DEFAULT = 60
+SHIPPED_DAYS_MAX = 45
+"""For so long a supplier ships one lot."""
 WRONG_BOX_SHARE = 0.1
 """How often someone reaches into a box that should not be there any more."""
 FEFO_SHARE = 0.85
@@ -84,7 +86,8 @@ class Stockroom:
         self._rare = by_need[0]
         self.current: dict[str, list[Lot]] = {}
         for item in self.items:
-            self.current[item] = [self.new_lot(item), self.new_lot(item)]
+            self.current[item] = [self.new_lot(item, self._first_day), self.new_lot(item, self._first_day)]
+        self._shipped_since: dict[str, date] = {}
         self._shelves: dict[tuple[str, str], dict[str, int]] = {}
         self._expires: dict[tuple[str, str], date] = {}
         self._stated: dict[tuple[str, str], dict[str, set[date]]] = {}
@@ -106,12 +109,30 @@ class Stockroom:
         """The next number of an order or notice."""
         return next(self._numbers)
 
-    def new_lot(self, item: str) -> Lot:
+    def new_lot(self, item: str, today: date) -> Lot:
         taken = {lot.expires for lot in self.current.get(item, ())}
         expires = self._first_day + timedelta(days=self._rng.randint(90, 690))
+        while expires <= today + timedelta(days=EXPIRING_DAYS):
+            expires += timedelta(days=365)
         while expires in taken:  # which of two lots expires first must be unambiguous
             expires += timedelta(days=1)
         return Lot(f"L{self._rng.randint(10_000, 99_999)}", expires)
+
+    def shipped(self, when_us: int, place: Place, item: str) -> Lot:
+        """A lot that the supplier ships. After a while both are followed by new ones.
+
+        Then what has expired meanwhile is thrown away too: nobody lets a shelf grow old for months.
+        """
+        today = local_day(when_us, place)
+        if (today - self._shipped_since.get(item, self._first_day)).days > SHIPPED_DAYS_MAX:
+            self.current[item] = [self.new_lot(item, today)]
+            self.current[item].append(self.new_lot(item, today))
+            self._shipped_since[item] = today
+        if (today - self._first_day).days > SHIPPED_DAYS_MAX:
+            for lot in sorted(self.shelf(place, item)):
+                if self._fault(item, lot, today) == DiscrepancyCode.EXPIRED_SUPPLY:
+                    self.throw_away(when_us, place, item, lot, "expired")
+        return self._rng.choice(self.current[item])
 
     def levels(self, place: Place, item: str) -> tuple[float, float, float]:
         """Reorder point, par level, lead time in days."""

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice, pairwise
 from random import Random
 
@@ -295,3 +295,15 @@ def test_a_live_day_is_the_same_for_the_same_seed_and_goes_on_the_next_day():
 def test_a_live_day_without_pace_is_refused():
     with pytest.raises(SimulationError, match="more than 0"):
         next(live(CATALOG, now_us=NOW_US, seed=5, speed=0))
+
+
+def test_a_lot_is_shipped_for_weeks_and_not_for_years() -> None:
+    days: dict[tuple[str, str], set[date]] = {}
+    for raw in arrivals(CATALOG, days=200, seed=3, start=START, orders=3):
+        event = json.loads(raw)
+        if event["type"] == "supply.received" and "order" in event["data"]:
+            at = datetime.fromisoformat(event["time"]).date()
+            assert date.fromisoformat(event["data"]["expires"]) > at
+            days.setdefault((event["subject"].partition("/")[2], event["data"]["lot"]), set()).add(at)
+    assert max((max(found) - min(found)).days for found in days.values()) <= 60
+    assert len(days) > 4 * len({item for item, _ in days}), "the next lots came"
