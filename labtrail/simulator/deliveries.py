@@ -1,6 +1,6 @@
 """Simulated deliveries: what is ordered, what comes late, short or never, what clinics send each other; recalls."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from labtrail.simulator.supplies import PAR_DEFAULT, Coming, Lot, Stockroom, local_day
@@ -14,6 +14,8 @@ CALLED_OFF_SHARE = 0.05
 NEVER_SHARE = 0.05
 SENT_SHARE = 0.6
 """How often goods for another clinic go with a courier instead of being handed over at once."""
+SHIPPED_DAYS_MAX = 45
+"""For so long a supplier ships one lot."""
 FORGOTTEN_BOX_SHARE = 0.15
 """How often nobody throws away what is left of a recalled lot."""
 
@@ -24,6 +26,7 @@ class Deliveries:
     def __init__(self, stockroom: Stockroom) -> None:
         self._stock, self._stage, self._rng = stockroom, stockroom.stage, stockroom.world.rng
         self._clinics = stockroom.world.clinics
+        self._shipped_since: dict[str, date] = {}
 
     def open(self, start_us: int) -> None:
         """An order from before, for which nothing has come: closed in the end."""
@@ -90,8 +93,20 @@ class Deliveries:
         stage.at(due_us, self._arrive, place, item, quantity, order)
 
     def _arrive(self, when_us: int, place: Place, item: str, quantity: int, order: str) -> None:
-        lot = self._stock.shipped(when_us, place, item)
-        self._stock.receive(when_us, place, item, lot, quantity, order=order)
+        """The box is entered; after months, what has expired on the shelf meanwhile is thrown away with it."""
+        stock, today = self._stock, local_day(when_us, place)
+        self._follow(item, today)
+        if (today - stock.first_day).days > SHIPPED_DAYS_MAX:
+            stock.throw_away_expired(when_us, place, item)
+        stock.receive(when_us, place, item, self._rng.choice(stock.current[item]), quantity, order=order)
+
+    def _follow(self, item: str, today: date) -> None:
+        """The supplier ships new lots of an item where it has shipped the same two for long."""
+        stock = self._stock
+        if (today - self._shipped_since.get(item, stock.first_day)).days > SHIPPED_DAYS_MAX:
+            stock.current[item] = [stock.new_lot(item, today)]
+            stock.current[item].append(stock.new_lot(item, today))
+            self._shipped_since[item] = today
 
     def _help_out(self, when_us: int) -> None:
         """The clinic with the most of something helps out the one with the least."""

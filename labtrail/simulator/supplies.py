@@ -15,8 +15,6 @@ from models.rules.times import DAY_US, HOUR_US, MINUTE_US, moment_of
 SMALL_GOODS = ("SUP-NDL21", "SUP-LBL", "SUP-GLV", "SUP-ALC")
 """Nobody scans their lots: first-expired-first-out decides."""
 PAR_DEFAULT = 60
-SHIPPED_DAYS_MAX = 45
-"""For so long a supplier ships one lot."""
 WRONG_BOX_SHARE = 0.1
 """How often someone reaches into a box that should not be there any more."""
 FEFO_SHARE = 0.85
@@ -76,7 +74,7 @@ class Stockroom:
 
     def __init__(self, world: World, stage: Stage, start_us: int) -> None:
         self.world, self.stage, self._rng = world, stage, world.rng
-        self._first_day = moment_of(start_us).date()
+        self.first_day = moment_of(start_us).date()
         self.tubes = sorted({c.item for c in world.catalog.containers.values()})
         self.small = [item for item in SMALL_GOODS if item in world.catalog.supplies]
         of_tests = [world.catalog.containers[test.container].item for test in world.catalog.tests.values()]
@@ -86,8 +84,7 @@ class Stockroom:
         self._rare = by_need[0]
         self.current: dict[str, list[Lot]] = {}
         for item in self.items:
-            self.current[item] = [self.new_lot(item, self._first_day), self.new_lot(item, self._first_day)]
-        self._shipped_since: dict[str, date] = {}
+            self.current[item] = [self.new_lot(item, self.first_day), self.new_lot(item, self.first_day)]
         self._shelves: dict[tuple[str, str], dict[str, int]] = {}
         self._expires: dict[tuple[str, str], date] = {}
         self._stated: dict[tuple[str, str], dict[str, set[date]]] = {}
@@ -111,28 +108,12 @@ class Stockroom:
 
     def new_lot(self, item: str, today: date) -> Lot:
         taken = {lot.expires for lot in self.current.get(item, ())}
-        expires = self._first_day + timedelta(days=self._rng.randint(90, 690))
+        expires = self.first_day + timedelta(days=self._rng.randint(90, 690))
         while expires <= today + timedelta(days=EXPIRING_DAYS):
             expires += timedelta(days=365)
         while expires in taken:  # which of two lots expires first must be unambiguous
             expires += timedelta(days=1)
         return Lot(f"L{self._rng.randint(10_000, 99_999)}", expires)
-
-    def shipped(self, when_us: int, place: Place, item: str) -> Lot:
-        """A lot that the supplier ships. After a while both are followed by new ones.
-
-        Then what has expired meanwhile is thrown away too: nobody lets a shelf grow old for months.
-        """
-        today = local_day(when_us, place)
-        if (today - self._shipped_since.get(item, self._first_day)).days > SHIPPED_DAYS_MAX:
-            self.current[item] = [self.new_lot(item, today)]
-            self.current[item].append(self.new_lot(item, today))
-            self._shipped_since[item] = today
-        if (today - self._first_day).days > SHIPPED_DAYS_MAX:
-            for lot in sorted(self.shelf(place, item)):
-                if self._fault(item, lot, today) == DiscrepancyCode.EXPIRED_SUPPLY:
-                    self.throw_away(when_us, place, item, lot, "expired")
-        return self._rng.choice(self.current[item])
 
     def levels(self, place: Place, item: str) -> tuple[float, float, float]:
         """Reorder point, par level, lead time in days."""
@@ -171,10 +152,10 @@ class Stockroom:
                         self.shelf(place, item)[lot.name] = 0
                     self.stage.at(when, self.receive, place, item, lot, quantity)
         item, at_us = self.busy[-1], start_us + 15 * MINUTE_US
-        old = Lot(f"L{self._rng.randint(10_000, 99_999)}", self._first_day - timedelta(days=3))
+        old = Lot(f"L{self._rng.randint(10_000, 99_999)}", self.first_day - timedelta(days=3))
         self.stage.at(at_us, self.receive, first, item, old, 6)
         self.stage.at(start_us + 11 * HOUR_US, self.throw_away, first, item, old.name, "expired")
-        soon = Lot(f"L{self._rng.randint(10_000, 99_999)}", self._first_day + timedelta(days=12))
+        soon = Lot(f"L{self._rng.randint(10_000, 99_999)}", self.first_day + timedelta(days=12))
         self.stage.at(at_us, self.receive, last, self._rare, soon, 25)
         known = self.current[self.tubes[0]][0]
         self.stage.at(at_us, self.receive, first, self.tubes[0], known, 12)
@@ -344,6 +325,13 @@ class Stockroom:
         if left > 0:
             self.shelf(place, item)[lot] = 0
             self.say(when_us, place, "wasted", item, {"quantity": left, "lot": lot, "reason": reason})
+
+    def throw_away_expired(self, when_us: int, place: Place, item: str) -> None:
+        """What is left of every lot that has expired."""
+        today = local_day(when_us, place)
+        for lot in sorted(self.shelf(place, item)):
+            if self._fault(item, lot, today) == DiscrepancyCode.EXPIRED_SUPPLY:
+                self.throw_away(when_us, place, item, lot, "expired")
 
     # --- what must come of it -----------------------------------------------------------------------------------
 
